@@ -1,0 +1,3 @@
+//! Benchmarks of hikyaku beside its peers.
+
+fn main() {}

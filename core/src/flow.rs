@@ -1,0 +1,149 @@
+//! The name of a connection: both addresses and both ports as one opaque, copyable value.
+//!
+//! TCP and the tables see no more of an address than this. With feature `ipv6` IPv4 addresses are
+//! held in their mapped form, so that one comparison serves both; without it a key has 12 bytes.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+#[cfg(feature = "ipv6")]
+type Octets = [u8; 16];
+#[cfg(not(feature = "ipv6"))]
+type Octets = [u8; 4];
+
+/// Length of [`FlowKey::to_bytes`].
+pub const FLOW_BYTES: usize = 2 * size_of::<Octets>() + 4;
+
+/// Local and remote address and port of one flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FlowKey {
+    local: Octets,
+    remote: Octets,
+    local_port: u16,
+    remote_port: u16,
+}
+
+impl FlowKey {
+    /// No flow: all zero.
+    pub const EMPTY: Self = Self {
+        local: [0; size_of::<Octets>()],
+        remote: [0; size_of::<Octets>()],
+        local_port: 0,
+        remote_port: 0,
+    };
+
+    /// The flow between two endpoints. `None` where they are not of one family, or of one that
+    /// this build leaves out.
+    #[must_use]
+    pub fn new(local: SocketAddr, remote: SocketAddr) -> Option<Self> {
+        if local.is_ipv4() != remote.is_ipv4() {
+            return None;
+        }
+        Some(Self {
+            local: octets(local.ip())?,
+            remote: octets(remote.ip())?,
+            local_port: local.port(),
+            remote_port: remote.port(),
+        })
+    }
+
+    /// Our own endpoint.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        SocketAddr::new(address(self.local), self.local_port)
+    }
+
+    /// The peer's endpoint.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        SocketAddr::new(address(self.remote), self.remote_port)
+    }
+
+    /// Whether the flow runs over IPv4.
+    #[must_use]
+    pub fn is_ipv4(&self) -> bool {
+        address(self.local).is_ipv4()
+    }
+
+    /// The key as bytes, for keyed hashes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; FLOW_BYTES] {
+        let mut bytes = [0; FLOW_BYTES];
+        let fields = self
+            .local
+            .into_iter()
+            .chain(self.remote)
+            .chain(self.local_port.to_be_bytes())
+            .chain(self.remote_port.to_be_bytes());
+        for (slot, byte) in bytes.iter_mut().zip(fields) {
+            *slot = byte;
+        }
+        bytes
+    }
+}
+
+#[cfg(feature = "ipv6")]
+fn octets(address: IpAddr) -> Option<Octets> {
+    Some(match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    })
+}
+
+#[cfg(not(feature = "ipv6"))]
+fn octets(address: IpAddr) -> Option<Octets> {
+    match address {
+        IpAddr::V4(v4) => Some(v4.octets()),
+        IpAddr::V6(_) => None,
+    }
+}
+
+#[cfg(feature = "ipv6")]
+fn address(octets: Octets) -> IpAddr {
+    let v6 = core::net::Ipv6Addr::from(octets);
+    match v6.to_ipv4_mapped() {
+        Some(v4) => IpAddr::V4(v4),
+        None => IpAddr::V6(v6),
+    }
+}
+
+#[cfg(not(feature = "ipv6"))]
+fn address(octets: Octets) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from(octets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_come_back_as_they_went_in() {
+        let pairs = [
+            ("192.0.2.1:80", "198.51.100.7:40000"),
+            #[cfg(feature = "ipv6")]
+            ("[2001:db8::1]:80", "[2001:db8::2]:40000"),
+        ];
+        for (local, remote) in pairs {
+            let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+            let key = FlowKey::new(local, remote).unwrap();
+            assert_eq!((key.local(), key.remote()), (local, remote));
+            assert_eq!(key.is_ipv4(), local.is_ipv4());
+        }
+    }
+
+    #[test]
+    fn families_do_not_mix() {
+        let (v4, v6) = ("192.0.2.1:80".parse().unwrap(), "[2001:db8::1]:80".parse().unwrap());
+        assert_eq!(FlowKey::new(v4, v6), None);
+        assert_eq!(FlowKey::new(v6, v4), None);
+    }
+
+    #[test]
+    fn the_bytes_tell_every_field_apart() {
+        let base = FlowKey::new("192.0.2.1:80".parse().unwrap(), "192.0.2.2:81".parse().unwrap());
+        for other in [("192.0.2.3:80", "192.0.2.2:81"), ("192.0.2.1:80", "192.0.2.2:82")] {
+            let other = FlowKey::new(other.0.parse().unwrap(), other.1.parse().unwrap());
+            assert_ne!(base.unwrap().to_bytes(), other.unwrap().to_bytes());
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Fixed memory, lent by the caller. Knows no protocol.

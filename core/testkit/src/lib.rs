@@ -1,0 +1,1 @@
+//! What hikyaku's tests, fuzz targets and benchmarks share.

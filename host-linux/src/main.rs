@@ -1,0 +1,3 @@
+//! hikyaku on a Linux TUN interface.
+
+fn main() {}
