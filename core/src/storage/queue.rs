@@ -79,6 +79,12 @@ impl Queue {
         count(self.held).saturating_add(directory)
     }
 
+    /// The blocks promised to the queue and not yet taken.
+    #[must_use]
+    pub const fn credit(&self) -> &Credit {
+        &self.credit
+    }
+
     /// The blocks promised to the queue, from which it takes before all else.
     #[must_use]
     pub fn credit_mut(&mut self) -> &mut Credit {

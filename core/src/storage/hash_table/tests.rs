@@ -74,7 +74,10 @@ fn check<H: Hash32>(heads: usize, steps: Vec<Step>) -> Result<(), TestCaseError>
             }
             Step::Remove(key) => {
                 if let Some(id) = model.remove(&key) {
+                    let _ = table.find(&slab, hash(key), &key);
                     prop_assert!(table.remove(&mut slab, hash(key), id));
+                    // The record is still there, but no longer in the table.
+                    prop_assert_eq!(table.find(&slab, hash(key), &key), None);
                     prop_assert!(!table.remove(&mut slab, hash(key), id));
                     slab.release(id);
                 }

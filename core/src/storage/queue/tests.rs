@@ -386,3 +386,28 @@ fn offsets_beyond_all_reach_store_nothing() {
         assert_eq!(queue.len(), 0, "nothing is committed that was not written");
     });
 }
+
+#[test]
+fn a_writer_that_writes_nothing_leaves_everything_as_it_was() {
+    with_pool(16, 6, |mut pool| {
+        let mut queue = Queue::EMPTY;
+        // The next octet would need a block and, for that, a directory.
+        assert_eq!(queue.append(&mut pool, &[3; INLINE as usize * 64]), INLINE as usize * 64);
+        assert_eq!(pool.promise(queue.credit_mut(), 2), 2);
+        let mut room = 0;
+        assert_eq!(
+            queue.append_with(&mut pool, 99, &mut |span| {
+                room = span.len();
+                0
+            }),
+            0
+        );
+        assert_eq!((room, queue.blocks_held(), queue.credit_mut().blocks()), (64, INLINE, 2));
+        assert_eq!((pool.used(), pool.promised()), (INLINE, 2));
+        assert_eq!(queue.append_with(&mut pool, 5, &mut |span| span.len()), 5);
+        assert_eq!((queue.blocks_held(), queue.credit_mut().blocks()), (INLINE + 2, 0));
+        let mut front = [0; 1000];
+        assert_eq!(queue.read_at(&pool, 0, &mut front), INLINE as usize * 64 + 5);
+        assert!(front[..INLINE as usize * 64].iter().all(|octet| *octet == 3));
+    });
+}

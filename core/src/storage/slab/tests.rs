@@ -7,20 +7,23 @@ use proptest::prelude::*;
 
 use super::*;
 
-impl Empty for u32 {
-    const EMPTY: Self = 0;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Value(u32);
+
+impl Empty for Value {
+    const EMPTY: Self = Self(0);
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    Acquire(u32),
+    Acquire(Value),
     Release(usize),
     ReleaseAt(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => (1..u32::MAX).prop_map(Step::Acquire),
+        3 => (1..u32::MAX).prop_map(|value| Step::Acquire(Value(value))),
         2 => any::<usize>().prop_map(Step::Release),
         1 => (0..12_usize).prop_map(Step::ReleaseAt),
     ]
@@ -29,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Entry {
     key: Key,
     id: Id,
-    value: u32,
+    value: Value,
     alive: bool,
 }
 
@@ -39,7 +42,7 @@ proptest! {
         capacity in 0..10_usize,
         steps in vec_of(step(), 0..100),
     ) {
-        let mut slots: Vec<Slot<u32>> = (0..capacity).map(|_| Slot::EMPTY).collect();
+        let mut slots: Vec<Slot<Value>> = (0..capacity).map(|_| Slot::EMPTY).collect();
         let mut slab = Slab::new((&mut slots[..]).into());
         let mut entries: Vec<Entry> = Vec::new();
         for step in steps {
@@ -50,7 +53,7 @@ proptest! {
                     prop_assert_eq!(id.is_some(), living < capacity);
                     if let Some(id) = id {
                         let place = slab.get_mut(id).unwrap();
-                        prop_assert_eq!(*place, u32::EMPTY, "left over from the one before");
+                        prop_assert_eq!(*place, Value::EMPTY, "left over from the one before");
                         *place = value;
                         let key = slab.key(id).unwrap();
                         entries.push(Entry { key, id, value, alive: true });
@@ -100,7 +103,7 @@ proptest! {
 
 #[test]
 fn an_empty_slot_has_no_record_and_no_key() {
-    let mut slots = [Slot::<u32>::EMPTY];
+    let mut slots = [Slot::<Value>::EMPTY];
     let mut slab = Slab::new((&mut slots[..]).into());
     let id = Id::from_index(0).unwrap();
     assert_eq!((slab.get(id), slab.key(id)), (None, None));
