@@ -166,3 +166,21 @@ impl<P: Profile> ConnectionSlot<P> {
         self.backlog.is_linked()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Full, Small};
+
+    #[test]
+    fn slots_are_no_larger_than_promised() {
+        // Without a pool's own bookkeeping and without any buffer.
+        assert!(size_of::<ConnectionSlot<Full>>() <= 536, "{}", size_of::<ConnectionSlot<Full>>());
+        assert!(
+            size_of::<ConnectionSlot<Small>>() <= 480,
+            "{}",
+            size_of::<ConnectionSlot<Small>>()
+        );
+        assert!(size_of::<HalfOpenSlot>() < 100, "{}", size_of::<HalfOpenSlot>());
+    }
+}
