@@ -84,6 +84,7 @@ const REASONS: usize = DropReason::ALL.len();
 
 /// Packets dropped, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Drops([Count; REASONS]);
 
 impl Drops {
@@ -110,6 +111,7 @@ macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What a stack has counted since it was made.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]
         pub struct Counters {
             $($(#[$doc])* pub $name: Count,)*

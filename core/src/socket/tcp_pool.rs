@@ -146,6 +146,12 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             self.free(id, commons);
             return self.enter_time_wait(entry, commons);
         }
+        if connection.leaves_flow() {
+            let hash = flow_hash::<P>(commons.table_keys, connection.flow());
+            self.by_flow.remove(&mut self.connections, hash, id);
+        }
+        let Some(slot) = self.connections.get(id) else { return };
+        let connection = &slot.connection;
         match connection.next_due() {
             // Re-keyed lazily: one that moved towards later is looked at when it comes up.
             Some(at) if self.deadlines.of(id).is_none_or(|filed| at < filed) => {

@@ -32,8 +32,10 @@ const EPHEMERAL_FIRST: u16 = 49_152;
 
 /// How a socket is bound.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UdpConfig {
     /// Only this address of ours; `None` for all.
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: Option<IpAddr>,
     /// The port; 0 for an ephemeral one.
     pub port: u16,
@@ -83,14 +85,17 @@ error_enum! {
 
 /// What was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Datagram {
     /// Octets put into the buffer.
     pub len: usize,
     /// Octets that the datagram had; more than `len` where the buffer was too short.
     pub full_len: usize,
     /// Who sent it.
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub source: SocketAddr,
     /// Which address of ours it was sent to.
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub destination: IpAddr,
 }
 

@@ -41,6 +41,7 @@ const MTU_MIN_IPV4: u16 = 68;
 
 /// How a stack behaves.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
     /// The largest IP packet, octets: 68 at least, with IPv6 1280. Not more than the device's.
     pub mtu: u16,

@@ -26,6 +26,7 @@ pub struct Storage<'a, P: Profile> {
 
 /// How many of everything a stack can have at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Capacity {
     /// Connections.
     pub connections: usize,

@@ -184,6 +184,9 @@ impl<P: Profile> Connection<P> {
             }
             self.state = self.state.on(Event::SynAcked);
             self.on_established();
+            if self.snd.is_finished() {
+                self.state = self.state.on(Event::Close);
+            }
             let wnd = u32::from(segment.wnd) << self.agreed.snd_shift;
             self.snd.set_window(wnd, segment.seq, segment.ack);
         }

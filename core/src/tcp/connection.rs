@@ -281,7 +281,7 @@ impl<P: Profile> Connection<P> {
     /// Whether protocol and user are both done with it.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.state == State::Closed && self.released && !self.reset_due
+        self.released && self.leaves_flow()
     }
 
     /// Whether something may be ready to leave; `plan` knows for sure.
@@ -293,7 +293,7 @@ impl<P: Profile> Connection<P> {
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         self.debt.single > 0
             || self.debt.together
-            || nxt == self.snd.iss
+            || (self.snd.syn_outstanding() && una == nxt)
             || self.snd.unsent() > 0
             || self.snd.fin_unsent()
             || self.recovery.next_lost(records, una, nxt).is_some()
@@ -304,6 +304,12 @@ impl<P: Profile> Connection<P> {
     pub fn to_time_wait(&self, until: Instant) -> Option<TimeWait> {
         let left = self.state == State::TimeWait && self.released && self.debt == Debt::EMPTY;
         left.then(|| TimeWait::new(self.flow, self.snd.nxt, self.rcv.nxt, until))
+    }
+
+    /// Whether its flow is free for another connection, though the user still holds the handle.
+    #[must_use]
+    pub fn leaves_flow(&self) -> bool {
+        self.state == State::Closed && !self.reset_due
     }
 
     /// When time alone will change something.

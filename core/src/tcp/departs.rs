@@ -118,7 +118,7 @@ impl<P: Profile> Connection<P> {
     fn plan_again(&self, records: &Records<'_>) -> Option<Plan> {
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         let mut range = self.recovery.next_lost(records, una, nxt)?;
-        if range.start == self.snd.iss {
+        if self.snd.syn_outstanding() {
             return Some(self.syn(Purpose::Again));
         }
         let mss = u32::from(self.agreed.snd_mss);
@@ -142,8 +142,8 @@ impl<P: Profile> Connection<P> {
 
     /// What goes for the first time.
     fn plan_new(&self) -> Option<Plan> {
-        if matches!(self.state, State::SynSent | State::SynReceived) {
-            return (self.snd.nxt == self.snd.iss).then(|| self.syn(Purpose::New));
+        if self.snd.syn_outstanding() {
+            return (self.snd.nxt == self.snd.una).then(|| self.syn(Purpose::New));
         }
         let nxt = self.snd.nxt;
         let unsent = self.snd.unsent();
@@ -250,8 +250,13 @@ impl<P: Profile> Connection<P> {
 
     /// RFC 6298 §5.1: whatever is outstanding has a timer running.
     fn keep_time(&mut self, now: Instant) {
-        if self.timers.sending() == SendTimer::Idle {
-            self.settle_timers(now);
+        match self.timers.sending() {
+            SendTimer::Idle => self.settle_timers(now),
+            // What was forced out into a window that is open after all is lost or arrives.
+            SendTimer::Persist if self.snd.wnd > 0 => {
+                self.start_send_timer(SendTimer::Retransmit, now);
+            }
+            _ => {}
         }
     }
 

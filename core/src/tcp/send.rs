@@ -110,6 +110,18 @@ impl SendSpace {
         self.fin && self.una.after(self.data_end())
     }
 
+    /// Whether our SYN is not acknowledged yet.
+    #[must_use]
+    pub fn syn_outstanding(&self) -> bool {
+        self.una + 1 == self.first
+    }
+
+    /// Whether a FIN follows what is queued.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.fin
+    }
+
     /// Sequence numbers sent and not acknowledged.
     #[must_use]
     pub fn outstanding(&self) -> u32 {

@@ -193,7 +193,7 @@ impl<P: Profile> Connection<P> {
     fn may_write(&self) -> Result<(), WriteError> {
         match self.reason {
             Some(reason) => Err(WriteError::Ended(reason)),
-            None if !self.state.may_send() => Err(WriteError::Closed),
+            None if !self.state.may_send() || self.snd.is_finished() => Err(WriteError::Closed),
             None => Ok(()),
         }
     }
@@ -278,9 +278,12 @@ impl<P: Profile> Connection<P> {
     pub fn close(&mut self, resources: &mut Resources<'_, '_>) {
         if self.state == State::SynSent {
             self.end(Event::Close, CloseReason::Aborted, resources);
-        } else if self.state.may_send() {
+        } else if self.state.may_send() && !self.snd.is_finished() {
             self.snd.finish();
-            self.state = self.state.on(Event::Close);
+            // RFC 9293 §3.10.4: in SYN-RECEIVED the FIN waits until the handshake is complete.
+            if self.state != State::SynReceived {
+                self.state = self.state.on(Event::Close);
+            }
         }
     }
 
