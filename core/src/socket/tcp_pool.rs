@@ -219,6 +219,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         bump(&mut commons.counters.segments_in);
+        if let Some(id) = self.by_flow.last(&self.connections, flow) {
+            return self.connection_segment(id, segment, commons);
+        }
         let hash = flow_hash::<P>(commons.table_keys, flow);
         if let Some(id) = self.by_flow.find(&self.connections, hash, flow) {
             return self.connection_segment(id, segment, commons);

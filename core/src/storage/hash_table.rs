@@ -67,6 +67,12 @@ impl<'a> HashTable<'a> {
         Self { heads, mask, last_hit: None }
     }
 
+    /// The record that was found last, if it has this key: found without a hash.
+    #[must_use]
+    pub fn last<T: Empty + Chained>(&self, slab: &Slab<'_, T>, key: &T::Key) -> Option<Id> {
+        self.last_hit.filter(|id| slab.get(*id).is_some_and(|record| record.key() == key))
+    }
+
     /// The record with this key, which was inserted under this hash.
     #[must_use]
     pub fn find<T: Empty + Chained>(
@@ -75,9 +81,7 @@ impl<'a> HashTable<'a> {
         hash: u32,
         key: &T::Key,
     ) -> Option<Id> {
-        if let Some(id) = self.last_hit
-            && slab.get(id).is_some_and(|record| record.key() == key)
-        {
+        if let Some(id) = self.last(slab, key) {
             return Some(id);
         }
         let mut next = self.head(hash);
