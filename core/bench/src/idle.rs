@@ -7,9 +7,9 @@
 use crate::Options;
 use crate::clock::timed;
 use crate::pair::{Failure, Pair, Place, Setup};
-use crate::peer_smoltcp;
 use crate::report::{Line, Report, median};
 use crate::stream::Random;
+use crate::{peer_hikyaku, peer_smoltcp};
 
 /// The most that a segment may cost beside idle connections, as a multiple of one without.
 const GOAL: f64 = 2.0;
@@ -41,7 +41,10 @@ const CASES: [(u16, Place, &str); 5] = [
 type Build = fn(Setup) -> Result<Box<dyn Pair>, Failure>;
 
 /// Who is measured, and against which goal.
-const STACKS: &[(&str, Build, Option<f64>)] = &[(peer_smoltcp::NAME, peer_smoltcp::pair, None)];
+const STACKS: &[(&str, Build, Option<f64>)] = &[
+    (peer_hikyaku::NAME, peer_hikyaku::pair, Some(GOAL)),
+    (peer_smoltcp::NAME, peer_smoltcp::pair, None),
+];
 
 /// One stack in one case, and what was measured of it, a value a round.
 struct Subject {

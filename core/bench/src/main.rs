@@ -7,6 +7,7 @@ mod clock;
 mod idle;
 mod link;
 mod pair;
+mod peer_hikyaku;
 mod peer_smoltcp;
 mod report;
 mod stream;

@@ -102,13 +102,13 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer_smoltcp;
+    use crate::{peer_hikyaku, peer_smoltcp};
 
     /// Either stack beside a few idle connections: everything arrives in whole segments, and
     /// the idle ones are there before and after.
     #[test]
     fn both_stacks_carry_the_stream_beside_established_idle_connections() {
-        for build in [peer_smoltcp::pair] {
+        for build in [peer_smoltcp::pair, peer_hikyaku::pair] {
             for place in [Place::First, Place::Last] {
                 let mut pair = build(Setup { idle: 20, place, seed: 3 }).unwrap();
                 assert_eq!(pair.established(), 42);
