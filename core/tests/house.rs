@@ -1,0 +1,762 @@
+//! The house rules, as tests that read the source tree: sizes, floors, circles, `cfg`, `unsafe`,
+//! the crates that must be in real use, and the ledger of security cases.
+//!
+//! A rule is a function from text to a list of faults. Beside each stands a test that plants a
+//! fault and sees it caught. CONTRIBUTING.md says the same rules in words.
+
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::{fs, iter};
+
+const FILE_LINES: usize = 800;
+const FUNCTION_LINES: usize = 60;
+const COLUMNS: usize = 100;
+
+/// Whether the files of a floor may name each other.
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    /// Only files that stand before them in the list.
+    Listed,
+    /// Any of them, as long as there is no circle.
+    Free,
+}
+
+/// A group of files, on a level of the house.
+struct Floor {
+    name: &'static str,
+    level: u8,
+    order: Order,
+    files: &'static [&'static str],
+}
+
+/// The rank of each file in `core/src`: arrows point to a lower level, or stay on their floor.
+///
+/// Two floors on one level never name each other. **A new file is added here**, on the lowest
+/// floor that can carry it.
+const FLOORS: &[Floor] = &[
+    Floor {
+        name: "facts",
+        level: 0,
+        order: Order::Free,
+        files: &["time.rs", "seq.rs", "counters.rs", "flow.rs", "trace.rs"],
+    },
+    Floor {
+        name: "wire",
+        level: 1,
+        order: Order::Free,
+        files: &[
+            "wire/mod.rs",
+            "wire/checksum.rs",
+            "wire/address.rs",
+            "wire/ipv4.rs",
+            "wire/ipv6.rs",
+            "wire/icmpv4.rs",
+            "wire/icmpv6.rs",
+            "wire/udp.rs",
+            "wire/tcp.rs",
+            "wire/tcp_options.rs",
+        ],
+    },
+    Floor {
+        name: "storage",
+        level: 1,
+        order: Order::Free,
+        files: &[
+            "storage/mod.rs",
+            "storage/block_pool.rs",
+            "storage/queue.rs",
+            "storage/assembler.rs",
+            "storage/slab.rs",
+            "storage/hash_table.rs",
+            "storage/deadlines.rs",
+            "storage/list.rs",
+        ],
+    },
+    Floor { name: "device", level: 2, order: Order::Listed, files: &["device.rs"] },
+    Floor {
+        name: "tcp",
+        level: 3,
+        order: Order::Listed,
+        files: &[
+            "tcp/segment.rs",
+            "tcp/state.rs",
+            "tcp/options.rs",
+            "tcp/window.rs",
+            "tcp/rtt.rs",
+            "tcp/timers.rs",
+            "tcp/congestion/reno.rs",
+            "tcp/congestion/mod.rs",
+            "tcp/recovery/mod.rs",
+            "tcp/recovery/go_back.rs",
+            "tcp/recovery/scoreboard.rs",
+            "tcp/isn.rs",
+            "tcp/handshake.rs",
+            "profile.rs",
+            "tcp/send.rs",
+            "tcp/receive.rs",
+            "tcp/connection.rs",
+            "tcp/arrives.rs",
+            "tcp/user_calls.rs",
+            "tcp/departs.rs",
+            "tcp/listener.rs",
+            "tcp/time_wait.rs",
+            "tcp/mod.rs",
+        ],
+    },
+    Floor {
+        name: "socket",
+        level: 4,
+        order: Order::Free,
+        files: &["socket/demux.rs", "socket/tcp.rs", "socket/udp.rs", "socket/mod.rs"],
+    },
+    Floor {
+        name: "stack",
+        level: 5,
+        order: Order::Free,
+        files: &[
+            "stack/link.rs",
+            "stack/reply.rs",
+            "stack/ingress.rs",
+            "stack/egress.rs",
+            "stack/mod.rs",
+        ],
+    },
+    Floor { name: "roof", level: 6, order: Order::Listed, files: &["lib.rs"] },
+];
+
+/// Arrows that would point down and still must not be: TCP is pure and knows no device.
+const NEVER: &[(&str, &str)] = &[("tcp", "device")];
+
+/// Crates that carry weight in `core/src`, as the design promises.
+const CRATES_IN_USE: &[&str] = &["heapless", "managed", "byteorder"];
+
+// ---- the tree ----
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("core lies in the workspace").into()
+}
+
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.map(|entry| entry.expect("a readable folder").path()) {
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Every Rust file below `folder` with its text; names are relative to `folder`.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let base = root().join(folder);
+    let all: Vec<_> = files_below(&base, "rs")
+        .into_iter()
+        .map(|path| {
+            let name = path.strip_prefix(&base).expect("a file below its folder");
+            let text = fs::read_to_string(&path).expect("a readable source file");
+            (name.to_str().expect("a plain name").replace('\\', "/"), text)
+        })
+        .collect();
+    assert!(!all.is_empty(), "no sources in {folder}");
+    all
+}
+
+fn is_test_file(name: &str) -> bool {
+    name.ends_with("tests.rs") || name.split('/').any(|part| part == "tests")
+}
+
+/// The sources that rules about shipped code read.
+fn shipped(folder: &str) -> Vec<(String, String)> {
+    sources(folder).into_iter().filter(|(name, _)| !is_test_file(name)).collect()
+}
+
+fn tokens(name: &str, text: &str) -> TokenStream {
+    text.parse().unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn no_faults(faults: Vec<String>) {
+    assert!(faults.is_empty(), "\n{}\n(CONTRIBUTING.md gives the rules)", faults.join("\n"));
+}
+
+// ---- reading tokens ----
+
+fn is_ident(token: Option<&TokenTree>, text: &str) -> bool {
+    matches!(token, Some(TokenTree::Ident(ident)) if ident == text)
+}
+
+fn ident(token: Option<&TokenTree>) -> Option<String> {
+    match token {
+        Some(TokenTree::Ident(ident)) => Some(ident.to_string()),
+        _ => None,
+    }
+}
+
+fn is_punct(token: Option<&TokenTree>, mark: char) -> bool {
+    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == mark)
+}
+
+fn is_path_mark(tokens: &[TokenTree], at: usize) -> bool {
+    is_punct(tokens.get(at), ':') && is_punct(tokens.get(at + 1), ':')
+}
+
+fn group(token: Option<&TokenTree>, delimiter: Delimiter) -> Option<&Group> {
+    match token {
+        Some(TokenTree::Group(group)) if group.delimiter() == delimiter => Some(group),
+        _ => None,
+    }
+}
+
+/// Calls `visit` on each run of sibling tokens, outermost first.
+fn each_run(stream: TokenStream, visit: &mut dyn FnMut(&[TokenTree])) {
+    let run: Vec<TokenTree> = stream.into_iter().collect();
+    visit(&run);
+    for token in run {
+        if let TokenTree::Group(group) = token {
+            each_run(group.stream(), visit);
+        }
+    }
+}
+
+/// The attribute that starts at `at`, as its inner tokens.
+fn attribute(tokens: &[TokenTree], at: usize) -> Option<Vec<TokenTree>> {
+    if !is_punct(tokens.get(at), '#') {
+        return None;
+    }
+    group(tokens.get(at + 1), Delimiter::Bracket).map(|body| body.stream().into_iter().collect())
+}
+
+/// `cfg(test)` and `cfg(all(test, …))`.
+fn is_test_attribute(attribute: &[TokenTree]) -> bool {
+    let inside = |token| group(token, Delimiter::Parenthesis).map(Group::stream);
+    let Some(condition) = inside(attribute.get(1)) else { return false };
+    let condition: Vec<_> = condition.into_iter().collect();
+    is_ident(attribute.first(), "cfg")
+        && match condition.as_slice() {
+            [one] => is_ident(Some(one), "test"),
+            [all, terms] if is_ident(Some(all), "all") => inside(Some(terms))
+                .is_some_and(|terms| terms.into_iter().any(|term| is_ident(Some(&term), "test"))),
+            _ => false,
+        }
+}
+
+/// The end of the item that starts at `at`: past its `;` or its braces.
+fn item_end(tokens: &[TokenTree], mut at: usize) -> usize {
+    while attribute(tokens, at).is_some() {
+        at += 2;
+    }
+    let head: Vec<_> = tokens[at..].iter().take(4).map(|token| ident(Some(token))).collect();
+    let named = |word: &str| head.iter().flatten().any(|found| found == word);
+    let ends_in_semicolon =
+        !named("fn") && ["use", "const", "static", "type", "let"].into_iter().any(named);
+    while let Some(token) = tokens.get(at) {
+        at += 1;
+        let braces = group(Some(token), Delimiter::Brace).is_some() && !ends_in_semicolon;
+        if braces || is_punct(Some(token), ';') {
+            break;
+        }
+    }
+    at
+}
+
+/// The stream without the items that only tests see, and how many lines those take.
+fn without_tests(stream: TokenStream) -> (TokenStream, usize) {
+    let run: Vec<TokenTree> = stream.into_iter().collect();
+    let (mut kept, mut lines, mut at) = (Vec::new(), 0, 0);
+    while at < run.len() {
+        if attribute(&run, at).is_some_and(|attribute| is_test_attribute(&attribute)) {
+            let end = item_end(&run, at);
+            lines += line_count(run[at].span(), run[end - 1].span());
+            at = end;
+            continue;
+        }
+        kept.push(match &run[at] {
+            TokenTree::Group(group) => {
+                let (inside, inside_lines) = without_tests(group.stream());
+                lines += inside_lines;
+                let mut stripped = Group::new(group.delimiter(), inside);
+                stripped.set_span(group.span());
+                TokenTree::Group(stripped)
+            }
+            token => token.clone(),
+        });
+        at += 1;
+    }
+    (kept.into_iter().collect(), lines)
+}
+
+fn line_count(first: Span, last: Span) -> usize {
+    last.end().line - first.start().line + 1
+}
+
+// ---- size ----
+
+fn size_faults(name: &str, text: &str) -> Vec<String> {
+    let mut faults = wide_lines(name, text);
+    if is_test_file(name) {
+        return faults;
+    }
+    let (stream, test_lines) = without_tests(tokens(name, text));
+    let lines = text.lines().count() - test_lines;
+    if lines >= FILE_LINES {
+        faults.push(format!("{name}: {lines} lines without tests; stay under {FILE_LINES}"));
+    }
+    each_run(stream, &mut |run| {
+        for (at, token) in run.iter().enumerate() {
+            let (true, Some(function)) = (is_ident(Some(token), "fn"), ident(run.get(at + 1)))
+            else {
+                continue;
+            };
+            let last = &run[item_end(run, at) - 1];
+            let lines = line_count(token.span(), last.span());
+            if lines >= FUNCTION_LINES {
+                let line = token.span().start().line;
+                faults.push(format!(
+                    "{name}:{line}: fn {function} has {lines} lines; stay under {FUNCTION_LINES}"
+                ));
+            }
+        }
+    });
+    faults
+}
+
+fn wide_lines(name: &str, text: &str) -> Vec<String> {
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| line.chars().count() > COLUMNS)
+        .map(|(at, _)| format!("{name}:{}: wider than {COLUMNS} columns", at + 1))
+        .collect()
+}
+
+#[test]
+fn files_functions_and_lines_keep_their_size() {
+    let folders = ["core/src", "core/testkit/src", "core/bench/src", "host-linux/src"];
+    let mut faults = Vec::new();
+    for folder in folders {
+        for (name, text) in sources(folder) {
+            faults.extend(size_faults(&format!("{folder}/{name}"), &text));
+        }
+    }
+    no_faults(faults);
+}
+
+#[test]
+fn planted_sizes_are_caught() {
+    let body = "    x();\n".repeat(58);
+    let long = format!("fn long() {{\n{body}}}\n");
+    assert_eq!(size_faults("a.rs", &long).len(), 1, "a function of 60 lines");
+    assert_eq!(size_faults("a.rs", &format!("#[cfg(test)]\nmod tests {{ {long} }}")).len(), 0);
+    assert_eq!(size_faults("a.rs", &long.replacen("    x();\n", "", 1)).len(), 0);
+    assert_eq!(size_faults("a.rs", &format!("impl A {{ {long} }}")).len(), 1, "a method");
+    assert_eq!(size_faults("a.rs", &"// line\n".repeat(800)).len(), 1, "a file of 800 lines");
+    assert_eq!(size_faults("a/tests.rs", &"// line\n".repeat(800)).len(), 0);
+    let with_tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "// line\n".repeat(800));
+    assert_eq!(size_faults("a.rs", &with_tests).len(), 0, "tests are not counted");
+    assert_eq!(size_faults("a.rs", &format!("// {}\n", "x".repeat(98))).len(), 1, "101 columns");
+}
+
+// ---- floors, sibling order and circles ----
+
+/// An arrow from a file to a file that it names.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Arrow {
+    to: String,
+    /// A `pub use` of a child: a façade shows it, but does not build on it.
+    shown_only: bool,
+}
+
+/// Finds the paths in one file and turns them into arrows.
+struct Paths<'f> {
+    files: &'f BTreeSet<String>,
+    arrows: BTreeSet<Arrow>,
+    publishing: bool,
+}
+
+/// `tcp/send.rs` is module `tcp::send`; `tcp/mod.rs` is `tcp`; `lib.rs` is the root.
+fn module_of(name: &str) -> Vec<String> {
+    let stem = name.trim_end_matches(".rs");
+    let parts = stem.split('/').filter(|part| !["mod", "lib"].contains(part));
+    parts.map(str::to_string).collect()
+}
+
+impl Paths<'_> {
+    fn file_of(&self, path: &[String]) -> String {
+        for length in (1..=path.len()).rev() {
+            let stem = path[..length].join("/");
+            let names = [format!("{stem}.rs"), format!("{stem}/mod.rs")];
+            if let Some(name) = names.into_iter().find(|name| self.files.contains(name)) {
+                return name;
+            }
+        }
+        "lib.rs".into()
+    }
+
+    /// Whether `path` is itself a module that has a file.
+    fn is_module(&self, path: &[String]) -> bool {
+        module_of(&self.file_of(path)) == path
+    }
+
+    fn walk(&mut self, stream: TokenStream, module: &[String]) {
+        let run: Vec<TokenTree> = stream.into_iter().collect();
+        let mut at = 0;
+        while at < run.len() {
+            at = self.step(&run, at, module);
+        }
+    }
+
+    /// Reads on from `at` and returns where to go on.
+    fn step(&mut self, run: &[TokenTree], at: usize, module: &[String]) -> usize {
+        match &run[at] {
+            TokenTree::Ident(word) if word == "mod" => {
+                let body = group(run.get(at + 2), Delimiter::Brace);
+                let (Some(name), Some(body)) = (ident(run.get(at + 1)), body) else {
+                    return at + 1;
+                };
+                self.walk(body.stream(), &extended(module, &name));
+                at + 3
+            }
+            TokenTree::Ident(word) if word == "use" => {
+                let before = at.checked_sub(1).and_then(|before| run.get(before));
+                let restricted = group(before, Delimiter::Parenthesis).is_some();
+                self.publishing = restricted || is_ident(before, "pub");
+                at + 1
+            }
+            TokenTree::Ident(word) => {
+                let inside = at >= 2 && is_path_mark(run, at - 2);
+                if inside || !is_path_mark(run, at + 1) {
+                    return at + 1;
+                }
+                let start = match word.to_string().as_str() {
+                    "crate" => Vec::new(),
+                    "self" => module.to_vec(),
+                    "super" => module[..module.len().saturating_sub(1)].to_vec(),
+                    child if self.is_module(&extended(module, child)) => extended(module, child),
+                    _ => return at + 1,
+                };
+                self.tree(start, run, at + 3, module)
+            }
+            TokenTree::Group(group) => {
+                self.walk(group.stream(), module);
+                at + 1
+            }
+            TokenTree::Punct(punct) if punct.as_char() == ';' => {
+                self.publishing = false;
+                at + 1
+            }
+            _ => at + 1,
+        }
+    }
+
+    /// Follows one path, or a tree of them, from `at` on.
+    fn tree(
+        &mut self,
+        mut path: Vec<String>,
+        run: &[TokenTree],
+        at: usize,
+        module: &[String],
+    ) -> usize {
+        if let Some(branches) = group(run.get(at), Delimiter::Brace) {
+            let inside: Vec<TokenTree> = branches.stream().into_iter().collect();
+            for branch in inside.split(|token| is_punct(Some(token), ',')) {
+                self.tree(path.clone(), branch, 0, module);
+            }
+            return at + 1;
+        }
+        match ident(run.get(at)).as_deref() {
+            Some("super") => drop(path.pop()),
+            Some("self") => {}
+            Some(name) => path.push(name.into()),
+            None => {
+                self.point(&path, module);
+                return at;
+            }
+        }
+        if is_path_mark(run, at + 1) {
+            return self.tree(path, run, at + 3, module);
+        }
+        self.point(&path, module);
+        at + 1
+    }
+
+    fn point(&mut self, path: &[String], module: &[String]) {
+        let to = self.file_of(path);
+        let shown_only = self.publishing && module_of(&to).starts_with(module);
+        self.arrows.insert(Arrow { to, shown_only });
+    }
+}
+
+fn extended(module: &[String], name: &str) -> Vec<String> {
+    module.iter().cloned().chain(iter::once(name.to_string())).collect()
+}
+
+/// The arrows of every file.
+fn arrows(sources: &[(String, String)]) -> BTreeMap<String, BTreeSet<Arrow>> {
+    let files: BTreeSet<String> = sources.iter().map(|(name, _)| name.clone()).collect();
+    let one = |(name, text): &(String, String)| {
+        let mut paths = Paths { files: &files, arrows: BTreeSet::new(), publishing: false };
+        paths.walk(without_tests(tokens(name, text)).0, &module_of(name));
+        paths.arrows.retain(|arrow| arrow.to != *name);
+        (name.clone(), paths.arrows)
+    };
+    sources.iter().map(one).collect()
+}
+
+fn place(name: &str) -> Option<(&'static Floor, usize)> {
+    FLOORS.iter().find_map(|floor| {
+        floor.files.iter().position(|file| *file == name).map(|index| (floor, index))
+    })
+}
+
+fn floor_faults(sources: &[(String, String)]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (from, arrows) in arrows(sources) {
+        let Some((floor, index)) = place(&from) else {
+            faults.push(format!(
+                "core/src/{from} has no rank: add it to FLOORS in core/tests/house.rs, on the \
+                 lowest floor that can carry it, and to the picture in docs/architecture.md"
+            ));
+            continue;
+        };
+        for arrow in arrows {
+            let Some((below, below_index)) = place(&arrow.to) else { continue };
+            let falls = below.level < floor.level;
+            let in_order = floor.order == Order::Free || below_index < index || arrow.shown_only;
+            let stays = below.name == floor.name && in_order;
+            if !(falls || stays) || NEVER.contains(&(floor.name, below.name)) {
+                faults.push(format!(
+                    "core/src/{from} ({}) names {} ({}): arrows point down the floors, and in \
+                     `tcp/` to earlier siblings",
+                    floor.name, arrow.to, below.name
+                ));
+            }
+        }
+    }
+    faults
+}
+
+fn circle_faults(sources: &[(String, String)]) -> Vec<String> {
+    let mut left = arrows(sources);
+    for arrows in left.values_mut() {
+        arrows.retain(|arrow| !arrow.shown_only);
+    }
+    // Files that name nothing that is left are in no circle; take them away until none is found.
+    loop {
+        let free: Vec<String> = left
+            .iter()
+            .filter(|(_, arrows)| arrows.iter().all(|arrow| !left.contains_key(&arrow.to)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if free.is_empty() {
+            break;
+        }
+        for name in free {
+            left.remove(&name);
+        }
+    }
+    left.iter()
+        .map(|(from, arrows)| {
+            let to: Vec<_> = arrows.iter().filter(|arrow| left.contains_key(&arrow.to)).collect();
+            let to: Vec<_> = to.into_iter().map(|arrow| arrow.to.as_str()).collect();
+            format!("core/src/{from} is in or above an import circle by way of {}", to.join(", "))
+        })
+        .collect()
+}
+
+#[test]
+fn arrows_point_down_the_floors() {
+    no_faults(floor_faults(&shipped("core/src")));
+}
+
+#[test]
+fn there_are_no_import_circles() {
+    no_faults(circle_faults(&shipped("core/src")));
+}
+
+fn planted(files: &[(&str, &str)]) -> Vec<(String, String)> {
+    files.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect()
+}
+
+#[test]
+fn planted_arrows_are_caught() {
+    let base = [("lib.rs", ""), ("seq.rs", ""), ("device.rs", ""), ("wire/checksum.rs", "")];
+    let base = [&base[..], &[("tcp/state.rs", ""), ("tcp/send.rs", ""), ("storage/list.rs", "")]];
+    let base = base.concat();
+    let faults = |file: &str, text: &str| {
+        let mut files: Vec<_> = base.iter().filter(|(name, _)| *name != file).copied().collect();
+        files.push((file, text));
+        floor_faults(&planted(&files)).len()
+    };
+    let wrong = [
+        ("seq.rs", "use crate::tcp::send::Send;"),
+        ("wire/checksum.rs", "use crate::{seq::SeqNum, storage::{list}};"),
+        ("storage/list.rs", "fn f() { let x = crate::wire::checksum::sum(&[]); }"),
+        ("tcp/state.rs", "use super::send::Send;"),
+        ("tcp/state.rs", "fn f() { g!(super::super::tcp::send::X) }"),
+        ("tcp/send.rs", "use crate::device::Device;"),
+        ("tcp/send.rs", "use crate::Unfloored;"),
+        ("tcp/news.rs", ""),
+    ];
+    for (file, text) in wrong {
+        assert_eq!(faults(file, text), 1, "{file}: {text}");
+    }
+    let right = [
+        ("device.rs", "use crate::{seq::SeqNum, wire::checksum};"),
+        ("tcp/send.rs", "use super::state::State; use super::super::seq;"),
+        ("tcp/send.rs", "mod inner { use super::super::state::State; }"),
+        ("seq.rs", "#[cfg(test)] mod tests { use crate::tcp::send::Send; }"),
+        ("seq.rs", "#[cfg(test)] use crate::tcp::{send, state}; fn f() {}"),
+        ("lib.rs", "pub mod tcp; pub use tcp::send::Send; pub use crate::seq::SeqNum;"),
+    ];
+    for (file, text) in right {
+        assert_eq!(faults(file, text), 0, "{file}: {text}");
+    }
+}
+
+#[test]
+fn a_planted_circle_is_caught() {
+    let circle = [("time.rs", "use crate::flow::A;"), ("flow.rs", "use crate::seq::B;")];
+    let there = [&circle[..], &[("seq.rs", "use crate::time::C;"), ("lib.rs", "")]].concat();
+    assert_eq!(circle_faults(&planted(&there)).len(), 3);
+    let open = [&circle[..], &[("seq.rs", ""), ("lib.rs", "use crate::time::C;")]].concat();
+    assert_eq!(circle_faults(&planted(&open)).len(), 0);
+    let facade = [("wire/mod.rs", "pub use tcp::A;"), ("wire/tcp.rs", "use super::B;")];
+    assert_eq!(circle_faults(&planted(&facade)).len(), 0, "a façade only shows its children");
+    let real = [("wire/mod.rs", "use tcp::A;"), ("wire/tcp.rs", "use super::B;")];
+    assert_eq!(circle_faults(&planted(&real)).len(), 2);
+}
+
+// ---- cfg in tcp/, unsafe ----
+
+/// `cfg` in any form but `cfg(test)` and the `defmt` derive.
+fn cfg_faults(name: &str, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    each_run(tokens(name, text), &mut |run| {
+        for (at, token) in run.iter().enumerate() {
+            let cfg = ["cfg", "cfg_attr"].into_iter().find(|word| is_ident(Some(token), word));
+            let Some(cfg) = cfg else { continue };
+            let after = at + 1 + usize::from(is_punct(run.get(at + 1), '!'));
+            let Some(condition) = group(run.get(after), Delimiter::Parenthesis) else { continue };
+            let said = condition.stream().to_string().replace(char::is_whitespace, "");
+            let allowed = match cfg {
+                "cfg" => said == "test",
+                _ => said.starts_with("feature=\"defmt\","),
+            };
+            if !allowed {
+                let line = token.span().start().line;
+                faults.push(format!("{name}:{line}: {cfg}({said}) has no place in tcp/"));
+            }
+        }
+    });
+    faults
+}
+
+fn unsafe_faults(name: &str, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    each_run(tokens(name, text), &mut |run| {
+        for token in run.iter().filter(|token| is_ident(Some(token), "unsafe")) {
+            faults.push(format!("{name}:{}: unsafe", token.span().start().line));
+        }
+    });
+    faults
+}
+
+#[test]
+fn tcp_is_the_same_in_every_build() {
+    let tcp = sources("core/src").into_iter().filter(|(name, _)| name.starts_with("tcp/"));
+    no_faults(tcp.flat_map(|(name, text)| cfg_faults(&name, &text)).collect());
+}
+
+#[test]
+fn nothing_is_unsafe() {
+    let mut all = sources("core/src");
+    all.extend(sources("core/testkit/src"));
+    no_faults(all.iter().flat_map(|(name, text)| unsafe_faults(name, text)).collect());
+    let lib = fs::read_to_string(root().join("core/src/lib.rs")).expect("core/src/lib.rs");
+    assert!(lib.contains("#![forbid(unsafe_code)]"));
+}
+
+#[test]
+fn planted_cfg_and_unsafe_are_caught() {
+    let wrong = [
+        "#[cfg(feature = \"ipv6\")] fn f() {}",
+        "fn f() { if cfg!(target_os = \"none\") {} }",
+        "#[cfg_attr(feature = \"alloc\", derive(Clone))] struct A;",
+        "#[cfg(not(test))] fn f() {}",
+    ];
+    for text in wrong {
+        assert_eq!(cfg_faults("tcp/a.rs", text).len(), 1, "{text}");
+    }
+    let right = "#[cfg_attr(feature = \"defmt\", derive(defmt::Format))] struct A;
+                 #[cfg(test)] mod tests; // cfg(feature = \"x\")";
+    assert_eq!(cfg_faults("tcp/a.rs", right).len(), 0);
+    assert_eq!(unsafe_faults("a.rs", "fn f() { unsafe { g() } }").len(), 1);
+    assert_eq!(unsafe_faults("a.rs", "// unsafe\nconst A: &str = \"unsafe\";").len(), 0);
+}
+
+// ---- crates in use ----
+
+/// The words of a file: those that it imports from one crate, and those outside of all imports.
+#[derive(Default)]
+struct Words {
+    imported: BTreeSet<String>,
+    elsewhere: BTreeSet<String>,
+}
+
+impl Words {
+    fn read(&mut self, stream: TokenStream, name: &str) {
+        let run: Vec<TokenTree> = stream.into_iter().collect();
+        let mut at = 0;
+        while at < run.len() {
+            if is_ident(run.get(at), "use") {
+                let end = item_end(&run, at);
+                if is_ident(run.get(at + 1), name) {
+                    let import = run[at + 2..end].iter().cloned().collect();
+                    each_run(import, &mut |words| {
+                        self.imported.extend(words.iter().filter_map(|word| ident(Some(word))));
+                    });
+                }
+                at = end;
+                continue;
+            }
+            match &run[at] {
+                TokenTree::Group(group) => self.read(group.stream(), name),
+                TokenTree::Ident(word) => drop(self.elsewhere.insert(word.to_string())),
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+}
+
+/// Whether shipped code in `text` names the crate in code, or imports something and then uses it.
+fn uses_crate(name: &str, text: &str) -> bool {
+    let mut words = Words::default();
+    words.read(without_tests(tokens(name, text)).0, name);
+    words.elsewhere.contains(name) || !words.imported.is_disjoint(&words.elsewhere)
+}
+
+#[test]
+fn the_promised_crates_carry_weight() {
+    let all = shipped("core/src");
+    let idle = CRATES_IN_USE.iter().filter(|name| !all.iter().any(|(_, t)| uses_crate(name, t)));
+    no_faults(
+        idle.map(|name| format!("{name} is a dependency that core/src never uses")).collect(),
+    );
+}
+
+#[test]
+fn a_crate_that_is_only_named_is_caught() {
+    assert!(!uses_crate("heapless", "use heapless::Vec;"));
+    assert!(!uses_crate("heapless", "use heapless::{Deque, Vec};"));
+    assert!(!uses_crate("heapless", "// heapless::Vec\nfn f() {}"));
+    assert!(!uses_crate("heapless", "#[cfg(test)] mod tests { type A = heapless::Vec<u8, 4>; }"));
+    assert!(uses_crate("heapless", "use heapless::{Deque, Vec};\nstruct A { a: Vec<u8, 4> }"));
+    assert!(uses_crate("heapless", "struct A { a: heapless::Vec<u8, 4> }"));
+}
