@@ -4,129 +4,26 @@
 //! A rule is a function from text to a list of faults. Beside each stands a test that plants a
 //! fault and sees it caught. CONTRIBUTING.md says the same rules in words.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+#[path = "house/floors.rs"]
+mod floors;
+#[path = "house/ledger.rs"]
+mod ledger;
+#[path = "house/tokens.rs"]
+mod tokens;
+
+use floors::{FLOORS, Floor, NEVER, Order};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, iter};
+use tokens::{
+    each_run, group, ident, is_ident, is_path_mark, is_punct, item_end, line_count, tokens,
+    without_tests,
+};
 
 const FILE_LINES: usize = 800;
 const FUNCTION_LINES: usize = 60;
 const COLUMNS: usize = 100;
-
-/// Whether the files of a floor may name each other.
-#[derive(Clone, Copy, PartialEq)]
-enum Order {
-    /// Only files that stand before them in the list.
-    Listed,
-    /// Any of them, as long as there is no circle.
-    Free,
-}
-
-/// A group of files, on a level of the house.
-struct Floor {
-    name: &'static str,
-    level: u8,
-    order: Order,
-    files: &'static [&'static str],
-}
-
-/// The rank of each file in `core/src`: arrows point to a lower level, or stay on their floor.
-///
-/// Two floors on one level never name each other. **A new file is added here**, on the lowest
-/// floor that can carry it.
-const FLOORS: &[Floor] = &[
-    Floor {
-        name: "facts",
-        level: 0,
-        order: Order::Free,
-        files: &["time.rs", "seq.rs", "counters.rs", "flow.rs", "trace.rs"],
-    },
-    Floor {
-        name: "wire",
-        level: 1,
-        order: Order::Free,
-        files: &[
-            "wire/mod.rs",
-            "wire/checksum.rs",
-            "wire/address.rs",
-            "wire/ipv4.rs",
-            "wire/ipv6.rs",
-            "wire/icmpv4.rs",
-            "wire/icmpv6.rs",
-            "wire/udp.rs",
-            "wire/tcp.rs",
-            "wire/tcp_options.rs",
-        ],
-    },
-    Floor {
-        name: "storage",
-        level: 1,
-        order: Order::Free,
-        files: &[
-            "storage/mod.rs",
-            "storage/block_pool.rs",
-            "storage/queue.rs",
-            "storage/assembler.rs",
-            "storage/slab.rs",
-            "storage/hash_table.rs",
-            "storage/deadlines.rs",
-            "storage/list.rs",
-        ],
-    },
-    Floor { name: "device", level: 2, order: Order::Listed, files: &["device.rs"] },
-    Floor {
-        name: "tcp",
-        level: 3,
-        order: Order::Listed,
-        files: &[
-            "tcp/segment.rs",
-            "tcp/state.rs",
-            "tcp/options.rs",
-            "tcp/window.rs",
-            "tcp/rtt.rs",
-            "tcp/timers.rs",
-            "tcp/congestion/reno.rs",
-            "tcp/congestion/mod.rs",
-            "tcp/recovery/mod.rs",
-            "tcp/recovery/go_back.rs",
-            "tcp/recovery/scoreboard.rs",
-            "tcp/isn.rs",
-            "tcp/handshake.rs",
-            "profile.rs",
-            "tcp/send.rs",
-            "tcp/receive.rs",
-            "tcp/connection.rs",
-            "tcp/arrives.rs",
-            "tcp/user_calls.rs",
-            "tcp/departs.rs",
-            "tcp/listener.rs",
-            "tcp/time_wait.rs",
-            "tcp/mod.rs",
-        ],
-    },
-    Floor {
-        name: "socket",
-        level: 4,
-        order: Order::Free,
-        files: &["socket/demux.rs", "socket/tcp.rs", "socket/udp.rs", "socket/mod.rs"],
-    },
-    Floor {
-        name: "stack",
-        level: 5,
-        order: Order::Free,
-        files: &[
-            "stack/link.rs",
-            "stack/reply.rs",
-            "stack/ingress.rs",
-            "stack/egress.rs",
-            "stack/mod.rs",
-        ],
-    },
-    Floor { name: "roof", level: 6, order: Order::Listed, files: &["lib.rs"] },
-];
-
-/// Arrows that would point down and still must not be: TCP is pure and knows no device.
-const NEVER: &[(&str, &str)] = &[("tcp", "device")];
 
 /// Crates that carry weight in `core/src`, as the design promises.
 const CRATES_IN_USE: &[&str] = &["heapless", "managed", "byteorder"];
@@ -178,122 +75,8 @@ fn shipped(folder: &str) -> Vec<(String, String)> {
     sources(folder).into_iter().filter(|(name, _)| !is_test_file(name)).collect()
 }
 
-fn tokens(name: &str, text: &str) -> TokenStream {
-    text.parse().unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
 fn no_faults(faults: Vec<String>) {
     assert!(faults.is_empty(), "\n{}\n(CONTRIBUTING.md gives the rules)", faults.join("\n"));
-}
-
-// ---- reading tokens ----
-
-fn is_ident(token: Option<&TokenTree>, text: &str) -> bool {
-    matches!(token, Some(TokenTree::Ident(ident)) if ident == text)
-}
-
-fn ident(token: Option<&TokenTree>) -> Option<String> {
-    match token {
-        Some(TokenTree::Ident(ident)) => Some(ident.to_string()),
-        _ => None,
-    }
-}
-
-fn is_punct(token: Option<&TokenTree>, mark: char) -> bool {
-    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == mark)
-}
-
-fn is_path_mark(tokens: &[TokenTree], at: usize) -> bool {
-    is_punct(tokens.get(at), ':') && is_punct(tokens.get(at + 1), ':')
-}
-
-fn group(token: Option<&TokenTree>, delimiter: Delimiter) -> Option<&Group> {
-    match token {
-        Some(TokenTree::Group(group)) if group.delimiter() == delimiter => Some(group),
-        _ => None,
-    }
-}
-
-/// Calls `visit` on each run of sibling tokens, outermost first.
-fn each_run(stream: TokenStream, visit: &mut dyn FnMut(&[TokenTree])) {
-    let run: Vec<TokenTree> = stream.into_iter().collect();
-    visit(&run);
-    for token in run {
-        if let TokenTree::Group(group) = token {
-            each_run(group.stream(), visit);
-        }
-    }
-}
-
-/// The attribute that starts at `at`, as its inner tokens.
-fn attribute(tokens: &[TokenTree], at: usize) -> Option<Vec<TokenTree>> {
-    if !is_punct(tokens.get(at), '#') {
-        return None;
-    }
-    group(tokens.get(at + 1), Delimiter::Bracket).map(|body| body.stream().into_iter().collect())
-}
-
-/// `cfg(test)` and `cfg(all(test, …))`.
-fn is_test_attribute(attribute: &[TokenTree]) -> bool {
-    let inside = |token| group(token, Delimiter::Parenthesis).map(Group::stream);
-    let Some(condition) = inside(attribute.get(1)) else { return false };
-    let condition: Vec<_> = condition.into_iter().collect();
-    is_ident(attribute.first(), "cfg")
-        && match condition.as_slice() {
-            [one] => is_ident(Some(one), "test"),
-            [all, terms] if is_ident(Some(all), "all") => inside(Some(terms))
-                .is_some_and(|terms| terms.into_iter().any(|term| is_ident(Some(&term), "test"))),
-            _ => false,
-        }
-}
-
-/// The end of the item that starts at `at`: past its `;` or its braces.
-fn item_end(tokens: &[TokenTree], mut at: usize) -> usize {
-    while attribute(tokens, at).is_some() {
-        at += 2;
-    }
-    let head: Vec<_> = tokens[at..].iter().take(4).map(|token| ident(Some(token))).collect();
-    let named = |word: &str| head.iter().flatten().any(|found| found == word);
-    let ends_in_semicolon =
-        !named("fn") && ["use", "const", "static", "type", "let"].into_iter().any(named);
-    while let Some(token) = tokens.get(at) {
-        at += 1;
-        let braces = group(Some(token), Delimiter::Brace).is_some() && !ends_in_semicolon;
-        if braces || is_punct(Some(token), ';') {
-            break;
-        }
-    }
-    at
-}
-
-/// The stream without the items that only tests see, and how many lines those take.
-fn without_tests(stream: TokenStream) -> (TokenStream, usize) {
-    let run: Vec<TokenTree> = stream.into_iter().collect();
-    let (mut kept, mut lines, mut at) = (Vec::new(), 0, 0);
-    while at < run.len() {
-        if attribute(&run, at).is_some_and(|attribute| is_test_attribute(&attribute)) {
-            let end = item_end(&run, at);
-            lines += line_count(run[at].span(), run[end - 1].span());
-            at = end;
-            continue;
-        }
-        kept.push(match &run[at] {
-            TokenTree::Group(group) => {
-                let (inside, inside_lines) = without_tests(group.stream());
-                lines += inside_lines;
-                let mut stripped = Group::new(group.delimiter(), inside);
-                stripped.set_span(group.span());
-                TokenTree::Group(stripped)
-            }
-            token => token.clone(),
-        });
-        at += 1;
-    }
-    (kept.into_iter().collect(), lines)
-}
-
-fn line_count(first: Span, last: Span) -> usize {
-    last.end().line - first.start().line + 1
 }
 
 // ---- size ----
@@ -519,7 +302,7 @@ fn floor_faults(sources: &[(String, String)]) -> Vec<String> {
     for (from, arrows) in arrows(sources) {
         let Some((floor, index)) = place(&from) else {
             faults.push(format!(
-                "core/src/{from} has no rank: add it to FLOORS in core/tests/house.rs, on the \
+                "core/src/{from} has no rank: add it to FLOORS in core/tests/house/floors.rs, on the \
                  lowest floor that can carry it, and to the picture in docs/architecture.md"
             ));
             continue;
