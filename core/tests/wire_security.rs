@@ -1,7 +1,7 @@
 //! Packets that broke other stacks, as far as parsing goes: each is refused for the right reason.
 //!
-//! The numbers are those of the list of security cases; what a whole stack does with such packets is
-//! tested with the stack.
+//! The numbers are those of the list of security cases; what a whole stack does with such packets
+//! is tested with the stack.
 
 use core::net::{IpAddr, Ipv4Addr};
 

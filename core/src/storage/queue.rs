@@ -79,6 +79,12 @@ impl Queue {
         count(self.held).saturating_add(directory)
     }
 
+    /// The blocks promised to the queue and not yet taken.
+    #[must_use]
+    pub const fn credit(&self) -> &Credit {
+        &self.credit
+    }
+
     /// The blocks promised to the queue, from which it takes before all else.
     #[must_use]
     pub fn credit_mut(&mut self) -> &mut Credit {
@@ -116,7 +122,9 @@ impl Queue {
     /// Returns how many octets from the start are sure to find room now, at most `window`. Called
     /// with the edge that was promised to the peer before and once more after each
     /// [`Queue::consume`], it never returns less than that edge: what `consume` frees
-    /// is enough. Blocks promised beyond what `window` needs are given back.
+    /// is enough. Blocks promised beyond what `window` needs are given back. O(1), but where the
+    /// pool runs short it looks at the directory entries between the committed octets and the last
+    /// one written.
     pub fn cover(&mut self, pool: &mut BlockPool<'_>, window: u32) -> u32 {
         let shift = pool.block_shift();
         let base = self.base(pool);
@@ -138,12 +146,24 @@ impl Queue {
         reach.min(window)
     }
 
-    /// How many octets from the start are sure to find room, by the credit and the blocks under
-    /// committed octets alone.
+    /// How many octets from the start are sure to find room with what is held and promised.
     fn covered(&self, pool: &BlockPool<'_>) -> u32 {
-        let base = self.base(pool);
-        let committed = blocks_touched(base, self.len, pool.block_shift());
-        let mut blocks = committed.saturating_add(self.credit.blocks());
+        let (base, shift) = (self.base(pool), pool.block_shift());
+        let first = self.first_block(pool);
+        let mut credit = self.credit.blocks();
+        let mut blocks = blocks_touched(base, self.len, shift);
+        // Up to the last octet written the blocks that are missing are looked for one by one.
+        let written = blocks_touched(base, self.extent, shift);
+        while blocks < written {
+            if self.directory.entry(pool, first.wrapping_add(blocks)).is_none() {
+                match credit.checked_sub(1) {
+                    Some(left) => credit = left,
+                    None => break,
+                }
+            }
+            blocks = blocks.wrapping_add(1);
+        }
+        blocks = blocks.saturating_add(credit);
         if self.directory.block.is_none() && blocks > INLINE {
             blocks = blocks.saturating_sub(1).max(INLINE);
         }
