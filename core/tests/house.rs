@@ -424,9 +424,12 @@ fn a_planted_circle_is_caught() {
     assert_eq!(circle_faults(&planted(&there)).len(), 3);
     let open = [&circle[..], &[("seq.rs", ""), ("lib.rs", "use crate::time::C;")]].concat();
     assert_eq!(circle_faults(&planted(&open)).len(), 0);
-    let facade = [("wire/mod.rs", "pub use tcp::A;"), ("wire/tcp.rs", "use super::B;")];
-    assert_eq!(circle_faults(&planted(&facade)).len(), 0, "a façade only shows its children");
-    for real in ["use tcp::A;", "pub use tcp::A; struct B(A);"] {
+    for facade in ["pub use tcp::A;", "pub use tcp::A; enum B { #[default] A, C }"] {
+        let facade = [("wire/mod.rs", facade), ("wire/tcp.rs", "use super::B;")];
+        assert_eq!(circle_faults(&planted(&facade)).len(), 0, "a façade only shows its children");
+    }
+    let sorts = ["use tcp::A;", "pub use tcp::A; struct B(A);", "pub use tcp::A; enum B { C(A) }"];
+    for real in sorts {
         let real = [("wire/mod.rs", real), ("wire/tcp.rs", "use super::B;")];
         assert_eq!(circle_faults(&planted(&real)).len(), 2);
     }
@@ -525,6 +528,10 @@ impl Words {
                 at = end;
                 continue;
             }
+            if is_ident(run.get(at), "enum") {
+                at = self.read_enum(&run, at, name);
+                continue;
+            }
             match &run[at] {
                 TokenTree::Group(group) => self.read(group.stream(), name),
                 TokenTree::Ident(word) => drop(self.elsewhere.insert(word.to_string())),
@@ -532,6 +539,21 @@ impl Words {
             }
             at += 1;
         }
+    }
+}
+
+impl Words {
+    /// The name of a variant is its own; what it holds is named from elsewhere.
+    fn read_enum(&mut self, run: &[TokenTree], at: usize, name: &str) -> usize {
+        let end = item_end(run, at);
+        let Some(body) = group(run.get(end - 1), Delimiter::Brace) else { return at + 1 };
+        let inside: Vec<TokenTree> = body.stream().into_iter().collect();
+        for variant in inside.split(|token| is_punct(Some(token), ',')) {
+            let at = variant.iter().position(|token| matches!(token, TokenTree::Ident(_)));
+            let held = variant.iter().skip(at.map_or(0, |at| at + 1));
+            self.read(held.cloned().collect(), name);
+        }
+        end
     }
 }
 
