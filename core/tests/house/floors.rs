@@ -82,7 +82,6 @@ pub(super) const FLOORS: &[Floor] = &[
             "tcp/recovery/go_back.rs",
             "tcp/recovery/scoreboard.rs",
             "tcp/isn.rs",
-            "tcp/handshake.rs",
             "profile.rs",
             "tcp/send.rs",
             "tcp/receive.rs",
