@@ -112,6 +112,7 @@ pub(super) const FLOORS: &[Floor] = &[
         level: 5,
         order: Order::Free,
         files: &[
+            "stack/storage.rs",
             "stack/link.rs",
             "stack/reply.rs",
             "stack/ingress.rs",
