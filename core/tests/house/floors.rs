@@ -70,8 +70,8 @@ pub(super) const FLOORS: &[Floor] = &[
         files: &[
             "tcp/segment.rs",
             "tcp/state.rs",
-            "tcp/options.rs",
             "tcp/window.rs",
+            "tcp/options.rs",
             "tcp/rtt.rs",
             "tcp/timers.rs",
             "tcp/congestion/mod.rs",

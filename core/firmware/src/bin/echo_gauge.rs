@@ -19,7 +19,9 @@ storage!(static NET: Small {
     listeners: 1,
     half_open: 4,
     time_wait: 4,
-    blocks: 16 x 256,
+    udp_sockets: 0,
+    records: 0,
+    blocks: 16 x 256
 });
 
 const MTU: usize = 1500;
@@ -65,7 +67,7 @@ impl Device for Port {
 fn main() -> ! {
     if let Some(secret) = Secret::new(*b"0123456789abcdef")
         && let Some(storage) = NET.take()
-        && let Ok(mut stack) = Stack::<Small>::new(storage, Config::new(), secret)
+        && let Ok(mut stack) = Stack::<Small>::new(storage, &Config::new(), secret)
     {
         let _ = stack.add_address(IpAddr::V4(Ipv4Addr::new(192, 168, 69, 2)), 24);
         serve(&mut stack);
