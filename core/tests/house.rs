@@ -216,7 +216,9 @@ impl Paths<'_> {
             }
             TokenTree::Ident(word) => {
                 let inside = at >= 2 && is_path_mark(run, at - 2);
-                if inside || !is_path_mark(run, at + 1) {
+                // `$crate::…` is expanded where the macro is used: it is said to others.
+                let said_to_others = at >= 1 && is_punct(run.get(at - 1), '$');
+                if inside || said_to_others || !is_path_mark(run, at + 1) {
                     return at + 1;
                 }
                 let start = match word.to_string().as_str() {
@@ -405,6 +407,7 @@ fn planted_arrows_are_caught() {
         ("tcp/send.rs", "mod inner { use super::super::state::State; }"),
         ("seq.rs", "#[cfg(test)] mod tests { use crate::tcp::send::Send; }"),
         ("seq.rs", "#[cfg(test)] use crate::tcp::{send, state}; fn f() {}"),
+        ("seq.rs", "macro_rules! make { () => { $crate::tcp::send::Send } }"),
         ("lib.rs", "pub mod tcp; pub use tcp::send::Send; pub use crate::seq::SeqNum;"),
     ];
     for (file, text) in right {
