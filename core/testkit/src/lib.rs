@@ -1,1 +1,3 @@
 //! What hikyaku's tests, fuzz targets and benchmarks share.
+
+pub mod fuzz;
