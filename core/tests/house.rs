@@ -216,7 +216,9 @@ impl Paths<'_> {
             }
             TokenTree::Ident(word) => {
                 let inside = at >= 2 && is_path_mark(run, at - 2);
-                if inside || !is_path_mark(run, at + 1) {
+                // `$crate::…` is expanded where the macro is used: it is said to others.
+                let said_to_others = at >= 1 && is_punct(run.get(at - 1), '$');
+                if inside || said_to_others || !is_path_mark(run, at + 1) {
                     return at + 1;
                 }
                 let start = match word.to_string().as_str() {
@@ -334,36 +336,31 @@ fn floor_faults(sources: &[(String, String)]) -> Vec<String> {
 }
 
 fn circle_faults(sources: &[(String, String)]) -> Vec<String> {
-    let mut left = arrows(sources);
-    for arrows in left.values_mut() {
-        arrows.retain(|arrow| !arrow.shown_only);
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (from, arrows) in arrows(sources) {
+        let built_on = arrows.into_iter().filter(|arrow| !arrow.shown_only);
+        named.insert(from, built_on.map(|arrow| arrow.to).collect());
     }
-    // A file that names nothing that is left, or is named by nothing that is, is in no circle:
-    // take such files away until none is found.
-    loop {
-        let named: BTreeSet<String> =
-            left.values().flatten().map(|arrow| arrow.to.clone()).collect();
-        let free: Vec<String> = left
-            .iter()
-            .filter(|(name, arrows)| {
-                let names_none = arrows.iter().all(|arrow| !left.contains_key(&arrow.to));
-                names_none || !named.contains(*name)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        if free.is_empty() {
-            break;
+    let reached_from = |start: &str| {
+        let mut reached = BTreeSet::new();
+        let mut next = vec![start];
+        while let Some(name) = next.pop() {
+            for to in named.get(name).into_iter().flatten() {
+                if reached.insert(to.as_str()) {
+                    next.push(to);
+                }
+            }
         }
-        for name in free {
-            left.remove(&name);
-        }
-    }
-    left.iter()
-        .map(|(from, arrows)| {
-            let to: Vec<_> = arrows.iter().filter(|arrow| left.contains_key(&arrow.to)).collect();
-            let to: Vec<_> = to.into_iter().map(|arrow| arrow.to.as_str()).collect();
-            format!("core/src/{from} is in an import circle by way of {}", to.join(", "))
-        })
+        reached
+    };
+    let reached: BTreeMap<&str, BTreeSet<&str>> =
+        named.keys().map(|name| (name.as_str(), reached_from(name))).collect();
+    let goes_back = |from: &str, to: &str| reached.get(to).is_some_and(|to| to.contains(from));
+    named
+        .iter()
+        .flat_map(|(from, arrows)| arrows.iter().map(move |to| (from, to)))
+        .filter(|(from, to)| goes_back(from, to))
+        .map(|(from, to)| format!("core/src/{from} names {to}, which leads back to it: a circle"))
         .collect()
 }
 
@@ -410,6 +407,7 @@ fn planted_arrows_are_caught() {
         ("tcp/send.rs", "mod inner { use super::super::state::State; }"),
         ("seq.rs", "#[cfg(test)] mod tests { use crate::tcp::send::Send; }"),
         ("seq.rs", "#[cfg(test)] use crate::tcp::{send, state}; fn f() {}"),
+        ("seq.rs", "macro_rules! make { () => { $crate::tcp::send::Send } }"),
         ("lib.rs", "pub mod tcp; pub use tcp::send::Send; pub use crate::seq::SeqNum;"),
     ];
     for (file, text) in right {

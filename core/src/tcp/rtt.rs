@@ -97,10 +97,9 @@ impl RttEstimator {
         self.backoff = self.backoff.saturating_add(1);
     }
 
-    /// New data was acknowledged, but nothing that could be measured.
-    pub fn on_progress(&mut self) {
-        // RFC 6298 §3 and §5, (5.7): Karn's algorithm keeps the backed-off timeout until a segment
-        // that was sent once has been acknowledged. So there is nothing to do, and this says so.
+    /// A closed window has opened: the back-off of its probes says nothing about the path.
+    pub fn on_window_opened(&mut self) {
+        self.backoff = 0;
     }
 
     /// The handshake is complete, but a SYN (or SYN-ACK) had to be sent more than once: without a
@@ -183,7 +182,6 @@ mod tests {
             assert_eq!(millis(&rtt), expected);
             rtt.on_timeout();
         }
-        rtt.on_progress();
         assert_eq!((rtt.backoff(), millis(&rtt)), (8, 60_000));
         rtt.on_sample(Duration::from_millis(1));
         assert_eq!((rtt.backoff(), millis(&rtt)), (0, 201));
