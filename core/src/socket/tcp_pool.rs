@@ -78,7 +78,7 @@ pub struct TcpUsage {
 }
 
 impl<'a, P: Profile> TcpPool<'a, P> {
-    /// A pool over storage that is all [`Empty`](crate::storage::Empty).
+    /// A pool over storage that is all [`Empty`].
     #[must_use]
     pub fn new(storage: TcpStorage<'a, P>) -> Self {
         Self {

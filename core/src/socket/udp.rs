@@ -13,15 +13,15 @@ use crate::flow::{FLOW_BYTES, FlowKey};
 use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::storage::block_pool::BlockPool;
-use crate::storage::hash_table::{Chained, HashTable};
-use crate::storage::list::{Linked, Links, List};
+use crate::storage::hash_table::{HashTable, chained};
+use crate::storage::list::{Links, List, linked};
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::{Slab, Slot};
 use crate::storage::{Empty, Id};
 
 use super::demux::{Bound, find_bound, port_hash};
-use super::tcp_slots::{Egress, News, chained, linked};
+use super::tcp_slots::{Egress, News};
 use super::{Commons, Handle, Route, StaleHandle, UdpHandle};
 
 /// Octets of a frame before its payload.

@@ -14,7 +14,7 @@ use crate::storage::{Empty, Id};
 use crate::tcp::recovery::Record;
 
 /// All memory that a stack works with. Made by [`storage!`](crate::storage!) or, with feature
-/// `alloc`, by [`Storage::allocate`].
+/// `alloc`, by `Storage::allocate`.
 pub struct Storage<'a, P: Profile> {
     pub(super) tcp: TcpStorage<'a, P>,
     #[cfg(feature = "udp")]

@@ -178,5 +178,27 @@ impl<'a> HashTable<'a> {
     }
 }
 
+/// Chains a slot type into a look-up table by the key of its record.
+macro_rules! chained {
+    ([$($generics:tt)*] $slot:ty, $record:ident.$key:ident(): $key_type:ty) => {
+        impl<$($generics)*> $crate::storage::hash_table::Chained for $slot {
+            type Key = $key_type;
+
+            fn key(&self) -> &$key_type {
+                self.$record.$key()
+            }
+
+            fn chain(&self) -> Option<$crate::storage::Id> {
+                self.chain
+            }
+
+            fn set_chain(&mut self, chain: Option<$crate::storage::Id>) {
+                self.chain = chain;
+            }
+        }
+    };
+}
+pub(crate) use chained;
+
 #[cfg(test)]
 mod tests;
