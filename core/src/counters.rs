@@ -126,7 +126,8 @@ macro_rules! counters {
             /// Every counter that is not zero with its name, drops last.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, Count)> + '_ {
                 let plain = [$((stringify!($name), self.$name),)*];
-                let drops = DropReason::ALL.iter().map(|reason| (reason.text(), self.drops.of(*reason)));
+                let named = |reason: &DropReason| (reason.text(), self.drops.of(*reason));
+                let drops = DropReason::ALL.iter().map(named);
                 plain.into_iter().chain(drops).filter(|(_, count)| *count != 0)
             }
         }

@@ -370,6 +370,14 @@ fn arrows_point_down_the_floors() {
 }
 
 #[test]
+fn every_rank_has_its_file() {
+    let there = shipped("core/src");
+    let ranks = FLOORS.iter().flat_map(|floor| floor.files);
+    let gone = ranks.filter(|rank| !there.iter().any(|(name, _)| name == *rank));
+    no_faults(gone.map(|rank| format!("{rank} has a rank and no file: take it out")).collect());
+}
+
+#[test]
 fn there_are_no_import_circles() {
     no_faults(circle_faults(&shipped("core/src")));
 }

@@ -29,8 +29,7 @@ use crate::tcp::connection::ConnectionConfig;
 use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
 
-use egress::Attempt;
-use link::Link;
+use link::{Attempt, Link, Sink};
 
 pub use storage::{Arrays, Capacity, StaticStorage, Storage};
 
@@ -235,7 +234,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     }
 
     /// Sends what must leave before the next arrival.
-    fn flush(&mut self, sink: egress::Sink<'_>) {
+    fn flush(&mut self, sink: Sink<'_>) {
         let mut budget = self.egress_budget;
         while budget > 0 && (!self.link.replies.is_empty() || self.tcp.is_urgent(&self.commons)) {
             if self.send_one(sink) != Attempt::Done {

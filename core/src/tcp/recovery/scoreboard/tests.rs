@@ -158,6 +158,6 @@ fn new_data_sent_before_the_lost_costs_no_more_than_sending_it_again() {
 
 #[test]
 fn the_empty_state_is_small() {
-    assert!(size_of::<Record>() <= 48, "{}", size_of::<Record>());
+    assert!(size_of::<super::super::Record>() <= 48, "{}", size_of::<super::super::Record>());
     assert!(size_of::<Scoreboard>() <= 112, "{}", size_of::<Scoreboard>());
 }
