@@ -16,7 +16,7 @@ use crate::wire::tcp::Flags;
 use super::congestion::{Ack, CongestionControl};
 use super::connection::{CloseReason, Connection, Resources};
 use super::receive::Taken;
-use super::recovery::{Acknowledged, Event as Loss, Recovery};
+use super::recovery::{Acknowledged, Event as Loss, Recovery, Sent};
 use super::segment::{Segment, text_len};
 use super::state::{Event, State};
 use super::timers::{Due, SendTimer};
@@ -191,6 +191,7 @@ impl<P: Profile> Connection<P> {
             self.snd.set_window(wnd, segment.seq, segment.ack);
         }
         // RFC 9293 §3.10.7.4, RFC 5961 §5.2: neither of what was never sent nor long gone.
+        self.take_probe(segment.ack, resources);
         let oldest = self.snd.una - self.snd.max_wnd;
         if segment.ack.after(self.snd.nxt) || segment.ack.before(oldest) {
             self.challenge(resources);
@@ -212,6 +213,18 @@ impl<P: Profile> Connection<P> {
             (_, next) => self.state = next,
         }
         ControlFlow::Continue(())
+    }
+
+    /// The peer has taken the octet that probed its window: it counts as sent from now on.
+    fn take_probe(&mut self, ack: SeqNum, resources: &mut Resources<'_, '_>) {
+        if self.probed && ack == self.snd.nxt + 1 {
+            let sent = Sent { start: self.snd.nxt, end: ack, at: resources.now };
+            self.recovery.on_sent(resources.records, &sent);
+            // Karn's rule: nobody knows which of the probes this answers.
+            self.recovery.on_resent(resources.records, &sent);
+            self.snd.nxt = ack;
+            self.probed = false;
+        }
     }
 
     /// An acceptable acknowledgement: what it frees, what it tells of the window and of losses.

@@ -222,6 +222,8 @@ pub struct Connection<P: Profile> {
     pub(super) reason: Option<CloseReason>,
     /// A probe of a closed window is due.
     pub(super) probe_due: bool,
+    /// The octet at SND.NXT went out as a probe: the peer may acknowledge it.
+    pub(super) probed: bool,
     /// A reset ends the connection as soon as there is room to send it.
     pub(super) reset_due: bool,
     /// A write was refused or cut short.
@@ -249,6 +251,7 @@ impl<P: Profile> Empty for Connection<P> {
         settings: Settings::EMPTY,
         reason: None,
         probe_due: false,
+        probed: false,
         reset_due: false,
         writer_waits: false,
         deaf: false,
