@@ -101,6 +101,12 @@ impl<P: Profile> Connection<P> {
 
     /// RFC 9293 §3.10.7.4: the seven steps, first to last.
     fn otherwise(&mut self, mut segment: Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+        let is_syn = segment.has(Flags::SYN) && !segment.has(Flags::RST);
+        if self.state == State::SynReceived && is_syn && segment.seq == self.rcv.irs {
+            // RFC 9293 §3.5, figure 8: in a simultaneous open the SYN that is known already comes
+            // again with the ACK that completes the handshake.
+            segment.trim(self.rcv.nxt, self.rcv.edge);
+        }
         self.check_sequence(&mut segment, resources)?;
         self.check_rst(&segment, resources)?;
         self.check_syn(&segment, resources)?;
@@ -117,7 +123,12 @@ impl<P: Profile> Connection<P> {
     ) -> Check {
         let (nxt, wnd) = (self.rcv.nxt, self.rcv.wnd());
         let len = segment.len();
-        let acceptable = if len == 0 {
+        let acceptable = if len == 0 && !segment.has(Flags::RST) {
+            // Deviation: decision 0005. A peer that has filled our window goes on from its edge.
+            // RFC 9293 §3.10.7.4 would not hear its ACKs, so that two such peers, each having lost
+            // something, answer each other for ever.
+            segment.seq.within(nxt, wnd.saturating_add(1))
+        } else if len == 0 {
             segment.seq == nxt || segment.seq.within(nxt, wnd)
         } else {
             let last = segment.end() - 1;
