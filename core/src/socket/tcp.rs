@@ -219,6 +219,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &'s mut Commons<'a>,
     ) -> Result<TcpSocket<'s, 'a, P>, StaleHandle> {
         let id = self.connections.resolve(handle.0).ok_or(StaleHandle)?;
+        // An orphan lives on by itself, but its handle does not.
+        let slot = self.connections.get(id).filter(|slot| !slot.connection.is_released());
+        slot.ok_or(StaleHandle)?;
         Ok(TcpSocket { pool: self, commons, id })
     }
 }

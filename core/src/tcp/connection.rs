@@ -284,6 +284,12 @@ impl<P: Profile> Connection<P> {
         !self.news.is_none() && !self.released
     }
 
+    /// Whether the user has let go of it.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.released
+    }
+
     /// Whether protocol and user are both done with it.
     #[must_use]
     pub fn is_done(&self) -> bool {
