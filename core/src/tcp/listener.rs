@@ -144,7 +144,9 @@ impl HalfOpen {
     }
 
     fn ack(&self) -> Bare {
-        Bare::ack(self.iss + 1, self.irs + 1, self.told)
+        // RFC 7323 §2.2: all but the SYNs tell a scaled window; unscaled it would promise more.
+        let wnd = self.told >> self.agreed.rcv_shift.min(15);
+        Bare::ack(self.iss + 1, self.irs + 1, wnd)
     }
 
     /// Our SYN-ACK, and what was agreed for its options.
