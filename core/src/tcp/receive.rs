@@ -110,7 +110,9 @@ impl<R: Reassembly> ReceiveSpace<R> {
     #[must_use]
     pub fn owes_update(&self, mss: u32) -> bool {
         let edge = self.nxt + self.reach();
-        edge.after(self.edge) && window::worth_telling(edge.since(self.edge), self.limit, mss)
+        // What the pool has promised may be far less than the limit: RCV.BUFF is what there is.
+        let buffer = self.limit.min(self.granted);
+        edge.after(self.edge) && window::worth_telling(edge.since(self.edge), buffer, mss)
     }
 
     /// Octets in order and not read.
