@@ -121,9 +121,10 @@ impl<P: Profile> Connection<P> {
         config: &ConnectionConfig,
         resources: &mut Resources<'_, '_>,
     ) -> Option<()> {
+        // The block without which nothing could be sent comes before any window.
+        self.snd.start(iss, config.send_limit, resources.blocks)?;
         self.set_up(flow, config, resources)?;
         self.agreed = offer.assumed();
-        self.snd.start(iss, config.send_limit, resources.blocks)?;
         self.recovery.start(iss);
         self.state = self.state.on(Event::Connect);
         Some(())
@@ -137,12 +138,12 @@ impl<P: Profile> Connection<P> {
         config: &ConnectionConfig,
         resources: &mut Resources<'_, '_>,
     ) -> Option<()> {
+        self.snd.start(handshake.iss, config.send_limit, resources.blocks)?;
+        self.snd.skip_syn();
         self.set_up(handshake.flow, config, resources)?;
         if self.rcv.syn_window() < handshake.told {
             return None;
         }
-        self.snd.start(handshake.iss, config.send_limit, resources.blocks)?;
-        self.snd.skip_syn();
         self.agreed = handshake.agreed;
         self.rcv.start(handshake.irs, u32::from(handshake.told));
         let told = u32::from(handshake.wnd);
