@@ -1,4 +1,4 @@
-//! hikyaku (飛脚): a TCP/IP stack without an allocator, a clock, a thread or unsafe code of its own.
+//! hikyaku (飛脚): a TCP/IP stack without allocator, clock, thread or unsafe code of its own.
 //!
 //! # The picture
 //!
@@ -22,10 +22,10 @@
 //! a call: it ends in a counter ([`Stack::counters`]).
 //!
 //! Inside, the modules are floors, and each names only those below it: `time`, `seq`, `flow` and
-//! `counters` are plain facts; [`wire`] turns octets into headers and back; [`storage`] is memory
-//! that knows no protocol; [`tcp`] is the protocol, with no device, clock or socket; [`socket`] is
-//! pools of connections and what the user holds; [`stack`] joins them to the link. A [`Profile`]
-//! says which mechanisms a build contains: [`Full`], the default, or [`Small`].
+//! `counters` are plain facts; [`wire`] turns octets into headers and back; [`mod@storage`] is
+//! memory that knows no protocol; [`tcp`] is the protocol, with no device, clock or socket;
+//! [`socket`] is pools of connections and what the user holds; [`stack`] joins them to the link. A
+//! [`Profile`] says which mechanisms a build contains: [`Full`], the default, or [`Small`].
 //!
 //! # An example
 //!
