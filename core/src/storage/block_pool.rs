@@ -1,0 +1,205 @@
+//! Fixed-size blocks over caller-lent memory: a chain of free ones, and credits, which are
+//! promises of blocks yet to be taken. What a block holds is never looked at here.
+
+use managed::ManagedSlice;
+
+use super::{Empty, Id, RawId, count};
+
+/// Blocks promised to one holder and not yet taken.
+///
+/// A plain count: the pool keeps only the sum. A credit that is dropped without
+/// [`BlockPool::withdraw`] keeps its blocks promised for ever, so it is neither `Copy` nor `Clone`.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Credit(RawId);
+
+impl Credit {
+    /// How many blocks are promised.
+    #[must_use]
+    pub const fn blocks(&self) -> u32 {
+        count(self.0)
+    }
+}
+
+impl Empty for Credit {
+    const EMPTY: Self = Self(0);
+}
+
+/// A pool of blocks of one size. Every operation is O(1).
+///
+/// Always `used + promised <= capacity`: a promise can be redeemed whatever the others do.
+#[derive(Debug)]
+pub struct BlockPool<'a> {
+    bytes: ManagedSlice<'a, u8>,
+    /// Of a free block the next free one, of a taken block itself: a second
+    /// [`BlockPool::give_back`] is seen and ignored.
+    links: ManagedSlice<'a, Option<Id>>,
+    free: Option<Id>,
+    block_shift: u32,
+    capacity: u32,
+    /// Blocks from this index on were never taken and are in no chain, so that set-up is O(1).
+    fresh: u32,
+    used: u32,
+    promised: u32,
+}
+
+/// The smallest block size in octets.
+pub const BLOCK_SIZE_MIN: u32 = 64;
+/// The largest block size in octets.
+pub const BLOCK_SIZE_MAX: u32 = 65_536;
+
+impl<'a> BlockPool<'a> {
+    /// A pool of as many blocks of `block_size` octets as `bytes` holds and `links` has entries
+    /// for, at most [`Id::COUNT_MAX`]. What either contains does not matter.
+    ///
+    /// `None` where the size is not a power of two in [`BLOCK_SIZE_MIN`]`..=`[`BLOCK_SIZE_MAX`] or
+    /// the memory does not suffice for one block.
+    #[must_use]
+    pub fn new(
+        bytes: ManagedSlice<'a, u8>,
+        links: ManagedSlice<'a, Option<Id>>,
+        block_size: u32,
+    ) -> Option<Self> {
+        if !block_size.is_power_of_two() || !(BLOCK_SIZE_MIN..=BLOCK_SIZE_MAX).contains(&block_size)
+        {
+            return None;
+        }
+        let block_shift = block_size.trailing_zeros();
+        let blocks = bytes.len().wrapping_shr(block_shift).min(links.len()).min(Id::COUNT_MAX);
+        if blocks == 0 {
+            return None;
+        }
+        Some(Self {
+            bytes,
+            links,
+            free: None,
+            block_shift,
+            capacity: blocks as u32,
+            fresh: 0,
+            used: 0,
+            promised: 0,
+        })
+    }
+
+    /// The size of a block in octets.
+    #[must_use]
+    pub fn block_size(&self) -> u32 {
+        1_u32.wrapping_shl(self.block_shift)
+    }
+
+    /// The binary logarithm of the size of a block.
+    pub(super) fn block_shift(&self) -> u32 {
+        self.block_shift
+    }
+
+    /// How many blocks there are.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// How many blocks are taken.
+    #[must_use]
+    pub fn used(&self) -> u32 {
+        self.used
+    }
+
+    /// How many blocks are promised and not yet taken.
+    #[must_use]
+    pub fn promised(&self) -> u32 {
+        self.promised
+    }
+
+    /// How many blocks are neither taken nor promised.
+    #[must_use]
+    pub fn available(&self) -> u32 {
+        self.capacity.saturating_sub(self.used).saturating_sub(self.promised)
+    }
+
+    /// Promises `blocks` more to `credit`, or as many as are available; returns how many.
+    pub fn promise(&mut self, credit: &mut Credit, blocks: u32) -> u32 {
+        let blocks = blocks.min(self.available());
+        // The sum of all credits fits: it is at most the capacity, itself at most `RawId::MAX`.
+        credit.0 = credit.0.wrapping_add(blocks as RawId);
+        self.promised = self.promised.wrapping_add(blocks);
+        blocks
+    }
+
+    /// Takes back `blocks` of what was promised to `credit`, or all where that is less.
+    pub fn withdraw(&mut self, credit: &mut Credit, blocks: u32) {
+        let blocks = blocks.min(credit.blocks());
+        credit.0 = credit.0.wrapping_sub(blocks as RawId);
+        self.promised = self.promised.saturating_sub(blocks);
+    }
+
+    /// Takes a block against a promise of `credit`, or, where it holds none, one that is
+    /// available. The block contains what its last user left in it.
+    ///
+    /// `None` where there is neither.
+    #[must_use]
+    pub fn take(&mut self, credit: &mut Credit) -> Option<Id> {
+        if credit.0 == 0 && self.available() == 0 {
+            return None;
+        }
+        let id = match self.free {
+            Some(id) => {
+                self.free = self.links.get(id.index()).copied().flatten();
+                id
+            }
+            None if self.fresh < self.capacity => {
+                let id = Id::from_index(self.fresh as usize)?;
+                self.fresh = self.fresh.wrapping_add(1);
+                id
+            }
+            None => return None,
+        };
+        if let Some(link) = self.links.get_mut(id.index()) {
+            *link = Some(id);
+        }
+        self.used = self.used.wrapping_add(1);
+        self.withdraw(credit, 1);
+        Some(id)
+    }
+
+    /// Frees a block. Does nothing where it is not taken.
+    pub fn give_back(&mut self, id: Id) {
+        if id.index() >= self.fresh as usize {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(id.index())
+            && *link == Some(id)
+        {
+            *link = self.free;
+            self.free = Some(id);
+            self.used = self.used.saturating_sub(1);
+        }
+    }
+
+    /// The octets of a block; none where there is no such block.
+    #[must_use]
+    pub fn block(&self, id: Id) -> &[u8] {
+        let start = id.index().wrapping_shl(self.block_shift);
+        match self.bytes.get(start..) {
+            Some(rest) if id.index() < self.capacity as usize => {
+                rest.get(..self.block_size() as usize).unwrap_or_default()
+            }
+            _ => &[],
+        }
+    }
+
+    /// The octets of a block, to be changed; none where there is no such block.
+    #[must_use]
+    pub fn block_mut(&mut self, id: Id) -> &mut [u8] {
+        let size = self.block_size() as usize;
+        let start = id.index().wrapping_shl(self.block_shift);
+        match self.bytes.get_mut(start..) {
+            Some(rest) if id.index() < self.capacity as usize => {
+                rest.get_mut(..size).unwrap_or_default()
+            }
+            _ => &mut [],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! Which record is due first: one deadline for each id of a slab, in a heap or, for a handful, in
+//! a plain row. The clock is not known here, nor what a deadline is for.
+
+use managed::ManagedSlice;
+
+use super::{Empty, Id};
+use crate::time::Instant;
+
+/// At most one deadline for each id.
+pub trait Deadlines<'a> {
+    /// What is kept for one id.
+    type Slot: Empty;
+
+    /// Deadlines for ids up to the number of `slots`, all of which are [`Empty::EMPTY`].
+    fn new(slots: ManagedSlice<'a, Self::Slot>) -> Self;
+
+    /// Sets the deadline of `id`, in place of the one it had. Ids beyond the slots have none.
+    fn set(&mut self, id: Id, at: Instant);
+
+    /// Takes the deadline of `id` away, if it has one.
+    fn clear(&mut self, id: Id);
+
+    /// The deadline of `id`.
+    fn of(&self, id: Id) -> Option<Instant>;
+
+    /// The earliest deadline and whose it is; of several at the same time, any.
+    fn first(&self) -> Option<(Instant, Id)>;
+}
+
+/// Slot `i` of a [`Heap`] keeps two unrelated things: what stands at place `i` of the heap, and
+/// at which place the id with index `i` stands.
+#[derive(Debug)]
+pub struct HeapSlot {
+    at: Instant,
+    id: Option<Id>,
+    /// The place, written as the id of that index; `None` where the id has no deadline.
+    place: Option<Id>,
+}
+
+impl Empty for HeapSlot {
+    const EMPTY: Self = Self { at: Instant::ZERO, id: None, place: None };
+}
+
+/// A binary heap that knows where each id stands: `first` is O(1), `set` and `clear` O(log n).
+#[derive(Debug)]
+pub struct Heap<'a> {
+    slots: ManagedSlice<'a, HeapSlot>,
+    len: usize,
+}
+
+impl<'a> Deadlines<'a> for Heap<'a> {
+    type Slot = HeapSlot;
+
+    fn new(slots: ManagedSlice<'a, HeapSlot>) -> Self {
+        Self { slots, len: 0 }
+    }
+
+    fn set(&mut self, id: Id, at: Instant) {
+        if id.index() >= self.slots.len() {
+            return;
+        }
+        let place = match self.place(id) {
+            Some(place) => place,
+            None => {
+                let last = self.len;
+                self.len = last.wrapping_add(1);
+                last
+            }
+        };
+        self.settle(place, at, id);
+    }
+
+    fn clear(&mut self, id: Id) {
+        let Some(place) = self.place(id) else { return };
+        if let Some(slot) = self.slots.get_mut(id.index()) {
+            slot.place = None;
+        }
+        self.len = self.len.saturating_sub(1);
+        // The last entry leaves its place and fills the one that came free.
+        let last = self.len;
+        let Some((at, moved)) = self.entry(last) else { return };
+        if let Some(slot) = self.slots.get_mut(last) {
+            slot.id = None;
+        }
+        if moved != id {
+            self.settle(place, at, moved);
+        }
+    }
+
+    fn of(&self, id: Id) -> Option<Instant> {
+        self.entry(self.place(id)?).map(|(at, _)| at)
+    }
+
+    fn first(&self) -> Option<(Instant, Id)> {
+        self.entry(0)
+    }
+}
+
+impl Heap<'_> {
+    fn place(&self, id: Id) -> Option<usize> {
+        self.slots.get(id.index())?.place.map(Id::index)
+    }
+
+    fn entry(&self, place: usize) -> Option<(Instant, Id)> {
+        let slot = self.slots.get(place)?;
+        Some((slot.at, slot.id?))
+    }
+
+    fn put(&mut self, place: usize, at: Instant, id: Id) {
+        if let Some(slot) = self.slots.get_mut(place) {
+            slot.at = at;
+            slot.id = Some(id);
+        }
+        if let Some(slot) = self.slots.get_mut(id.index()) {
+            slot.place = Id::from_index(place);
+        }
+    }
+
+    /// Puts an entry where it belongs on the way up or down from `place`, which is vacant.
+    fn settle(&mut self, place: usize, at: Instant, id: Id) {
+        let mut vacant = place;
+        while vacant > 0 {
+            let parent = vacant.wrapping_sub(1) / 2;
+            match self.entry(parent) {
+                Some((above, mover)) if at < above => self.put(vacant, above, mover),
+                _ => break,
+            }
+            vacant = parent;
+        }
+        while let Some((child, below, mover)) = self.earlier_child(vacant) {
+            if at <= below {
+                break;
+            }
+            self.put(vacant, below, mover);
+            vacant = child;
+        }
+        self.put(vacant, at, id);
+    }
+
+    fn earlier_child(&self, place: usize) -> Option<(usize, Instant, Id)> {
+        let left = place.wrapping_mul(2).wrapping_add(1);
+        let right = left.wrapping_add(1);
+        if left >= self.len {
+            return None;
+        }
+        let (at, id) = self.entry(left)?;
+        match self.entry(right) {
+            Some((right_at, right_id)) if right < self.len && right_at < at => {
+                Some((right, right_at, right_id))
+            }
+            _ => Some((left, at, id)),
+        }
+    }
+}
+
+/// What a [`Scan`] keeps for one id.
+#[derive(Debug)]
+pub struct ScanSlot {
+    at: Instant,
+    set: bool,
+}
+
+impl Empty for ScanSlot {
+    const EMPTY: Self = Self { at: Instant::ZERO, set: false };
+}
+
+/// Deadlines in a row: `set` and `clear` are O(1), `first` looks at all. For up to 16.
+#[derive(Debug)]
+pub struct Scan<'a> {
+    slots: ManagedSlice<'a, ScanSlot>,
+}
+
+impl<'a> Deadlines<'a> for Scan<'a> {
+    type Slot = ScanSlot;
+
+    fn new(slots: ManagedSlice<'a, ScanSlot>) -> Self {
+        Self { slots }
+    }
+
+    fn set(&mut self, id: Id, at: Instant) {
+        if let Some(slot) = self.slots.get_mut(id.index()) {
+            *slot = ScanSlot { at, set: true };
+        }
+    }
+
+    fn clear(&mut self, id: Id) {
+        if let Some(slot) = self.slots.get_mut(id.index()) {
+            slot.set = false;
+        }
+    }
+
+    fn of(&self, id: Id) -> Option<Instant> {
+        self.slots.get(id.index()).filter(|slot| slot.set).map(|slot| slot.at)
+    }
+
+    fn first(&self) -> Option<(Instant, Id)> {
+        let mut first = None;
+        for (index, slot) in self.slots.iter().enumerate() {
+            if slot.set && first.is_none_or(|(at, _)| slot.at < at) {
+                first = Id::from_index(index).map(|id| (slot.at, id));
+            }
+        }
+        first
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! First-in-first-out lists through the records of a slab. A record has one pair of links for
+//! each kind of list; the kind is a marker type, so that a record can stand in several at once.
+
+use core::marker::PhantomData;
+
+use super::slab::Slab;
+use super::{Empty, Id};
+
+/// The place of a record in a list of one kind.
+#[derive(Debug)]
+pub struct Links {
+    next: Option<Id>,
+    previous: Option<Id>,
+    linked: bool,
+}
+
+impl Links {
+    /// Whether the record stands in a list of this kind.
+    #[must_use]
+    pub const fn is_linked(&self) -> bool {
+        self.linked
+    }
+}
+
+impl Empty for Links {
+    const EMPTY: Self = Self { next: None, previous: None, linked: false };
+}
+
+/// A record with a place in lists of the kind `L`.
+pub trait Linked<L> {
+    /// The place of the record.
+    fn links(&self) -> &Links;
+    /// The place of the record, for the list alone to change.
+    fn links_mut(&mut self) -> &mut Links;
+}
+
+/// A list of the kind `L` through records of one slab. Every operation is O(1).
+///
+/// Where several lists share a kind and a slab, the caller knows which of them a record is in:
+/// the operations that take an id must be called on that list.
+#[derive(Debug)]
+pub struct List<L> {
+    head: Option<Id>,
+    tail: Option<Id>,
+    len: u32,
+    kind: PhantomData<fn() -> L>,
+}
+
+impl<L> Empty for List<L> {
+    const EMPTY: Self = Self { head: None, tail: None, len: 0, kind: PhantomData };
+}
+
+impl<L> List<L> {
+    /// How many records are in the list.
+    #[must_use]
+    pub const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether no record is in the list.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// The record at the front.
+    #[must_use]
+    pub const fn first(&self) -> Option<Id> {
+        self.head
+    }
+
+    /// The record at the back.
+    #[must_use]
+    pub const fn last(&self) -> Option<Id> {
+        self.tail
+    }
+
+    /// The record behind `id`; `None` at the back, or where `id` is in no list of this kind.
+    #[must_use]
+    pub fn next<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> Option<Id> {
+        slab.get(id)?.links().next
+    }
+
+    /// The record before `id`; `None` at the front, or where `id` is in no list of this kind.
+    #[must_use]
+    pub fn previous<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> Option<Id> {
+        slab.get(id)?.links().previous
+    }
+
+    /// Whether the record is in a list of this kind.
+    #[must_use]
+    pub fn contains<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> bool {
+        slab.get(id).is_some_and(|record| record.links().linked)
+    }
+
+    /// Puts a record at the back. Returns false, and changes nothing, where it is in a list of
+    /// this kind already or is no record.
+    pub fn push_back<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
+        self.insert(slab, self.tail, None, id)
+    }
+
+    /// Puts a record at the front. Returns false, and changes nothing, where it is in a list of
+    /// this kind already or is no record.
+    pub fn push_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
+        self.insert(slab, None, self.head, id)
+    }
+
+    /// Puts a record right behind `after`, which is in this list. Returns false, and changes
+    /// nothing, where `id` is in a list of this kind already, or `after` is in none.
+    pub fn insert_after<T: Empty + Linked<L>>(
+        &mut self,
+        slab: &mut Slab<'_, T>,
+        after: Id,
+        id: Id,
+    ) -> bool {
+        match slab.get(after).map(Linked::<L>::links) {
+            Some(links) if links.linked => {
+                let next = links.next;
+                self.insert(slab, Some(after), next, id)
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the record at the front out of the list.
+    pub fn pop_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>) -> Option<Id> {
+        let id = self.head?;
+        self.remove(slab, id).then_some(id)
+    }
+
+    /// Takes a record out of this list. Returns whether it was in a list of this kind.
+    pub fn remove<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
+        let Some(links) = slab.get_mut(id).map(Linked::<L>::links_mut) else { return false };
+        if !links.linked {
+            return false;
+        }
+        let (previous, next) = (links.previous, links.next);
+        *links = Links::EMPTY;
+        self.set_next(slab, previous, next);
+        self.set_previous(slab, next, previous);
+        self.len = self.len.saturating_sub(1);
+        true
+    }
+
+    fn insert<T: Empty + Linked<L>>(
+        &mut self,
+        slab: &mut Slab<'_, T>,
+        previous: Option<Id>,
+        next: Option<Id>,
+        id: Id,
+    ) -> bool {
+        let Some(links) = slab.get_mut(id).map(Linked::<L>::links_mut) else { return false };
+        if links.linked {
+            return false;
+        }
+        *links = Links { next, previous, linked: true };
+        self.set_next(slab, previous, Some(id));
+        self.set_previous(slab, next, Some(id));
+        self.len = self.len.saturating_add(1);
+        true
+    }
+
+    /// What follows `id`, or, where that is none, what the list begins with, is `next` now.
+    fn set_next<T: Empty + Linked<L>>(
+        &mut self,
+        slab: &mut Slab<'_, T>,
+        id: Option<Id>,
+        next: Option<Id>,
+    ) {
+        match id {
+            None => self.head = next,
+            Some(id) => {
+                if let Some(record) = slab.get_mut(id) {
+                    record.links_mut().next = next;
+                }
+            }
+        }
+    }
+
+    /// What precedes `id`, or, where that is none, what the list ends with, is `previous` now.
+    fn set_previous<T: Empty + Linked<L>>(
+        &mut self,
+        slab: &mut Slab<'_, T>,
+        id: Option<Id>,
+        previous: Option<Id>,
+    ) {
+        match id {
+            None => self.tail = previous,
+            Some(id) => {
+                if let Some(record) = slab.get_mut(id) {
+                    record.links_mut().previous = previous;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Slots for records of one type over caller-lent memory, and keys that outlive their record
+//! without ever meaning another one.
+
+use managed::ManagedSlice;
+
+use super::{Empty, Id};
+
+/// The place of one record, with what the slab keeps beside it.
+#[derive(Debug)]
+pub struct Slot<T> {
+    value: T,
+    generation: u32,
+    next_free: Option<Id>,
+    occupied: bool,
+}
+
+impl<T: Empty> Empty for Slot<T> {
+    const EMPTY: Self = Self { value: T::EMPTY, generation: 0, next_free: None, occupied: false };
+}
+
+/// A record by slot and generation: it resolves as long as that very record lives. A slot must be
+/// reused 2³² times before an old key could mean a new record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Key {
+    id: Id,
+    generation: u32,
+}
+
+/// Records in slots. Every operation but [`Slab::iter`] is O(1), set-up included.
+#[derive(Debug)]
+pub struct Slab<'a, T: Empty> {
+    slots: ManagedSlice<'a, Slot<T>>,
+    free: Option<Id>,
+    /// Slots from this index on were never in use and are in no chain.
+    fresh: usize,
+    len: usize,
+}
+
+impl<'a, T: Empty> Slab<'a, T> {
+    /// A slab over slots that are all [`Slot::EMPTY`]. Slots beyond [`Id::COUNT_MAX`] stay unused.
+    #[must_use]
+    pub fn new(slots: ManagedSlice<'a, Slot<T>>) -> Self {
+        Self { slots, free: None, fresh: 0, len: 0 }
+    }
+
+    /// Occupies a slot; its record is [`Empty::EMPTY`] and keys of earlier ones stay stale.
+    ///
+    /// `None` where all slots are occupied.
+    #[must_use]
+    pub fn acquire(&mut self) -> Option<Id> {
+        let id = match self.free {
+            Some(id) => id,
+            None => Id::from_index(self.fresh)?,
+        };
+        let slot = self.slots.get_mut(id.index())?;
+        if self.free.is_some() {
+            self.free = slot.next_free.take();
+        } else {
+            self.fresh = self.fresh.wrapping_add(1);
+        }
+        slot.occupied = true;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.len = self.len.wrapping_add(1);
+        Some(id)
+    }
+
+    /// Empties a slot; keys of its record are stale from then on. The record must be in no list
+    /// or table any more. Returns whether the slot was occupied.
+    pub fn release(&mut self, id: Id) -> bool {
+        match self.slots.get_mut(id.index()) {
+            Some(slot) if slot.occupied => {
+                slot.value = T::EMPTY;
+                slot.occupied = false;
+                slot.next_free = self.free;
+                self.free = Some(id);
+                self.len = self.len.saturating_sub(1);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The record in a slot; `None` where it is not occupied.
+    #[must_use]
+    pub fn get(&self, id: Id) -> Option<&T> {
+        match self.slots.get(id.index()) {
+            Some(slot) if slot.occupied => Some(&slot.value),
+            _ => None,
+        }
+    }
+
+    /// The record in a slot, to be changed; `None` where it is not occupied.
+    #[must_use]
+    pub fn get_mut(&mut self, id: Id) -> Option<&mut T> {
+        match self.slots.get_mut(id.index()) {
+            Some(slot) if slot.occupied => Some(&mut slot.value),
+            _ => None,
+        }
+    }
+
+    /// The key of the record in a slot; `None` where it is not occupied.
+    #[must_use]
+    pub fn key(&self, id: Id) -> Option<Key> {
+        match self.slots.get(id.index()) {
+            Some(slot) if slot.occupied => Some(Key { id, generation: slot.generation }),
+            _ => None,
+        }
+    }
+
+    /// The slot of the record with this key; `None` once that record has been released.
+    #[must_use]
+    pub fn resolve(&self, key: Key) -> Option<Id> {
+        match self.slots.get(key.id.index()) {
+            Some(slot) if slot.occupied && slot.generation == key.generation => Some(key.id),
+            _ => None,
+        }
+    }
+
+    /// How many slots are occupied.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no slot is occupied.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many slots there are.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slots.len().min(Id::COUNT_MAX)
+    }
+
+    /// Whether all slots are occupied.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len >= self.capacity()
+    }
+
+    /// All records, for statistics and tests: it walks over every slot that was ever in use.
+    pub fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
+        self.slots
+            .iter()
+            .take(self.fresh)
+            .enumerate()
+            .filter(|(_, slot)| slot.occupied)
+            .filter_map(|(index, slot)| Some((Id::from_index(index)?, &slot.value)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! What kind of address an address is, as far as one can tell without knowing our own.
+//!
+//! No address is owned, resolved or routed here.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+/// Whether this may be the address of one host: neither multicast, nor the limited broadcast, nor
+/// unspecified. Directed broadcasts need a [`Cidr`] to be told.
+#[must_use]
+pub const fn is_unicast(address: IpAddr) -> bool {
+    let broadcast = match address {
+        IpAddr::V4(address) => address.is_broadcast(),
+        IpAddr::V6(_) => false,
+    };
+    !(address.is_multicast() || broadcast || address.is_unspecified())
+}
+
+/// Whether a packet from a network may come from this address, to which one could answer.
+///
+/// Refused are multicast, broadcast, unspecified and loopback addresses, IPv4's 0/8 and 240/4, and
+/// IPv4 addresses in IPv6 clothes.
+#[must_use]
+pub const fn may_be_source(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            // RFC 1122 §3.2.1.3: 0/8 is for hosts that do not know their address yet, 127/8 never
+            // leaves a host; RFC 1112 §4: 224/4 are groups and 240/4 is reserved.
+            let [first, ..] = address.octets();
+            !matches!(first, 0 | 127 | 224..)
+        }
+        IpAddr::V6(address) => {
+            // RFC 4291 §2.5.2, §2.5.3, §2.7; RFC 4942 §2.2: a mapped address would get past
+            // filters as the IPv4 address that it stands for.
+            !(address.is_multicast()
+                || address.is_unspecified()
+                || address.is_loopback()
+                || address.to_ipv4_mapped().is_some())
+        }
+    }
+}
+
+/// An address and the length of the prefix that its link shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Cidr {
+    /// The address, host part included.
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
+    pub address: IpAddr,
+    /// Bits of it that name the link: 0 to 32, or to 128 for IPv6.
+    pub prefix: u8,
+}
+
+impl Cidr {
+    /// `address` with a prefix of `prefix` bits; `None` if an address has fewer bits.
+    #[must_use]
+    pub const fn new(address: IpAddr, prefix: u8) -> Option<Self> {
+        let bits = match address {
+            IpAddr::V4(_) => 32,
+            IpAddr::V6(_) => 128,
+        };
+        if prefix > bits { None } else { Some(Self { address, prefix }) }
+    }
+
+    /// Whether `other` lies behind the same prefix.
+    #[must_use]
+    pub fn contains(&self, other: IpAddr) -> bool {
+        match (self.address, other) {
+            (IpAddr::V4(ours), IpAddr::V4(other)) => {
+                same_prefix(&ours.octets(), &other.octets(), self.prefix)
+            }
+            (IpAddr::V6(ours), IpAddr::V6(other)) => {
+                same_prefix(&ours.octets(), &other.octets(), self.prefix)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether `other` names all hosts of this link: the limited broadcast, or the directed one
+    /// (RFC 1122 §3.2.1.3). A prefix of 31 or 32 bits leaves no room for the latter (RFC 3021).
+    #[must_use]
+    pub fn is_broadcast(&self, other: IpAddr) -> bool {
+        let (IpAddr::V4(ours), IpAddr::V4(other)) = (self.address, other) else {
+            return false;
+        };
+        let host = u32::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
+        let directed = Ipv4Addr::from_bits(ours.to_bits() | host);
+        other.is_broadcast() || (self.prefix < 31 && other == directed)
+    }
+}
+
+fn same_prefix(ours: &[u8], other: &[u8], prefix: u8) -> bool {
+    let mut bits = prefix;
+    for (ours, other) in ours.iter().zip(other) {
+        let differing = 0xff_u8.checked_shr(u32::from(bits)).map_or(0xff, |mask| !mask);
+        if (ours ^ other) & differing != 0 {
+            return false;
+        }
+        bits = bits.saturating_sub(8);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn addresses_are_told_apart() {
+        // (address, is unicast, may be a source)
+        let table = [
+            ("192.0.2.1", true, true),
+            ("10.255.255.255", true, true),
+            ("223.255.255.255", true, true),
+            ("0.0.0.0", false, false),
+            ("0.1.2.3", true, false),
+            ("127.0.0.1", true, false),
+            ("127.255.255.255", true, false),
+            ("128.0.0.1", true, true),
+            ("224.0.0.1", false, false),
+            ("239.255.255.255", false, false),
+            ("240.0.0.1", true, false),
+            ("255.255.255.255", false, false),
+            ("::", false, false),
+            ("::1", true, false),
+            ("::2", true, true),
+            ("::ffff:192.0.2.1", true, false),
+            ("fe80::1", true, true),
+            ("2001:db8::1", true, true),
+            ("ff02::1", false, false),
+        ];
+        for (address, unicast, source) in table {
+            assert_eq!(is_unicast(ip(address)), unicast, "{address} is unicast");
+            assert_eq!(may_be_source(ip(address)), source, "{address} may be a source");
+        }
+    }
+
+    #[test]
+    fn a_prefix_contains_its_link_and_nothing_else() {
+        // (address, prefix, other, contains, is broadcast)
+        let table = [
+            ("192.0.2.1", 24, "192.0.2.254", true, false),
+            ("192.0.2.1", 24, "192.0.2.255", true, true),
+            ("192.0.2.1", 24, "192.0.3.255", false, false),
+            ("192.0.2.1", 24, "255.255.255.255", false, true),
+            ("192.0.2.1", 23, "192.0.3.255", true, true),
+            ("192.0.2.1", 30, "192.0.2.3", true, true),
+            ("192.0.2.0", 31, "192.0.2.1", true, false),
+            ("192.0.2.1", 32, "192.0.2.1", true, false),
+            ("192.0.2.1", 32, "192.0.2.0", false, false),
+            ("192.0.2.1", 0, "8.8.8.8", true, false),
+            ("192.0.2.1", 0, "2001:db8::1", false, false),
+            ("2001:db8::1", 64, "2001:db8::ffff:1", true, false),
+            ("2001:db8::1", 64, "2001:db8:0:1::1", false, false),
+            ("2001:db8::1", 63, "2001:db8:0:1::1", true, false),
+            ("2001:db8::1", 128, "2001:db8::1", true, false),
+            ("2001:db8::1", 128, "2001:db8::", false, false),
+            ("2001:db8::1", 0, "::", true, false),
+        ];
+        for (address, prefix, other, contains, broadcast) in table {
+            let cidr = Cidr::new(ip(address), prefix).unwrap();
+            assert_eq!(cidr.contains(ip(other)), contains, "{other} in {address}/{prefix}");
+            assert_eq!(cidr.is_broadcast(ip(other)), broadcast, "{other} for {address}/{prefix}");
+        }
+        assert_eq!(Cidr::new(ip("192.0.2.1"), 33), None);
+        assert_eq!(Cidr::new(ip("::1"), 129), None);
+    }
+}
