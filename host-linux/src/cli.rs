@@ -178,12 +178,12 @@ pub(crate) struct KernelNcArgs {
     /// Shut down our direction when stdin ends
     #[arg(short = 'N')]
     pub(crate) shut_on_eof: bool,
+    /// Send stdin as one datagram and print one that comes back
+    #[arg(short = 'u')]
+    pub(crate) udp: bool,
     /// Only see whether the ports are open
     #[arg(short = 'z')]
     pub(crate) scan: bool,
-    /// Say what happens
-    #[arg(short = 'v')]
-    pub(crate) chatty: bool,
     /// Seconds to wait for a connection
     #[arg(short = 'w')]
     pub(crate) wait: Option<u64>,

@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn the_share_is_about_right_and_only_where_asked() {
-        let lost = |losses: &[&str], way| fates(losses, 7, way).iter().filter(|lost| **lost).count();
+        let lost =
+            |losses: &[&str], way| fates(losses, 7, way).iter().filter(|lost| **lost).count();
         assert!((400..600).contains(&lost(&["5"], Way::Tx)));
         assert!((400..600).contains(&lost(&["5%"], Way::Rx)));
         assert!((400..600).contains(&lost(&["tx:5"], Way::Tx)));

@@ -130,7 +130,8 @@ fn try_rung(rung: Rung, args: &LinkArgs) -> Result<Tun, String> {
             if !namespace::may_make_devices() {
                 return Err("no TUN in this network: that needs root (CAP_NET_ADMIN)".to_owned());
             }
-            for (ours, option) in [(IpAddr::V4(args.addr), "--addr"), (args.addr6.into(), "--addr6")]
+            for (ours, option) in
+                [(IpAddr::V4(args.addr), "--addr"), (args.addr6.into(), "--addr6")]
             {
                 if let Some(device) = tun::taken(ours) {
                     return Err(format!(

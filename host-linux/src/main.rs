@@ -49,6 +49,6 @@ fn dispatch(cli: &Cli, started: Instant) -> anyhow::Result<u8> {
         Command::Connect { bridge, host, port } => {
             connect::connect(link, bridge, SocketAddr::new(*host, *port), verbose)
         }
-        Command::KernelNc(args) => kernel_nc::run(args),
+        Command::KernelNc(args) => kernel_nc::run(args, verbose),
     }
 }

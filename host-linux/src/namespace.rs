@@ -21,9 +21,8 @@ const FOR_CHILDREN: [CapabilitySet; 2] = [CapabilitySet::NET_ADMIN, CapabilitySe
 /// An error is a sentence with cause and remedy.
 pub(crate) fn enter_user() -> Result<(), String> {
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET).map_err(|error| {
-        format!("a user namespace: {error}; {}", user_namespace_remedy())
-    })?;
+    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET)
+        .map_err(|error| format!("a user namespace: {error}; {}", user_namespace_remedy()))?;
     // The order is the kernel's: an ordinary user may map a group only once setgroups is denied.
     // The same ids as before, not 0: tcpdump and others misbehave as a root that is none.
     for (path, line) in [

@@ -33,8 +33,12 @@ pub(crate) enum Signal {
 /// An app on a stack. All calls return at once; the loop sleeps for them.
 pub(crate) trait App {
     /// Something happened on a socket.
-    fn on_event(&mut self, net: &mut Net, handle: Handle, readiness: Readiness)
-    -> anyhow::Result<()>;
+    fn on_event(
+        &mut self,
+        net: &mut Net,
+        handle: Handle,
+        readiness: Readiness,
+    ) -> anyhow::Result<()>;
 
     /// Adds the files to wait for, beside the link.
     fn watch<'f>(&'f self, _net: &mut Net, _files: &mut Vec<PollFd<'f>>) {}
@@ -151,11 +155,8 @@ impl Signals {
             pipe::register(signal, writer)?;
             Ok(reader)
         };
-        let end = |signal| Ok((signal, catch(signal)?));
-        Ok(Self {
-            end: [end(SIGINT)?, end(SIGTERM)?, end(SIGHUP)?],
-            child: catch(SIGCHLD)?,
-        })
+        let end = |signal| anyhow::Ok((signal, catch(signal)?));
+        Ok(Self { end: [end(SIGINT)?, end(SIGTERM)?, end(SIGHUP)?], child: catch(SIGCHLD)? })
     }
 
     fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
@@ -186,11 +187,7 @@ fn drain(file: &mut UnixStream) -> usize {
 }
 
 /// Runs an app to its end and returns the exit code.
-pub(crate) fn run(
-    net: &mut Net,
-    app: &mut dyn App,
-    signals: &mut Signals,
-) -> anyhow::Result<u8> {
+pub(crate) fn run(net: &mut Net, app: &mut dyn App, signals: &mut Signals) -> anyhow::Result<u8> {
     loop {
         let wake = net.poll();
         let mut acted = false;
@@ -272,8 +269,5 @@ fn earlier(one: Option<Instant>, other: Instant) -> Option<Instant> {
 
 fn timespec(span: Duration) -> Timespec {
     let micros = span.micros();
-    Timespec {
-        tv_sec: (micros / 1_000_000) as i64,
-        tv_nsec: ((micros % 1_000_000) * 1_000) as i64,
-    }
+    Timespec { tv_sec: (micros / 1_000_000) as i64, tv_nsec: ((micros % 1_000_000) * 1_000) as i64 }
 }

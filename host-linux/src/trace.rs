@@ -48,9 +48,7 @@ impl Trace {
         if header.is_fragment() {
             let (id, offset) = (header.identification, header.fragment_offset);
             let length = payload.len();
-            return Ok(format!(
-                "IP {source} > {destination}: frag ({id}:{length}@{offset})"
-            ));
+            return Ok(format!("IP {source} > {destination}: frag ({id}:{length}@{offset})"));
         }
         Ok(match header.protocol {
             Protocol::ICMP => format!("IP {source} > {destination}: ICMP {}", icmp_4(payload)),
@@ -88,11 +86,13 @@ impl Trace {
     ) -> String {
         let described = match protocol {
             Protocol::TCP => self.tcp(source, destination, payload),
-            Protocol::UDP => udp::parse(payload, source, destination, true).map(|(header, data)| {
-                let from = dotted(source, header.source_port);
-                let to = dotted(destination, header.destination_port);
-                format!("{from} > {to}: UDP, length {}", data.len())
-            }),
+            Protocol::UDP => {
+                udp::parse(payload, source, destination, true).map(|(header, data)| {
+                    let from = dotted(source, header.source_port);
+                    let to = dotted(destination, header.destination_port);
+                    format!("{from} > {to}: UDP, length {}", data.len())
+                })
+            }
             Protocol(other) => {
                 let length = payload.len();
                 Ok(format!("{source} > {destination}: ip-proto-{other}, length {length}"))
@@ -181,8 +181,11 @@ fn flags(flags: tcp::Flags) -> String {
         (tcp::Flags::CWR, 'W'),
         (tcp::Flags::AE, 'e'),
     ];
-    let text: String =
-        letters.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, letter)| letter).collect();
+    let text: String = letters
+        .iter()
+        .filter(|(flag, _)| flags.contains(*flag))
+        .map(|(_, letter)| letter)
+        .collect();
     if text.is_empty() { "none".to_owned() } else { text }
 }
 

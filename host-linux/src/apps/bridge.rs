@@ -3,9 +3,7 @@
 use std::cell::Cell;
 use std::io::IsTerminal;
 
-use hikyaku::socket::{
-    CloseReason, Handle, ListenerHandle, Readiness, TcpHandle, TcpSocket,
-};
+use hikyaku::socket::{CloseReason, Handle, ListenerHandle, Readiness, TcpHandle, TcpSocket};
 use hikyaku::tcp::State;
 use hikyaku::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
@@ -51,6 +49,8 @@ struct Interest {
 struct Connection {
     handle: TcpHandle,
     open: bool,
+    /// Taken from stdin, without room in the connection so far.
+    outgoing: Vec<u8>,
     /// Taken from the peer, not yet written to stdout.
     pending: Vec<u8>,
     peer_done: bool,
@@ -65,7 +65,12 @@ enum Fate {
 
 impl Bridge {
     /// Serves the connections of a listener, all of them where `keep` is set, else the first.
-    pub(crate) fn listening(net: &Net, listener: ListenerHandle, keep: bool, args: &BridgeArgs) -> Self {
+    pub(crate) fn listening(
+        net: &Net,
+        listener: ListenerHandle,
+        keep: bool,
+        args: &BridgeArgs,
+    ) -> Self {
         Self { listener: Some(listener), keep, ..Self::new(net, args) }
     }
 
@@ -109,14 +114,19 @@ impl Bridge {
 
     /// Does all that needs no waiting for files, and notices the end.
     fn settle(&mut self, net: &mut Net) {
+        let now = net.now();
         let Some(connection) = &mut self.connection else { return };
         let fate = match net.stack.tcp(connection.handle) {
             Ok(mut socket) => {
-                let arrived = connection.refill(&mut socket, self.stdout_chunk);
-                if arrived {
-                    self.last_activity = net.now();
+                if connection.refill(&mut socket, self.stdout_chunk) {
+                    self.last_activity = now;
                 }
-                connection.settle(&mut socket, self.stdin_open, self.ending.is_some())
+                connection.push(&mut socket);
+                let stdin_done = !self.stdin_open && connection.outgoing.is_empty();
+                if stdin_done && self.shut_on_eof && connection.open {
+                    connection.close(&mut socket);
+                }
+                connection.settle(&mut socket, stdin_done, self.ending.is_some())
             }
             Err(_) => Fate::Ended(OK),
         };
@@ -144,13 +154,10 @@ impl Bridge {
         match rustix::io::read(stdin(), &mut self.scratch[..room]) {
             Ok(0) => {
                 self.stdin_open = false;
-                if self.shut_on_eof {
-                    connection.close(&mut socket);
-                }
             }
-            // A connection that has died in between is noticed by whoever settles it.
             Ok(taken) => {
-                let _ = socket.write(&self.scratch[..taken]);
+                connection.outgoing.extend_from_slice(&self.scratch[..taken]);
+                connection.push(&mut socket);
                 self.last_activity = net.now();
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -182,13 +189,29 @@ impl Bridge {
 
 impl Connection {
     fn new(handle: TcpHandle) -> Self {
-        Self { handle, open: false, pending: Vec::new(), peer_done: false, closed: false }
+        Self {
+            handle,
+            open: false,
+            outgoing: Vec::new(),
+            pending: Vec::new(),
+            peer_done: false,
+            closed: false,
+        }
     }
 
     fn close(&mut self, socket: &mut TcpSocket<'_, '_>) {
         if !self.closed {
             self.closed = true;
             socket.close();
+        }
+    }
+
+    /// Queues what came from stdin, as far as there is room.
+    fn push(&mut self, socket: &mut TcpSocket<'_, '_>) {
+        if !self.outgoing.is_empty() {
+            // A connection that has died in between is noticed by whoever settles it.
+            let written = socket.write(&self.outgoing).unwrap_or(0);
+            self.outgoing.drain(..written);
         }
     }
 
@@ -211,7 +234,7 @@ impl Connection {
     }
 
     /// Closes what is to be closed and says whether all is over.
-    fn settle(&mut self, socket: &mut TcpSocket<'_, '_>, more: bool, ending: bool) -> Fate {
+    fn settle(&mut self, socket: &mut TcpSocket<'_, '_>, stdin_done: bool, ending: bool) -> Fate {
         let state = socket.state();
         if !self.open && !matches!(state, State::SynSent | State::SynReceived) {
             self.open = state != State::Closed;
@@ -223,7 +246,7 @@ impl Connection {
             return Fate::Lives;
         }
         // A person at a terminal has nothing to say to a peer that is gone; a file is sent to its end.
-        if self.peer_done && (!more || std::io::stdin().is_terminal()) {
+        if self.peer_done && (stdin_done || std::io::stdin().is_terminal()) {
             self.close(socket);
         }
         if let Some(reason) = socket.close_reason() {
@@ -265,7 +288,8 @@ impl App for Bridge {
             && let Ok(socket) = net.stack.tcp(connection.handle)
         {
             let may_send = connection.open && !connection.closed;
-            interest.stdin = self.stdin_open && may_send && socket.writable() != 0;
+            let room = connection.outgoing.is_empty() && socket.writable() != 0;
+            interest.stdin = self.stdin_open && may_send && room;
             interest.stdout = !connection.pending.is_empty();
         }
         if interest.stdin {

@@ -102,9 +102,8 @@ fn tell(story: &Story, ms: u64, json: bool) -> anyhow::Result<u8> {
             format!(r#"{{"up":{up},"down":{down},"equal":{equal}}}"#)
         });
         let Story { link, peer, .. } = story;
-        let line = format!(
-            r#"{{"link":"{link}","peer":"{peer}","ipv4":{four},"ipv6":{six},"ms":{ms}}}"#
-        );
+        let line =
+            format!(r#"{{"link":"{link}","peer":"{peer}","ipv4":{four},"ipv6":{six},"ms":{ms}}}"#);
         writeln!(std::io::stdout(), "{line}").context("stdout")?;
     }
     Ok(if all_equal { OK } else { FAILED })
@@ -217,14 +216,15 @@ fn over_tun(args: &LinkArgs, verbose: bool) -> anyhow::Result<Story> {
     match peer {
         Peer::Nc => note!("nc sends 1 MiB to each and reads it back"),
         Peer::KernelSocket => {
-            note!("OpenBSD's nc is not here, so a kernel socket plays its part (try: apt install netcat-openbsd)");
+            note!(
+                "OpenBSD's nc is not here, so a kernel socket plays its part (try: apt install netcat-openbsd)"
+            );
         }
     }
     let (ended, end) = UnixStream::pair()?;
     let thread = talk(peer, [args.addr.into(), args.addr6.into()], end);
     let limit = net.now() + hikyaku::Duration::from_secs(LIMIT_SECS);
-    let mut app =
-        Demo { services, ended, is_over: false, limit, is_late: false, signal: None };
+    let mut app = Demo { services, ended, is_over: false, limit, is_late: false, signal: None };
     run(&mut net, &mut app, &mut signals)?;
     net.report(verbose);
     if let Some(number) = app.signal {

@@ -1,6 +1,6 @@
 //! RFC 862: send back what comes.
 
-use hikyaku::socket::{ReadError, TcpSocket};
+use hikyaku::socket::{ReadError, TcpSocket, WriteError};
 
 use super::services::{Client, Progress};
 
@@ -11,24 +11,28 @@ pub(crate) fn attend(
     scratch: &mut [u8],
 ) -> Progress {
     loop {
-        // Never read more than can be sent: the rest waits in the window, and the peer with it.
-        let room = scratch.len().min(socket.writable() as usize);
-        if room == 0 && socket.readable() != 0 {
-            // A write that finds no room asks to be told of it.
-            let _ = socket.write(&[0]);
-            return Progress::Waits;
-        }
-        match socket.read(&mut scratch[..room.max(1)]) {
-            Ok(0) => return Progress::Done,
-            Ok(taken) => {
-                client.taken += taken as u64;
-                match socket.write(&scratch[..taken]) {
-                    Ok(given) => client.given += given as u64,
-                    Err(_) => return Progress::Broken,
-                }
+        // What found no room last time goes first.
+        while !client.rest.is_empty() {
+            match socket.write(&client.rest) {
+                Ok(given) => drop(client.rest.drain(..given)),
+                Err(WriteError::WouldBlock) => return Progress::Waits,
+                Err(_) => return Progress::Broken,
             }
+        }
+        // Little more is read than can be sent: the rest waits in the window, and the peer with it.
+        let room = (socket.writable() as usize).clamp(1, scratch.len());
+        let taken = match socket.read(&mut scratch[..room]) {
+            Ok(0) => return Progress::Done,
+            Ok(taken) => taken,
             Err(ReadError::WouldBlock) => return Progress::Waits,
             Err(_) => return Progress::Broken,
-        }
+        };
+        client.taken += taken as u64;
+        let given = match socket.write(&scratch[..taken]) {
+            Ok(given) => given,
+            Err(WriteError::WouldBlock) => 0,
+            Err(_) => return Progress::Broken,
+        };
+        client.rest.extend_from_slice(&scratch[given..taken]);
     }
 }

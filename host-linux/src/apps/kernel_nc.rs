@@ -2,7 +2,10 @@
 //! tests use. Our stack has no part in it.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{
+    IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket,
+};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,13 +17,16 @@ use crate::report::{FAILED, OK};
 const WAIT: Duration = Duration::from_secs(60);
 
 /// Runs it to its end.
-pub(crate) fn run(args: &KernelNcArgs) -> anyhow::Result<u8> {
+pub(crate) fn run(args: &KernelNcArgs, verbose: bool) -> anyhow::Result<u8> {
     let wait = args.wait.map_or(WAIT, Duration::from_secs);
     let (first, last) = ports(&args.ports)?;
     if args.scan {
-        return Ok(scan(args, first..=last, wait));
+        return Ok(scan(args, first..=last, wait, verbose));
     }
     let address = SocketAddr::new(args.host, first);
+    if args.udp {
+        return ask(address, wait);
+    }
     let stream = if args.listen {
         TcpListener::bind(address)?.accept()?.0
     } else {
@@ -35,25 +41,43 @@ fn ports(text: &str) -> anyhow::Result<(u16, u16)> {
     Ok((first.parse().context("port")?, last.parse().context("port")?))
 }
 
-fn scan(args: &KernelNcArgs, ports: std::ops::RangeInclusive<u16>, wait: Duration) -> u8 {
+fn scan(args: &KernelNcArgs, ports: RangeInclusive<u16>, wait: Duration, verbose: bool) -> u8 {
     let mut code = FAILED;
     for port in ports {
         let host = args.host;
         match TcpStream::connect_timeout(&SocketAddr::new(host, port), wait) {
             Ok(_) => {
                 code = OK;
-                say(args, &format!("Connection to {host} {port} port [tcp/*] succeeded!"));
+                say(verbose, &format!("Connection to {host} {port} port [tcp/*] succeeded!"));
             }
             Err(error) => {
-                say(args, &format!("nc: connect to {host} port {port} (tcp) failed: {error}"));
+                say(verbose, &format!("nc: connect to {host} port {port} (tcp) failed: {error}"));
             }
         }
     }
     code
 }
 
-fn say(args: &KernelNcArgs, text: &str) {
-    if args.chatty {
+/// One datagram there, one back.
+fn ask(address: SocketAddr, wait: Duration) -> anyhow::Result<u8> {
+    let local: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((local, 0))?;
+    socket.connect(address)?;
+    socket.set_read_timeout(Some(wait))?;
+    let mut data = Vec::new();
+    io::stdin().read_to_end(&mut data)?;
+    socket.send(&data)?;
+    data.resize(usize::from(u16::MAX), 0);
+    let length = socket.recv(&mut data)?;
+    io::stdout().write_all(&data[..length])?;
+    Ok(OK)
+}
+
+fn say(verbose: bool, text: &str) {
+    if verbose {
         let _ = writeln!(io::stderr(), "{text}");
     }
 }

@@ -22,10 +22,8 @@ pub(crate) fn listen(
     let mut net = Net::new(link, args)?;
     let mut signals = Signals::take()?;
     let config = ListenConfig { connection: connection_config(), ..ListenConfig::new() };
-    let listener = net
-        .stack
-        .listen(port, &config)
-        .with_context(|| format!("cannot listen on port {port}"))?;
+    let listener =
+        net.stack.listen(port, &config).with_context(|| format!("cannot listen on port {port}"))?;
     note!("listening on {} and {}", spell(args.addr, port), spell(args.addr6, port));
     hint(rung, &format!("nc {} {port}", args.addr));
     let mut app = Bridge::listening(&net, listener, keep, bridge);

@@ -11,4 +11,4 @@ pub(crate) mod listen;
 pub(crate) mod run;
 mod services;
 
-pub(crate) use services::{Service, Services, serve};
+pub(crate) use services::{Service, serve};

@@ -43,8 +43,10 @@ pub(crate) struct Client {
     service: Service,
     /// Octets taken from the peer.
     pub(crate) taken: u64,
-    /// Octets given to the peer's queue.
+    /// Octets given to the peer's queue, where the service cares.
     pub(crate) given: u64,
+    /// Octets on their way back that found no room.
+    pub(crate) rest: Vec<u8>,
 }
 
 /// Whether a connection is still of interest.
@@ -78,7 +80,12 @@ pub(crate) struct Services {
 
 impl Services {
     /// Starts one service on a port, over TCP and UDP.
-    pub(crate) fn start(&mut self, net: &mut Net, service: Service, port: u16) -> anyhow::Result<()> {
+    pub(crate) fn start(
+        &mut self,
+        net: &mut Net,
+        service: Service,
+        port: u16,
+    ) -> anyhow::Result<()> {
         self.scratch.resize(64 * 1024, 0);
         let config = ListenConfig {
             backlog: BACKLOG,
@@ -130,7 +137,7 @@ impl Services {
     fn accept(&mut self, net: &mut Net, listener: ListenerHandle) {
         let Some(service) = self.listeners.get(&listener).copied() else { return };
         while let Ok(handle) = net.stack.accept(listener) {
-            self.clients.insert(handle, Client { service, taken: 0, given: 0 });
+            self.clients.insert(handle, Client { service, taken: 0, given: 0, rest: Vec::new() });
             // What came with the handshake may have raised its event already.
             self.attend(net, handle);
         }
@@ -207,7 +214,6 @@ impl App for Services {
             Handle::Listener(listener) => self.accept(net, listener),
             Handle::Tcp(handle) => self.attend(net, handle),
             Handle::Udp(handle) => self.answer(net, handle),
-            _ => {}
         }
         if let Some((_, code)) = self.leaving
             && self.is_deserted()
