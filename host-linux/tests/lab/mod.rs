@@ -127,24 +127,20 @@ impl Lab {
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
         let start = Instant::now();
         let mut child = command.spawn().unwrap();
-        let status = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break status;
-            }
-            if start.elapsed() > LIMIT {
-                // The group holds this one command and its children.
-                let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-                let _ = child.wait();
-                panic!("not done after {LIMIT:?}: {}", self.read("stderr"));
-            }
+        let group = Pid::from_child(&child);
+        let mut status = None;
+        while status.is_none() && start.elapsed() < LIMIT {
             std::thread::sleep(Duration::from_millis(2));
-        };
-        Report {
-            status,
-            seconds: start.elapsed().as_secs_f64(),
-            stdout: self.read("stdout"),
-            stderr: self.read("stderr"),
+            status = child.try_wait().unwrap();
         }
+        let seconds = start.elapsed().as_secs_f64();
+        // The group holds this one command and what a failed script leaves running.
+        let _ = kill_process_group(group, Signal::KILL);
+        let Some(status) = status else {
+            let _ = child.wait();
+            panic!("not done after {LIMIT:?}: {}", self.read("stderr"));
+        };
+        Report { status, seconds, stdout: self.read("stdout"), stderr: self.read("stderr") }
     }
 }
 
