@@ -3,7 +3,9 @@
 //! TCP and the tables see no more of an address than this. With feature `ipv6` IPv4 addresses are
 //! held in their mapped form, so that one comparison serves both; without it a key has 12 bytes.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+#[cfg(not(feature = "ipv6"))]
+use core::net::Ipv4Addr;
+use core::net::{IpAddr, SocketAddr};
 
 #[cfg(feature = "ipv6")]
 type Octets = [u8; 16];
@@ -63,6 +65,25 @@ impl FlowKey {
     #[must_use]
     pub fn is_ipv4(&self) -> bool {
         address(self.local).is_ipv4()
+    }
+
+    /// The key with these bytes: the reverse of [`FlowKey::to_bytes`].
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; FLOW_BYTES]) -> Self {
+        let mut key = Self::EMPTY;
+        let ([mut local_port, mut remote_port], mut bytes) = ([[0; 2]; 2], bytes.iter());
+        let fields = key
+            .local
+            .iter_mut()
+            .chain(&mut key.remote)
+            .chain(&mut local_port)
+            .chain(&mut remote_port);
+        for (field, byte) in fields.zip(&mut bytes) {
+            *field = *byte;
+        }
+        key.local_port = u16::from_be_bytes(local_port);
+        key.remote_port = u16::from_be_bytes(remote_port);
+        key
     }
 
     /// The key as bytes, for keyed hashes.
@@ -128,6 +149,7 @@ mod tests {
             let key = FlowKey::new(local, remote).unwrap();
             assert_eq!((key.local(), key.remote()), (local, remote));
             assert_eq!(key.is_ipv4(), local.is_ipv4());
+            assert_eq!(FlowKey::from_bytes(&key.to_bytes()), key);
         }
     }
 

@@ -9,6 +9,7 @@ pub mod block_pool;
 pub mod deadlines;
 pub mod hash_table;
 pub mod list;
+pub mod policy;
 pub mod queue;
 pub mod slab;
 

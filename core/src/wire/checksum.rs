@@ -76,30 +76,8 @@ const fn fold(sum: u32) -> u16 {
 
 /// The folded sum of at most [`STRETCH`] octets, as 16-bit words in the byte order of the machine.
 fn sum_native(bytes: &[u8]) -> u16 {
-    // Each lane adds up whole words, with the carries out of bit 31 lost, and apart from it their
-    // upper halves, where nothing is lost. The sum of the lower halves is the difference. That is
-    // two additions and a shift, without wider numbers and without compares.
-    let mut words = [0_u32; LANES];
-    let mut uppers = [0_u32; LANES];
     let (steps, rest) = bytes.as_chunks::<STEP>();
-    for step in steps {
-        let (lanes, _) = step.as_chunks::<{ 4 * LANES }>();
-        for lane in lanes {
-            let (lane, _) = lane.as_chunks::<4>();
-            for ((octets, word), upper) in lane.iter().zip(&mut words).zip(&mut uppers) {
-                let octets = u32::from_ne_bytes(*octets);
-                *word = word.wrapping_add(octets);
-                *upper = upper.wrapping_add(octets >> 16);
-            }
-        }
-    }
-    let mut sum = 0_u32;
-    if !steps.is_empty() {
-        for (word, upper) in words.iter().zip(&uppers) {
-            let lower = word.wrapping_sub(upper << 16);
-            sum = sum.wrapping_add(fold(lower) as u32).wrapping_add(fold(*upper) as u32);
-        }
-    }
+    let mut sum = if steps.is_empty() { 0 } else { sum_steps(steps) };
     // At most 16 lanes of two halves and 16 words of two halves each: far from 2³².
     let (quads, rest) = rest.as_chunks::<4>();
     for quad in quads {
@@ -113,6 +91,46 @@ fn sum_native(bytes: &[u8]) -> u16 {
         _ => 0,
     };
     fold(sum.wrapping_add(tail & 0xffff).wrapping_add(tail >> 16))
+}
+
+/// The sum of many words, up to 2²¹.
+fn sum_steps(steps: &[[u8; STEP]]) -> u32 {
+    // Each lane adds up whole words, with the carries out of bit 31 lost, and apart from it their
+    // upper halves, where nothing is lost. The sum of the lower halves is the difference. That is
+    // two additions and a shift, without wider numbers and without compares.
+    let mut words = [0_u32; LANES];
+    let mut uppers = [0_u32; LANES];
+    for step in steps {
+        let (lanes, _) = step.as_chunks::<{ 4 * LANES }>();
+        for lane in lanes {
+            let (lane, _) = lane.as_chunks::<4>();
+            for ((octets, word), upper) in lane.iter().zip(&mut words).zip(&mut uppers) {
+                let octets = u32::from_ne_bytes(*octets);
+                *word = word.wrapping_add(octets);
+                *upper = upper.wrapping_add(octets >> 16);
+            }
+        }
+    }
+    let mut sum = 0_u32;
+    for (word, upper) in words.iter().zip(&uppers) {
+        let lower = word.wrapping_sub(upper << 16);
+        sum = sum.wrapping_add(fold(lower) as u32).wrapping_add(fold(*upper) as u32);
+    }
+    sum
+}
+
+/// The checksum of an IPv4 header, which is so short that it is worth a road of its own.
+pub(super) fn of_header(head: &[u8; 20], options: &[u8]) -> u16 {
+    let (quads, _) = head.as_chunks::<4>();
+    let mut sum = 0_u32;
+    for quad in quads {
+        let quad = u32::from_ne_bytes(*quad);
+        sum = sum.wrapping_add(quad & 0xffff).wrapping_add(quad >> 16);
+    }
+    if !options.is_empty() {
+        sum = sum.wrapping_add(sum_native(options) as u32);
+    }
+    !u16::from_be(fold(sum))
 }
 
 /// The sum of the pseudo header of TCP, UDP and ICMPv6 (RFC 9293 §3.1, RFC 8200 §8.1).

@@ -6,8 +6,7 @@ use core::net::Ipv4Addr;
 
 use byteorder::{ByteOrder, NetworkEndian};
 
-use super::checksum::Sum;
-use super::{Malformed, NoRoom, Protocol, emit_options, padded};
+use super::{Malformed, NoRoom, Protocol, checksum, emit_options, padded};
 
 /// Octets of a header without options.
 pub const HEADER_MIN: usize = 20;
@@ -55,14 +54,13 @@ impl<'a> Header<'a> {
     /// The version, either length, the checksum or an option is wrong, or there is a source route.
     pub fn parse(packet: &'a [u8]) -> Result<(Self, &'a [u8]), Malformed> {
         let (header, total_length) = Self::parse_fields(packet)?;
-        let (head, payload) = packet
+        let (head, rest) = packet
             .get(..total_length)
-            .and_then(|packet| packet.split_at_checked(header.header_len()))
+            .and_then(|packet| packet.split_first_chunk::<20>())
             .ok_or(Malformed::Truncated)?;
-        let mut sum = Sum::ZERO;
-        sum.add_bytes(head);
+        let payload = rest.get(header.options.len()..).ok_or(Malformed::Truncated)?;
         // RFC 1122 §3.2.1.2: every host verifies the header checksum and discards silently.
-        if sum.finish() != 0 {
+        if checksum::of_header(head, header.options) != 0 {
             return Err(Malformed::BadChecksum);
         }
         if !header.options.is_empty() {
@@ -161,10 +159,8 @@ impl<'a> Header<'a> {
         NetworkEndian::write_u16(&mut head[10..12], 0);
         NetworkEndian::write_u32(&mut head[12..16], self.source.to_bits());
         NetworkEndian::write_u32(&mut head[16..20], self.destination.to_bits());
-        let mut sum = Sum::ZERO;
-        sum.add_bytes(head);
-        sum.add_bytes(rest);
-        NetworkEndian::write_u16(&mut head[10..12], sum.finish());
+        let checksum = checksum::of_header(head, rest);
+        NetworkEndian::write_u16(&mut head[10..12], checksum);
         Ok(header_len)
     }
 }

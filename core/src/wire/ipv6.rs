@@ -200,8 +200,8 @@ struct Walk<'a> {
 
 /// Walks along the extension headers to what they carry. At most eight are looked at.
 ///
-/// The walk ends at a fragment header, unless it is of a whole packet: what follows can be read when
-/// the fragments are together, by a further call with the protocol that it names.
+/// The walk ends at a fragment header, unless it is of a whole packet: what follows can be read
+/// when the fragments are together, by a further call with the protocol that it names.
 ///
 /// # Errors
 ///

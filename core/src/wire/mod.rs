@@ -123,6 +123,9 @@ fn copy_to_front(to: &mut [u8], from: &[u8]) -> Result<(), NoRoom> {
 /// Copies `options` to the front of `to` and fills up with zeros (end of option list, for IPv4 and
 /// for TCP alike) to a multiple of four octets. Returns the padded length.
 fn emit_options(to: &mut [u8], options: &[u8]) -> Result<usize, NoRoom> {
+    if options.is_empty() {
+        return Ok(0);
+    }
     let length = padded(options.len());
     let to = to.get_mut(..length).ok_or(NoRoom)?;
     let (front, padding) = to.split_at_mut_checked(options.len()).ok_or(NoRoom)?;

@@ -71,7 +71,8 @@ impl Options {
     ///
     /// Nothing here is an error, since a segment that carries nonsense may still belong to a good
     /// connection. What is unknown is skipped; what has the wrong length for its kind is skipped,
-    /// too; a length that cannot be ends the reading. Of an option that comes twice the last counts.
+    /// too; a length that cannot be ends the reading. Of an option that comes twice the last
+    /// counts.
     #[must_use]
     pub fn parse(options: &[u8]) -> Self {
         let mut parsed = Self::EMPTY;

@@ -1,0 +1,193 @@
+//! The link: what a driver implements, and the packet that it is given.
+//!
+//! Nothing here knows what is in a packet, but where its checksum goes.
+
+use crate::wire::checksum::Sum;
+
+/// What the frames of a link are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Medium {
+    /// Bare IP packets, IPv4 and IPv6 mixed: TUN, PPP, SLIP.
+    Ip,
+}
+
+/// Which transport checksums the device takes care of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ChecksumOffload {
+    /// The device writes checksums into what it sends; [`Packet::checksum`] tells where.
+    pub tx: bool,
+}
+
+/// What a device can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Capabilities {
+    /// What a frame is.
+    pub medium: Medium,
+    /// The largest IP packet, octets.
+    pub mtu: u16,
+    /// Acknowledge in-order data once a drained burst instead of every second segment: for devices
+    /// on which sending costs more than receiving. Deviation: decision 0004.
+    pub ack_per_burst: bool,
+    /// What need not be summed.
+    pub checksum: ChecksumOffload,
+}
+
+impl Capabilities {
+    /// A plain device that carries IP packets of up to `mtu` octets.
+    #[must_use]
+    pub const fn ip(mtu: u16) -> Self {
+        Self {
+            medium: Medium::Ip,
+            mtu,
+            ack_per_burst: false,
+            checksum: ChecksumOffload { tx: false },
+        }
+    }
+}
+
+/// What a device knows about a packet that it received.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RxMeta {
+    /// The device has verified the transport checksum; it is not looked at again.
+    pub checksum_verified: bool,
+}
+
+/// The device has no room for a packet now. Nothing has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NoRoom;
+
+impl core::fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the device has no room for a packet")
+    }
+}
+
+impl core::error::Error for NoRoom {}
+
+/// A network interface.
+///
+/// Neither call may block. A driver that fails drops the packet and counts it: the stack treats
+/// that as loss on the way.
+pub trait Device {
+    /// What it can do; must not change while a stack uses it.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Hands the next received packet to `take`, or returns `None` if there is none.
+    fn receive<R>(&mut self, take: impl FnOnce(&[u8], RxMeta) -> R) -> Option<R>;
+
+    /// Sends one packet.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for it now; it is offered again after the next event.
+    fn transmit(&mut self, packet: &Packet<'_>) -> Result<(), NoRoom>;
+}
+
+/// The most pieces that a payload lies in.
+pub const PIECES_MAX: usize = 20;
+
+/// Where a transport checksum goes and what it covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ChecksumJob {
+    /// Where the covered octets begin; they end with the packet.
+    pub start: u16,
+    /// Where the field lies, counted from `start`.
+    pub offset: u16,
+    /// The sum of the pseudo-header, folded, not complemented.
+    pub partial: u16,
+    /// A sum of zero is written as 0xffff (UDP, RFC 768).
+    pub zero_is_none: bool,
+}
+
+/// One IP packet to be sent: a header and a payload that may lie in pieces.
+#[derive(Debug)]
+pub struct Packet<'p> {
+    header: &'p [u8],
+    pieces: &'p [&'p [u8]],
+    job: Option<ChecksumJob>,
+}
+
+impl<'p> Packet<'p> {
+    /// A packet whose header lacks the checksum that `job` describes.
+    pub(crate) const fn new(
+        header: &'p [u8],
+        pieces: &'p [&'p [u8]],
+        job: Option<ChecksumJob>,
+    ) -> Self {
+        Self { header, pieces, job }
+    }
+
+    /// Its length in octets.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let payload = self.pieces.iter().map(|piece| piece.len());
+        payload.fold(self.header.len(), usize::saturating_add)
+    }
+
+    /// Whether it has no octets; it never is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The checksum that is missing from [`Packet::parts`], if any.
+    #[must_use]
+    pub const fn checksum(&self) -> Option<ChecksumJob> {
+        self.job
+    }
+
+    /// The packet in pieces, for gathering writes. The checksum field holds zero: it is the
+    /// device's to fill in, as [`Packet::checksum`] says.
+    pub fn parts(&self) -> impl Iterator<Item = &'p [u8]> + '_ {
+        core::iter::once(self.header).chain(self.pieces.iter().copied())
+    }
+
+    /// Copies the packet into `buffer`, summing as it goes, and patches the checksum last.
+    /// Returns its length; `None`, with nothing worth sending written, where the buffer is shorter.
+    pub fn copy_into(&self, buffer: &mut [u8]) -> Option<usize> {
+        let mut at = 0usize;
+        for part in self.parts() {
+            let end = at.checked_add(part.len())?;
+            buffer.get_mut(at..end)?.copy_from_slice(part);
+            at = end;
+        }
+        if let Some(job) = self.job {
+            let mut sum = Sum::ZERO;
+            sum.add_u16(job.partial);
+            let covered = buffer.get_mut(usize::from(job.start)..at)?;
+            sum.add_bytes(covered);
+            let sum = match sum.finish() {
+                0 if job.zero_is_none => 0xffff,
+                sum => sum,
+            };
+            let field = covered.get_mut(usize::from(job.offset)..)?.first_chunk_mut::<2>()?;
+            *field = sum.to_be_bytes();
+        }
+        Some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_gathered_and_summed() {
+        let job = ChecksumJob { start: 2, offset: 0, partial: 0x0001, zero_is_none: false };
+        let pieces: [&[u8]; 2] = [&[1, 2, 3], &[4]];
+        let packet = Packet::new(&[0xaa, 0xbb, 0, 0], &pieces, Some(job));
+        let mut buffer = [0; 16];
+        assert_eq!(packet.copy_into(&mut buffer), Some(8));
+        // 0x0001 + 0x0102 + 0x0304 = 0x0407, complemented.
+        assert_eq!(buffer[..8], [0xaa, 0xbb, 0xfb, 0xf8, 1, 2, 3, 4]);
+        assert_eq!(packet.copy_into(&mut buffer[..7]), None);
+        assert_eq!(packet.len(), 8);
+    }
+}

@@ -1,0 +1,96 @@
+//! What a build contains: mechanisms chosen by type, so that what is not named is not linked.
+//!
+//! [`Full`] is for hosts and large controllers, [`Small`] for flash and RAM that are counted in
+//! kilobytes. A profile of one's own mixes the same parts.
+
+use crate::storage::Empty;
+use crate::storage::assembler::{Assembler, Reassembly};
+use crate::storage::deadlines::{Deadlines, Heap, HeapSlot, Scan, ScanSlot};
+use crate::storage::hash_table::{Hash32, Keyed, Linear};
+use crate::tcp::congestion::{Chosen, CongestionControl, Reno};
+use crate::tcp::recovery::{GoBack, Recovery, Scoreboard};
+use crate::trace::Observer;
+
+/// The parts that a stack is made of.
+pub trait Profile: 'static {
+    /// What is lost and what goes next.
+    type Recovery: Recovery;
+    /// How much may be in flight.
+    type Congestion: CongestionControl;
+    /// How many ranges behind a hole are kept.
+    type Reassembly: Reassembly;
+    /// How sockets and deadlines are found.
+    type Tables: Tables;
+    /// Who is told what happens.
+    type Observer: Observer;
+    /// Whether echo requests are answered.
+    const ICMP_ECHO: bool;
+}
+
+/// How records are found: by what they are and by when they are due.
+pub trait Tables: 'static {
+    /// The hash of the look-up tables.
+    type Hash: Hash32;
+    /// What is kept for one deadline.
+    type DeadlineSlot: Empty + 'static;
+    /// The order of deadlines.
+    type Deadlines<'a>: Deadlines<'a, Slot = Self::DeadlineSlot>;
+    /// Heads of a hash table over so many records.
+    fn heads(records: usize) -> usize;
+}
+
+/// Keyed hash tables and a deadline heap: the cost of a packet does not depend on how many
+/// sockets there are.
+#[derive(Debug)]
+pub struct KeyedTables;
+
+impl Tables for KeyedTables {
+    type Hash = Keyed;
+    type DeadlineSlot = HeapSlot;
+    type Deadlines<'a> = Heap<'a>;
+
+    fn heads(records: usize) -> usize {
+        records.next_power_of_two()
+    }
+}
+
+/// Plain rows that are walked, for up to 16 connections.
+#[derive(Debug)]
+pub struct LinearTables;
+
+impl Tables for LinearTables {
+    type Hash = Linear;
+    type DeadlineSlot = ScanSlot;
+    type Deadlines<'a> = Scan<'a>;
+
+    fn heads(_records: usize) -> usize {
+        1
+    }
+}
+
+/// Everything: the profile of hosts, and the default.
+#[derive(Debug)]
+pub struct Full;
+
+impl Profile for Full {
+    type Recovery = Scoreboard;
+    type Congestion = Chosen;
+    type Reassembly = Assembler<16>;
+    type Tables = KeyedTables;
+    type Observer = ();
+    const ICMP_ECHO: bool = true;
+}
+
+/// What fits a small controller: no records of segments in flight, one congestion controller,
+/// four holes, up to 16 connections.
+#[derive(Debug)]
+pub struct Small;
+
+impl Profile for Small {
+    type Recovery = GoBack;
+    type Congestion = Reno;
+    type Reassembly = Assembler<4>;
+    type Tables = LinearTables;
+    type Observer = ();
+    const ICMP_ECHO: bool = true;
+}

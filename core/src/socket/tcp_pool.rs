@@ -1,0 +1,591 @@
+//! All of TCP's records: connections, listeners, half-open and TIME-WAIT, with the lists and
+//! deadlines that find the next one to act without a walk over the rest.
+//!
+//! Segments and time come in from `stack`, calls of the user through `socket::tcp`. Whatever has
+//! touched a connection ends in [`TcpPool::settle`], which files it where it belongs now.
+
+use crate::counters::{DropReason, bump};
+use crate::flow::FlowKey;
+use crate::profile::{Profile, Tables};
+use crate::readiness::Readiness;
+use crate::seq::SeqNum;
+use crate::storage::deadlines::Deadlines;
+use crate::storage::hash_table::HashTable;
+use crate::storage::list::List;
+use crate::storage::slab::{Key, Slab};
+use crate::storage::{Empty, Id};
+use crate::tcp::arrives::Verdict;
+use crate::tcp::connection::{Connection, Resources};
+use crate::tcp::departs::Plan;
+use crate::tcp::isn::isn;
+use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
+use crate::tcp::options::Agreed;
+use crate::tcp::recovery::Records;
+use crate::tcp::segment::{Bare, Segment};
+use crate::tcp::time_wait;
+use crate::time::Instant;
+
+use super::demux::{find_bound, flow_hash};
+use super::tcp_slots::{
+    ConnectionSlot, Egress, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage, TimeWaitSlot,
+};
+use super::{Commons, Handle, ListenerHandle, TcpHandle};
+
+type ProfileDeadlines<'a, P> = <<P as Profile>::Tables as Tables>::Deadlines<'a>;
+
+/// All of TCP's records.
+pub struct TcpPool<'a, P: Profile> {
+    pub(super) connections: Slab<'a, ConnectionSlot<P>>,
+    by_flow: HashTable<'a>,
+    deadlines: ProfileDeadlines<'a, P>,
+    half_open: Slab<'a, HalfOpenSlot>,
+    half_open_by_flow: HashTable<'a>,
+    half_open_deadlines: ProfileDeadlines<'a, P>,
+    time_wait: Slab<'a, TimeWaitSlot>,
+    time_wait_by_flow: HashTable<'a>,
+    expiry: List<Expiry>,
+    pub(super) listeners: Slab<'a, ListenerSlot>,
+    pub(super) by_port: HashTable<'a>,
+    records: Records<'a>,
+    egress: List<Egress>,
+    half_open_egress: List<Egress>,
+    news: List<News>,
+    pub(super) listener_news: List<News>,
+}
+
+/// What waits to leave.
+#[derive(Debug, Clone, Copy)]
+pub enum Departure {
+    /// A SYN-ACK of a half-open record.
+    SynAck(Id, FlowKey, Bare, Agreed),
+    /// A segment of a connection.
+    Segment(Id, Plan),
+}
+
+/// How many records of each kind are in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpUsage {
+    /// Connections.
+    pub connections: usize,
+    /// Half-open records.
+    pub half_open: usize,
+    /// TIME-WAIT records.
+    pub time_wait: usize,
+    /// Listeners.
+    pub listeners: usize,
+    /// Records of segments in flight.
+    pub records: usize,
+}
+
+impl<'a, P: Profile> TcpPool<'a, P> {
+    /// A pool over storage that is all [`Empty`](crate::storage::Empty).
+    #[must_use]
+    pub fn new(storage: TcpStorage<'a, P>) -> Self {
+        Self {
+            connections: Slab::new(storage.connections),
+            by_flow: HashTable::new(storage.connection_heads),
+            deadlines: Deadlines::new(storage.connection_deadlines),
+            half_open: Slab::new(storage.half_open),
+            half_open_by_flow: HashTable::new(storage.half_open_heads),
+            half_open_deadlines: Deadlines::new(storage.half_open_deadlines),
+            time_wait: Slab::new(storage.time_wait),
+            time_wait_by_flow: HashTable::new(storage.time_wait_heads),
+            expiry: List::EMPTY,
+            listeners: Slab::new(storage.listeners),
+            by_port: HashTable::new(storage.listener_heads),
+            records: Slab::new(storage.records),
+            egress: List::EMPTY,
+            half_open_egress: List::EMPTY,
+            news: List::EMPTY,
+            listener_news: List::EMPTY,
+        }
+    }
+
+    /// How many records of each kind are in use.
+    #[must_use]
+    pub fn usage(&self) -> TcpUsage {
+        TcpUsage {
+            connections: self.connections.len(),
+            half_open: self.half_open.len(),
+            time_wait: self.time_wait.len(),
+            listeners: self.listeners.len(),
+            records: self.records.len(),
+        }
+    }
+
+    /// The connection in a slot.
+    #[must_use]
+    pub fn connection(&self, id: Id) -> Option<&Connection<P>> {
+        self.connections.get(id).map(|slot| &slot.connection)
+    }
+
+    /// Lets `act` work on a connection, then files it anew.
+    pub fn with<R>(
+        &mut self,
+        id: Id,
+        commons: &mut Commons<'a>,
+        act: impl FnOnce(&mut Connection<P>, &mut Resources<'_, 'a>) -> R,
+    ) -> Option<R> {
+        let slot = self.connections.get_mut(id)?;
+        let result = act(&mut slot.connection, &mut resources(&mut self.records, commons));
+        self.settle(id, commons);
+        Some(result)
+    }
+
+    /// Files a connection where it belongs now: its deadline, the lists, its end.
+    pub fn settle(&mut self, id: Id, commons: &mut Commons<'a>) {
+        let Some(slot) = self.connections.get_mut(id) else { return };
+        let connection = &mut slot.connection;
+        connection.settle_timers(commons.now);
+        let until = commons.now + commons.time_wait;
+        if connection.is_done() {
+            return self.free(id, commons);
+        }
+        if let Some(record) = connection.to_time_wait(until) {
+            let entry = TimeWaitSlot::new(record);
+            self.free(id, commons);
+            return self.enter_time_wait(entry, commons);
+        }
+        match connection.next_due() {
+            // Re-keyed lazily: one that moved towards later is looked at when it comes up.
+            Some(at) if self.deadlines.of(id).is_none_or(|filed| at < filed) => {
+                self.deadlines.set(id, at);
+            }
+            Some(_) => {}
+            None => self.deadlines.clear(id),
+        }
+        let has_news = connection.has_news();
+        if connection.owes_now(commons.ack_per_burst) {
+            // These must leave before the connection's next arrival.
+            self.egress.remove(&mut self.connections, id);
+            self.egress.push_front(&mut self.connections, id);
+        } else if connection.may_have_to_send(&self.records) {
+            self.egress.push_back(&mut self.connections, id);
+        }
+        if has_news {
+            self.news.push_back(&mut self.connections, id);
+        }
+    }
+
+    /// Takes a connection out of every table and list and frees its slot.
+    fn free(&mut self, id: Id, commons: &mut Commons<'a>) {
+        let Some(slot) = self.connections.get_mut(id) else { return };
+        slot.connection.dismantle(&mut resources(&mut self.records, commons));
+        let hash = flow_hash::<P>(commons.table_keys, slot.connection.flow());
+        self.by_flow.remove(&mut self.connections, hash, id);
+        self.deadlines.clear(id);
+        self.egress.remove(&mut self.connections, id);
+        self.news.remove(&mut self.connections, id);
+        self.connections.release(id);
+    }
+
+    /// Keeps a TIME-WAIT record; where there is no room the oldest goes (RFC 9293 §3.6.1 wants
+    /// 2 MSL: a pool that is large enough keeps to it).
+    fn enter_time_wait(&mut self, entry: TimeWaitSlot, commons: &mut Commons<'a>) {
+        if self.time_wait.is_full()
+            && let Some(oldest) = self.expiry.first()
+        {
+            self.leave_time_wait(oldest, commons);
+        }
+        let hash = flow_hash::<P>(commons.table_keys, entry.record.flow());
+        let Some(id) = self.time_wait.acquire() else { return };
+        if let Some(slot) = self.time_wait.get_mut(id) {
+            *slot = entry;
+        }
+        self.time_wait_by_flow.insert(&mut self.time_wait, hash, id);
+        self.expiry.push_back(&mut self.time_wait, id);
+    }
+
+    fn leave_time_wait(&mut self, id: Id, commons: &Commons<'a>) {
+        let Some(slot) = self.time_wait.get(id) else { return };
+        let hash = flow_hash::<P>(commons.table_keys, slot.record.flow());
+        self.time_wait_by_flow.remove(&mut self.time_wait, hash, id);
+        self.expiry.remove(&mut self.time_wait, id);
+        self.time_wait.release(id);
+    }
+
+    /// A segment has arrived, its checksum verified. Returns the answer that needs no connection,
+    /// if one is due, and whether something must leave before the next arrival.
+    pub fn on_segment(
+        &mut self,
+        flow: &FlowKey,
+        segment: Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        bump(&mut commons.counters.segments_in);
+        let hash = flow_hash::<P>(commons.table_keys, flow);
+        if let Some(id) = self.by_flow.find(&self.connections, hash, flow) {
+            return self.connection_segment(id, segment, commons);
+        }
+        if let Some(id) = self.half_open_by_flow.find(&self.half_open, hash, flow) {
+            return self.half_open_segment(id, segment, commons);
+        }
+        if let Some(id) = self.time_wait_by_flow.find(&self.time_wait, hash, flow) {
+            match self.time_wait_segment(id, &segment, commons) {
+                Some(answer) => return answer,
+                None => self.leave_time_wait(id, commons),
+            }
+        }
+        self.knock(flow, &segment, commons)
+    }
+
+    fn connection_segment(
+        &mut self,
+        id: Id,
+        segment: Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        let reset = Bare::reset(&segment);
+        let verdict = self
+            .with(id, commons, |connection, resources| connection.on_segment(segment, resources))?;
+        match verdict {
+            Verdict::Accepted | Verdict::Ended => None,
+            Verdict::Dropped(reason) => {
+                commons.counters.drop(reason);
+                None
+            }
+            Verdict::Refused(reason) => {
+                commons.counters.drop(reason);
+                reset
+            }
+        }
+    }
+
+    fn half_open_segment(
+        &mut self,
+        id: Id,
+        segment: Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        match self.half_open.get(id)?.record.on_segment(&segment) {
+            Reaction::Ignore(reason) => commons.counters.drop(reason),
+            Reaction::Repeat => {
+                commons.counters.drop(DropReason::Duplicate);
+                self.half_open_egress.push_back(&mut self.half_open, id);
+            }
+            Reaction::Answer(answer, reason) => {
+                commons.counters.drop(reason);
+                return Some(answer);
+            }
+            Reaction::Forget => {
+                bump(&mut commons.counters.resets_in);
+                self.forget_half_open(id, commons);
+            }
+            Reaction::Complete => return self.complete(id, segment, commons),
+        }
+        None
+    }
+
+    fn forget_half_open(&mut self, id: Id, commons: &Commons<'a>) {
+        let Some(slot) = self.half_open.get(id) else { return };
+        let hash = flow_hash::<P>(commons.table_keys, slot.record.flow());
+        self.half_open_by_flow.remove(&mut self.half_open, hash, id);
+        self.half_open_deadlines.clear(id);
+        self.half_open_egress.remove(&mut self.half_open, id);
+        self.half_open.release(id);
+    }
+
+    /// The peer has answered our SYN-ACK: its record becomes a connection, if one can be had. If
+    /// not it stays half-open, and the peer hears the SYN-ACK again.
+    fn complete(
+        &mut self,
+        id: Id,
+        segment: Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        let half_open = self.half_open.get(id)?;
+        let handshake = half_open.record.handshake(commons.now);
+        let Some(listener) = half_open.listener.and_then(|key| self.listeners.resolve(key)) else {
+            self.forget_half_open(id, commons);
+            commons.counters.drop(DropReason::NoSocket);
+            return Bare::reset(&segment);
+        };
+        let listening = &self.listeners.get(listener)?.listening;
+        let config = listening.config;
+        if listening.waiting.len() >= u32::from(listening.limit) {
+            commons.counters.drop(DropReason::QueueFull);
+            return None;
+        }
+        let opened = self.insert(&handshake.flow, commons, |connection, resources| {
+            connection.accept(&handshake, &config, resources)
+        });
+        let Some(connection) = opened else {
+            commons.counters.drop(DropReason::NoMemory);
+            return None;
+        };
+        bump(&mut commons.counters.passive_opens);
+        self.forget_half_open(id, commons);
+        if let Some(slot) = self.listeners.get_mut(listener) {
+            slot.listening.waiting.push_back(&mut self.connections, connection);
+        }
+        self.listener_news.push_back(&mut self.listeners, listener);
+        self.connection_segment(connection, segment, commons)
+    }
+
+    /// Takes a free slot and lets `open` fill it; gives it back where that fails.
+    pub(super) fn insert(
+        &mut self,
+        flow: &FlowKey,
+        commons: &mut Commons<'a>,
+        open: impl FnOnce(&mut Connection<P>, &mut Resources<'_, 'a>) -> Option<()>,
+    ) -> Option<Id> {
+        let id = self.connections.acquire()?;
+        let slot = self.connections.get_mut(id)?;
+        let mut resources = resources(&mut self.records, commons);
+        if open(&mut slot.connection, &mut resources).is_none() {
+            slot.connection.dismantle(&mut resources);
+            self.connections.release(id);
+            return None;
+        }
+        let hash = flow_hash::<P>(commons.table_keys, flow);
+        self.by_flow.insert(&mut self.connections, hash, id);
+        self.settle(id, commons);
+        Some(id)
+    }
+
+    /// `None` where the record gives way to a new connection.
+    fn time_wait_segment(
+        &mut self,
+        id: Id,
+        segment: &Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Option<Bare>> {
+        let slot = self.time_wait.get_mut(id)?;
+        match slot.record.on_segment(segment) {
+            time_wait::Reaction::Ignore(reason) => {
+                commons.counters.drop(reason);
+                Some(None)
+            }
+            time_wait::Reaction::Answer(answer) => {
+                commons.counters.drop(DropReason::OutsideWindow);
+                Some(Some(answer))
+            }
+            time_wait::Reaction::Restart(answer) => {
+                commons.counters.drop(DropReason::Duplicate);
+                slot.record.restart(commons.now + commons.time_wait);
+                self.expiry.remove(&mut self.time_wait, id);
+                self.expiry.push_back(&mut self.time_wait, id);
+                Some(Some(answer))
+            }
+            time_wait::Reaction::GiveWay => None,
+        }
+    }
+
+    /// A segment for which there is no record: maybe somebody listens.
+    fn knock(
+        &mut self,
+        flow: &FlowKey,
+        segment: &Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        let local = flow.local();
+        let endpoint = (local.ip(), local.port());
+        let keys = commons.table_keys;
+        let found = find_bound::<P, _>(&mut self.by_port, &self.listeners, keys, endpoint);
+        let Some(listener) = found else {
+            commons.counters.drop(DropReason::NoSocket);
+            return Bare::reset(segment);
+        };
+        match listener::on_knock(segment) {
+            Knock::Begin => self.begin(flow, segment, listener, commons),
+            Knock::Ignore(reason) => commons.counters.drop(reason),
+            Knock::Refuse => {
+                commons.counters.drop(DropReason::NoSocket);
+                return Bare::reset(segment);
+            }
+        }
+        None
+    }
+
+    /// A handshake begins; its SYN-ACK leaves as soon as there is room.
+    fn begin(
+        &mut self,
+        flow: &FlowKey,
+        syn: &Segment<'_>,
+        listener: Id,
+        commons: &mut Commons<'a>,
+    ) {
+        let Some(slot) = self.listeners.get(listener) else { return };
+        let config = &slot.listening.config;
+        let offer = commons.offer(flow, config);
+        let told = commons.first_window(config);
+        let iss = isn(commons.secret.octets(), flow, commons.now);
+        let Some(id) = self.half_open.acquire() else {
+            return commons.counters.drop(DropReason::NoMemory);
+        };
+        if let Some(slot) = self.half_open.get_mut(id) {
+            slot.record = HalfOpen::new(*flow, syn, iss, offer, told);
+            slot.listener = self.listeners.key(listener);
+        }
+        let hash = flow_hash::<P>(commons.table_keys, flow);
+        self.half_open_by_flow.insert(&mut self.half_open, hash, id);
+        self.half_open_egress.push_back(&mut self.half_open, id);
+    }
+
+    /// Whether any record has this flow.
+    pub(super) fn knows(&mut self, flow: &FlowKey, keys: [u64; 2]) -> bool {
+        let hash = flow_hash::<P>(keys, flow);
+        self.by_flow.find(&self.connections, hash, flow).is_some()
+            || self.half_open_by_flow.find(&self.half_open, hash, flow).is_some()
+            || self.time_wait_by_flow.find(&self.time_wait, hash, flow).is_some()
+    }
+
+    /// The peer of a flow was reported unreachable, by an error that quotes `seq`.
+    pub fn on_unreachable(&mut self, flow: &FlowKey, seq: SeqNum, commons: &mut Commons<'a>) {
+        let hash = flow_hash::<P>(commons.table_keys, flow);
+        let acted = self.by_flow.find(&self.connections, hash, flow).and_then(|id| {
+            self.with(id, commons, |connection, resources| {
+                connection.on_unreachable(seq, resources)
+            })
+        });
+        if acted != Some(true) {
+            commons.counters.drop(DropReason::IcmpIgnored);
+        }
+    }
+
+    /// What would leave first: SYN-ACKs, then connections in turn. Changes nothing but the list of
+    /// those that turn out to have nothing to send.
+    pub fn next_departure(&mut self) -> Option<Departure> {
+        if let Some(id) = self.half_open_egress.first()
+            && let Some(slot) = self.half_open.get(id)
+        {
+            let (bare, agreed) = slot.record.syn_ack();
+            return Some(Departure::SynAck(id, *slot.record.flow(), bare, agreed));
+        }
+        while let Some(id) = self.egress.first() {
+            let slot = self.connections.get(id)?;
+            if let Some(plan) = slot.connection.plan(&self.records) {
+                return Some(Departure::Segment(id, plan));
+            }
+            self.egress.pop_front(&mut self.connections);
+        }
+        None
+    }
+
+    /// What was planned has left.
+    pub fn on_departed(&mut self, departure: &Departure, commons: &mut Commons<'a>) {
+        match departure {
+            Departure::SynAck(id, ..) => {
+                bump(&mut commons.counters.segments_out);
+                self.half_open_egress.remove(&mut self.half_open, *id);
+                if let Some(slot) = self.half_open.get_mut(*id) {
+                    let again = slot.record.on_sent(commons.now);
+                    self.half_open_deadlines.set(*id, again);
+                }
+            }
+            Departure::Segment(id, plan) => {
+                // In turn: who has sent goes to the end, where `settle` finds more to send.
+                self.egress.pop_front(&mut self.connections);
+                self.with(*id, commons, |connection, resources| {
+                    connection.on_sent(plan, resources);
+                });
+            }
+        }
+    }
+
+    /// Whether the connection at the front owes what must leave before its next arrival.
+    #[must_use]
+    pub fn is_urgent(&self, commons: &Commons<'a>) -> bool {
+        let first = self.egress.first().and_then(|id| self.connections.get(id));
+        first.is_some_and(|slot| slot.connection.owes_now(commons.ack_per_burst))
+    }
+
+    /// Whether anything waits to leave.
+    #[must_use]
+    pub fn has_departures(&self) -> bool {
+        !self.egress.is_empty() || !self.half_open_egress.is_empty()
+    }
+
+    /// Acts on up to `budget` deadlines that have come.
+    pub fn on_time(&mut self, budget: u16, commons: &mut Commons<'a>) {
+        let now = commons.now;
+        for _ in 0..budget {
+            if let Some((at, id)) = self.deadlines.first()
+                && at <= now
+            {
+                self.deadlines.clear(id);
+                self.with(id, commons, |connection, resources| connection.on_time(resources));
+            } else if let Some((at, id)) = self.half_open_deadlines.first()
+                && at <= now
+            {
+                self.half_open_deadlines.clear(id);
+                self.repeat_or_forget(id, commons);
+            } else if let Some(id) = self.expiry.first()
+                && self.time_wait.get(id).is_some_and(|slot| slot.record.until() <= now)
+            {
+                self.leave_time_wait(id, commons);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn repeat_or_forget(&mut self, id: Id, commons: &mut Commons<'a>) {
+        let Some(slot) = self.half_open.get(id) else { return };
+        if slot.record.is_exhausted() {
+            self.forget_half_open(id, commons);
+        } else {
+            bump(&mut commons.counters.timeouts);
+            bump(&mut commons.counters.retransmissions);
+            self.half_open_egress.push_back(&mut self.half_open, id);
+        }
+    }
+
+    /// When time alone will change something. Deadlines that have moved towards later are settled
+    /// first, so that the answer is exact.
+    pub fn next_due(&mut self) -> Option<Instant> {
+        while let Some((filed, id)) = self.deadlines.first() {
+            match self.connections.get(id).and_then(|slot| slot.connection.next_due()) {
+                Some(at) if at > filed => self.deadlines.set(id, at),
+                Some(_) => break,
+                None => self.deadlines.clear(id),
+            }
+        }
+        let connections = self.deadlines.first().map(|(at, _)| at);
+        let half_open = self.half_open_deadlines.first().map(|(at, _)| at);
+        let expiry = self.expiry.first().and_then(|id| self.time_wait.get(id));
+        let expiry = expiry.map(|slot| slot.record.until());
+        [connections, half_open, expiry].into_iter().flatten().min()
+    }
+
+    /// The next socket with news.
+    pub fn next_event(&mut self) -> Option<(Handle, Readiness)> {
+        if let Some(id) = self.listener_news.pop_front(&mut self.listeners) {
+            let handle = ListenerHandle(self.listeners.key(id)?);
+            return Some((Handle::Listener(handle), Readiness::ACCEPTABLE));
+        }
+        // One that waits to be accepted keeps its news until it is somebody's.
+        while let Some(id) = self.news.pop_front(&mut self.connections) {
+            let handle = TcpHandle(self.connections.key(id)?);
+            let slot = self.connections.get_mut(id)?;
+            if !slot.waits_to_be_accepted() {
+                return Some((Handle::Tcp(handle), slot.connection.take_news()));
+            }
+        }
+        None
+    }
+
+    /// The oldest connection of a listener's queue.
+    pub(super) fn pop_waiting(&mut self, listener: Id) -> Option<Key> {
+        let slot = self.listeners.get_mut(listener)?;
+        let id = slot.listening.waiting.pop_front(&mut self.connections)?;
+        if self.connections.get(id)?.connection.has_news() {
+            self.news.push_back(&mut self.connections, id);
+        }
+        self.connections.key(id)
+    }
+}
+
+fn resources<'r, 'a>(
+    records: &'r mut Records<'a>,
+    commons: &'r mut Commons<'a>,
+) -> Resources<'r, 'a> {
+    Resources {
+        now: commons.now,
+        blocks: &mut commons.blocks,
+        records,
+        counters: &mut commons.counters,
+        policy: commons.policy,
+        time_wait: commons.time_wait,
+    }
+}

@@ -1,0 +1,205 @@
+//! The slots of TCP's pools: a record of `tcp` with its places in tables and lists.
+
+use managed::ManagedSlice;
+
+use crate::flow::FlowKey;
+use crate::profile::{Profile, Tables};
+use crate::storage::hash_table::Chained;
+use crate::storage::list::{Linked, Links, List};
+use crate::storage::slab::{Key, Slot};
+use crate::storage::{Empty, Id};
+use crate::tcp::connection::{Connection, ConnectionConfig};
+use crate::tcp::listener::HalfOpen;
+use crate::tcp::recovery::Record;
+use crate::tcp::time_wait::TimeWait;
+
+use super::demux::Bound;
+
+/// Marks the list of records that may have something to send.
+#[derive(Debug)]
+pub enum Egress {}
+/// Marks the list of sockets with news for the user.
+#[derive(Debug)]
+pub enum News {}
+/// Marks a listener's queue of connections to be accepted.
+#[derive(Debug)]
+pub enum Backlog {}
+/// Marks the list of TIME-WAIT records, the next to expire first.
+#[derive(Debug)]
+pub enum Expiry {}
+
+/// Threads a list through a slot type.
+macro_rules! linked {
+    ([$($generics:tt)*] $slot:ty, $field:ident: $marker:ty) => {
+        impl<$($generics)*> Linked<$marker> for $slot {
+            fn links(&self) -> &Links {
+                &self.$field
+            }
+
+            fn links_mut(&mut self) -> &mut Links {
+                &mut self.$field
+            }
+        }
+    };
+}
+
+/// Chains a slot type into a look-up table by the key of its record.
+macro_rules! chained {
+    ([$($generics:tt)*] $slot:ty, $record:ident.$key:ident(): $key_type:ty) => {
+        impl<$($generics)*> Chained for $slot {
+            type Key = $key_type;
+
+            fn key(&self) -> &$key_type {
+                self.$record.$key()
+            }
+
+            fn chain(&self) -> Option<Id> {
+                self.chain
+            }
+
+            fn set_chain(&mut self, chain: Option<Id>) {
+                self.chain = chain;
+            }
+        }
+    };
+}
+pub(super) use {chained, linked};
+
+/// A connection and its places.
+pub struct ConnectionSlot<P: Profile> {
+    pub(super) connection: Connection<P>,
+    chain: Option<Id>,
+    egress: Links,
+    news: Links,
+    backlog: Links,
+}
+
+impl<P: Profile> Empty for ConnectionSlot<P> {
+    const EMPTY: Self = Self {
+        connection: Connection::EMPTY,
+        chain: None,
+        egress: Links::EMPTY,
+        news: Links::EMPTY,
+        backlog: Links::EMPTY,
+    };
+}
+
+chained!([P: Profile] ConnectionSlot<P>, connection.flow(): FlowKey);
+linked!([P: Profile] ConnectionSlot<P>, egress: Egress);
+linked!([P: Profile] ConnectionSlot<P>, news: News);
+linked!([P: Profile] ConnectionSlot<P>, backlog: Backlog);
+
+/// A half-open record, whose listener it is for, and its places.
+#[derive(Debug)]
+pub struct HalfOpenSlot {
+    pub(super) record: HalfOpen,
+    pub(super) listener: Option<Key>,
+    chain: Option<Id>,
+    egress: Links,
+}
+
+impl Empty for HalfOpenSlot {
+    const EMPTY: Self =
+        Self { record: HalfOpen::EMPTY, listener: None, chain: None, egress: Links::EMPTY };
+}
+
+chained!([] HalfOpenSlot, record.flow(): FlowKey);
+linked!([] HalfOpenSlot, egress: Egress);
+
+/// A TIME-WAIT record and its place in the order of expiry.
+#[derive(Debug)]
+pub struct TimeWaitSlot {
+    pub(super) record: TimeWait,
+    chain: Option<Id>,
+    expiry: Links,
+}
+
+impl Empty for TimeWaitSlot {
+    const EMPTY: Self = Self { record: TimeWait::EMPTY, chain: None, expiry: Links::EMPTY };
+}
+
+chained!([] TimeWaitSlot, record.flow(): FlowKey);
+linked!([] TimeWaitSlot, expiry: Expiry);
+
+/// A listener and its places.
+#[derive(Debug)]
+pub struct ListenerSlot {
+    pub(super) listening: Listening,
+    chain: Option<Id>,
+    news: Links,
+}
+
+impl Empty for ListenerSlot {
+    const EMPTY: Self = Self { listening: Listening::EMPTY, chain: None, news: Links::EMPTY };
+}
+
+chained!([] ListenerSlot, listening.bound(): Bound);
+linked!([] ListenerSlot, news: News);
+
+/// What a listener listens to and how.
+#[derive(Debug)]
+pub(super) struct Listening {
+    pub(super) bound: Bound,
+    pub(super) config: ConnectionConfig,
+    pub(super) limit: u16,
+    pub(super) waiting: List<Backlog>,
+}
+
+impl Empty for Listening {
+    const EMPTY: Self = Self {
+        bound: Bound::EMPTY,
+        config: ConnectionConfig::EMPTY,
+        limit: 0,
+        waiting: List::EMPTY,
+    };
+}
+
+impl Listening {
+    fn bound(&self) -> &Bound {
+        &self.bound
+    }
+}
+
+type DeadlineSlot<P> = <<P as Profile>::Tables as Tables>::DeadlineSlot;
+
+/// The memory of a [`TcpPool`].
+pub struct TcpStorage<'a, P: Profile> {
+    /// One for each connection.
+    pub connections: ManagedSlice<'a, Slot<ConnectionSlot<P>>>,
+    /// As many heads as connections, or one for linear tables.
+    pub connection_heads: ManagedSlice<'a, Option<Id>>,
+    /// As many as connections.
+    pub connection_deadlines: ManagedSlice<'a, DeadlineSlot<P>>,
+    /// One for each handshake that peers may have begun at a time.
+    pub half_open: ManagedSlice<'a, Slot<HalfOpenSlot>>,
+    /// As many heads as half-open records, or one for linear tables.
+    pub half_open_heads: ManagedSlice<'a, Option<Id>>,
+    /// As many as half-open records.
+    pub half_open_deadlines: ManagedSlice<'a, DeadlineSlot<P>>,
+    /// One for each connection that waits out its stray segments.
+    pub time_wait: ManagedSlice<'a, Slot<TimeWaitSlot>>,
+    /// As many heads as TIME-WAIT records, or one for linear tables.
+    pub time_wait_heads: ManagedSlice<'a, Option<Id>>,
+    /// One for each listener.
+    pub listeners: ManagedSlice<'a, Slot<ListenerSlot>>,
+    /// As many heads as listeners, or one for linear tables.
+    pub listener_heads: ManagedSlice<'a, Option<Id>>,
+    /// Records of segments in flight, shared by all connections; none with go-back recovery.
+    pub records: ManagedSlice<'a, Slot<Record>>,
+}
+
+impl TimeWaitSlot {
+    /// A slot's content that is in no list yet.
+    #[must_use]
+    pub fn new(record: TimeWait) -> Self {
+        Self { record, ..Self::EMPTY }
+    }
+}
+
+impl<P: Profile> ConnectionSlot<P> {
+    /// Whether it is still in its listener's queue.
+    #[must_use]
+    pub fn waits_to_be_accepted(&self) -> bool {
+        self.backlog.is_linked()
+    }
+}

@@ -1,0 +1,449 @@
+//! UDP sockets: datagrams queued whole, each behind the flow it belongs to.
+//!
+//! A queue is the same byte queue as TCP's. In it a datagram is a frame: the flow's octets, the
+//! length of the payload (two octets, big-endian), the payload.
+
+use core::marker::PhantomData;
+use core::net::{IpAddr, SocketAddr};
+
+use managed::ManagedSlice;
+
+use crate::counters::{DropReason, bump};
+use crate::flow::{FLOW_BYTES, FlowKey};
+use crate::profile::Profile;
+use crate::readiness::Readiness;
+use crate::storage::block_pool::BlockPool;
+use crate::storage::hash_table::{Chained, HashTable};
+use crate::storage::list::{Linked, Links, List};
+use crate::storage::policy::AllocationPolicy;
+use crate::storage::queue::Queue;
+use crate::storage::slab::{Slab, Slot};
+use crate::storage::{Empty, Id};
+
+use super::demux::{Bound, find_bound, port_hash};
+use super::tcp_slots::{Egress, News, chained, linked};
+use super::{Commons, Handle, Route, StaleHandle, UdpHandle};
+
+/// Octets of a frame before its payload.
+const FRAME_HEADER: usize = FLOW_BYTES + 2;
+
+/// The ports that a socket without a wish is given.
+const EPHEMERAL_FIRST: u16 = 49_152;
+
+/// How a socket is bound.
+#[derive(Debug, Clone, Copy)]
+pub struct UdpConfig {
+    /// Only this address of ours; `None` for all.
+    pub address: Option<IpAddr>,
+    /// The port; 0 for an ephemeral one.
+    pub port: u16,
+    /// The most that waits to be read, octets, with 38 (IPv4 only: 14) more for each datagram.
+    pub receive_limit: u32,
+    /// The most that waits to be sent, counted likewise.
+    pub send_limit: u32,
+}
+
+impl UdpConfig {
+    /// Bound to a port on all addresses, with 8 KiB each way.
+    #[must_use]
+    pub const fn new(port: u16) -> Self {
+        Self { address: None, port, receive_limit: 8192, send_limit: 8192 }
+    }
+}
+
+error_enum! {
+    /// Why a socket could not be bound.
+    BindError {
+        /// Another socket has the port on this address, or none is free.
+        InUse => "the port is taken by another socket",
+        /// The socket pool, or with reserved memory the block pool, is exhausted.
+        NoMemory => "no UDP slot or block is free",
+    }
+}
+
+error_enum! {
+    /// Why nothing was received.
+    RecvError {
+        /// No datagram is waiting.
+        WouldBlock => "no datagram is waiting",
+    }
+}
+
+error_enum! {
+    /// Why a datagram was not queued.
+    SendError {
+        /// The queue or the pool is full.
+        WouldBlock => "the send queue is full",
+        /// It does not fit an unfragmented packet, or never fits the queue.
+        TooLong => "the datagram is longer than the link or the queue takes",
+        /// There is no local address to send it from, or it has no port to go to.
+        Unaddressable => "no local address of the peer's family",
+    }
+}
+
+/// What was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Datagram {
+    /// Octets put into the buffer.
+    pub len: usize,
+    /// Octets that the datagram had; more than `len` where the buffer was too short.
+    pub full_len: usize,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Which address of ours it was sent to.
+    pub destination: IpAddr,
+}
+
+/// A queue of frames.
+#[derive(Debug)]
+struct FrameQueue {
+    queue: Queue,
+    limit: u32,
+}
+
+impl FrameQueue {
+    const EMPTY: Self = Self { queue: Queue::EMPTY, limit: 0 };
+
+    /// With reserved memory the whole limit is promised at once.
+    fn start(
+        &mut self,
+        limit: u32,
+        policy: AllocationPolicy,
+        blocks: &mut BlockPool<'_>,
+    ) -> Option<()> {
+        self.limit = limit.min(Queue::window_max(blocks.block_size()));
+        let covered = match policy {
+            AllocationPolicy::Reserved => self.queue.cover(blocks, self.limit),
+            AllocationPolicy::Overcommit => self.limit,
+        };
+        (covered == self.limit).then_some(())
+    }
+
+    fn fits(&self, payload: usize) -> bool {
+        payload.saturating_add(FRAME_HEADER) <= self.limit as usize
+    }
+
+    /// Queues a whole datagram or nothing.
+    fn push(&mut self, flow: &FlowKey, payload: &[u8], blocks: &mut BlockPool<'_>) -> bool {
+        let total = payload.len().saturating_add(FRAME_HEADER);
+        let (Ok(len), used) = (u16::try_from(payload.len()), self.queue.len()) else {
+            return false;
+        };
+        if total > self.limit.saturating_sub(used) as usize {
+            return false;
+        }
+        let parts: [&[u8]; 3] = [&flow.to_bytes(), &len.to_be_bytes(), payload];
+        let mut at = used;
+        for part in parts {
+            if self.queue.write_at(blocks, at, part) < part.len() {
+                self.queue.discard_from(blocks, used);
+                return false;
+            }
+            at = at.wrapping_add(part.len() as u32);
+        }
+        self.queue.commit(total as u32);
+        true
+    }
+
+    /// The flow and the payload's length of the first frame.
+    fn first(&self, blocks: &BlockPool<'_>) -> Option<(FlowKey, u32)> {
+        let mut flow = [0; FLOW_BYTES];
+        let mut len = [0; 2];
+        let got = self.queue.read_at(blocks, 0, &mut flow);
+        let more = self.queue.read_at(blocks, FLOW_BYTES as u32, &mut len);
+        (got == FLOW_BYTES && more == len.len())
+            .then(|| (FlowKey::from_bytes(&flow), u32::from(u16::from_be_bytes(len))))
+    }
+
+    fn pop(&mut self, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
+        if let Some((_, len)) = self.first(blocks) {
+            self.queue.consume(blocks, len.saturating_add(FRAME_HEADER as u32));
+        }
+        if policy == AllocationPolicy::Reserved {
+            self.queue.cover(blocks, self.limit);
+        }
+    }
+}
+
+/// What a UDP socket remembers.
+#[derive(Debug)]
+struct Socket {
+    bound: Bound,
+    received: FrameQueue,
+    to_send: FrameQueue,
+    writer_waits: bool,
+    readiness: Readiness,
+}
+
+impl Socket {
+    const EMPTY: Self = Self {
+        bound: Bound::EMPTY,
+        received: FrameQueue::EMPTY,
+        to_send: FrameQueue::EMPTY,
+        writer_waits: false,
+        readiness: Readiness::NONE,
+    };
+
+    fn bound(&self) -> &Bound {
+        &self.bound
+    }
+}
+
+/// A UDP socket and its places.
+#[derive(Debug)]
+pub struct UdpSlot {
+    socket: Socket,
+    chain: Option<Id>,
+    egress: Links,
+    news: Links,
+}
+
+impl Empty for UdpSlot {
+    const EMPTY: Self =
+        Self { socket: Socket::EMPTY, chain: None, egress: Links::EMPTY, news: Links::EMPTY };
+}
+
+chained!([] UdpSlot, socket.bound(): Bound);
+linked!([] UdpSlot, egress: Egress);
+linked!([] UdpSlot, news: News);
+
+/// The memory of a [`UdpPool`].
+#[derive(Debug)]
+pub struct UdpStorage<'a> {
+    /// One for each socket.
+    pub sockets: ManagedSlice<'a, Slot<UdpSlot>>,
+    /// As many heads as sockets, or one for linear tables.
+    pub heads: ManagedSlice<'a, Option<Id>>,
+}
+
+/// All UDP sockets.
+pub struct UdpPool<'a, P: Profile> {
+    sockets: Slab<'a, UdpSlot>,
+    by_port: HashTable<'a>,
+    egress: List<Egress>,
+    news: List<News>,
+    profile: PhantomData<fn() -> P>,
+}
+
+impl<'a, P: Profile> UdpPool<'a, P> {
+    /// A pool over storage that is all [`Empty`].
+    #[must_use]
+    pub fn new(storage: UdpStorage<'a>) -> Self {
+        Self {
+            sockets: Slab::new(storage.sockets),
+            by_port: HashTable::new(storage.heads),
+            egress: List::EMPTY,
+            news: List::EMPTY,
+            profile: PhantomData,
+        }
+    }
+
+    /// Sockets in use.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Whether no socket is in use.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
+    pub(crate) fn bind(
+        &mut self,
+        config: &UdpConfig,
+        commons: &mut Commons<'a>,
+    ) -> Result<UdpHandle, BindError> {
+        let bound = self.free_bound(config, commons.table_keys).ok_or(BindError::InUse)?;
+        let id = self.sockets.acquire().ok_or(BindError::NoMemory)?;
+        let slot = self.sockets.get_mut(id).ok_or(BindError::NoMemory)?;
+        slot.socket.bound = bound;
+        let (policy, blocks) = (commons.policy, &mut commons.blocks);
+        let started = slot
+            .socket
+            .received
+            .start(config.receive_limit, policy, blocks)
+            .and_then(|()| slot.socket.to_send.start(config.send_limit, policy, blocks));
+        let hash = port_hash::<P>(commons.table_keys, bound.port());
+        self.by_port.insert(&mut self.sockets, hash, id);
+        if started.is_none() {
+            self.free(id, commons);
+            return Err(BindError::NoMemory);
+        }
+        self.sockets.key(id).map(UdpHandle).ok_or(BindError::NoMemory)
+    }
+
+    fn free_bound(&mut self, config: &UdpConfig, keys: [u64; 2]) -> Option<Bound> {
+        let mut is_free = |port| {
+            let bound = Bound::new(config.address, port);
+            let hash = port_hash::<P>(keys, port);
+            self.by_port.find(&self.sockets, hash, &bound).is_none().then_some(bound)
+        };
+        match config.port {
+            0 => (EPHEMERAL_FIRST..=u16::MAX).find_map(is_free),
+            port => is_free(port),
+        }
+    }
+
+    fn free(&mut self, id: Id, commons: &mut Commons<'a>) {
+        let Some(slot) = self.sockets.get_mut(id) else { return };
+        slot.socket.received.queue.clear(&mut commons.blocks);
+        slot.socket.to_send.queue.clear(&mut commons.blocks);
+        let hash = port_hash::<P>(commons.table_keys, slot.socket.bound.port());
+        self.by_port.remove(&mut self.sockets, hash, id);
+        self.egress.remove(&mut self.sockets, id);
+        self.news.remove(&mut self.sockets, id);
+        self.sockets.release(id);
+    }
+
+    /// A datagram has arrived, its checksum verified. Returns whether anybody is bound to it.
+    pub fn on_datagram(
+        &mut self,
+        flow: &FlowKey,
+        payload: &[u8],
+        commons: &mut Commons<'a>,
+    ) -> bool {
+        let local = flow.local();
+        let endpoint = (local.ip(), local.port());
+        let keys = commons.table_keys;
+        let Some(id) = find_bound::<P, _>(&mut self.by_port, &self.sockets, keys, endpoint) else {
+            return false;
+        };
+        let Some(slot) = self.sockets.get_mut(id) else { return false };
+        if slot.socket.received.push(flow, payload, &mut commons.blocks) {
+            bump(&mut commons.counters.datagrams_in);
+            slot.socket.readiness |= Readiness::READABLE;
+            self.news.push_back(&mut self.sockets, id);
+        } else {
+            commons.counters.drop(DropReason::QueueFull);
+        }
+        true
+    }
+
+    /// The first datagram to leave: its flow, and where its payload lies.
+    #[must_use]
+    pub fn next_departure(&self, blocks: &BlockPool<'a>) -> Option<(Id, FlowKey, u32)> {
+        let id = self.egress.first()?;
+        let (flow, len) = self.sockets.get(id)?.socket.to_send.first(blocks)?;
+        Some((id, flow, len))
+    }
+
+    /// The queue of a departure, and the offset of the payload in it.
+    #[must_use]
+    pub fn departing(&self, id: Id) -> Option<(&Queue, u32)> {
+        self.sockets.get(id).map(|slot| (&slot.socket.to_send.queue, FRAME_HEADER as u32))
+    }
+
+    /// The first datagram of a socket has left.
+    pub fn on_departed(&mut self, id: Id, commons: &mut Commons<'a>) {
+        bump(&mut commons.counters.datagrams_out);
+        self.egress.pop_front(&mut self.sockets);
+        let Some(slot) = self.sockets.get_mut(id) else { return };
+        slot.socket.to_send.pop(commons.policy, &mut commons.blocks);
+        let more = !slot.socket.to_send.queue.is_empty();
+        let woken = core::mem::take(&mut slot.socket.writer_waits);
+        if woken {
+            slot.socket.readiness |= Readiness::WRITABLE;
+            self.news.push_back(&mut self.sockets, id);
+        }
+        if more {
+            self.egress.push_back(&mut self.sockets, id);
+        }
+    }
+
+    /// Whether anything waits to leave.
+    #[must_use]
+    pub fn has_departures(&self) -> bool {
+        !self.egress.is_empty()
+    }
+
+    /// The next socket with news.
+    pub fn next_event(&mut self) -> Option<(Handle, Readiness)> {
+        let id = self.news.pop_front(&mut self.sockets)?;
+        let handle = UdpHandle(self.sockets.key(id)?);
+        let slot = self.sockets.get_mut(id)?;
+        Some((Handle::Udp(handle), core::mem::take(&mut slot.socket.readiness)))
+    }
+
+    pub(crate) fn socket<'s>(
+        &'s mut self,
+        handle: UdpHandle,
+        route: &'s dyn Route,
+        commons: &'s mut Commons<'a>,
+    ) -> Result<UdpSocket<'s, 'a, P>, StaleHandle> {
+        let id = self.sockets.resolve(handle.0).ok_or(StaleHandle)?;
+        Ok(UdpSocket { pool: self, route, commons, id })
+    }
+}
+
+/// A UDP socket in hand, borrowed from its stack.
+pub struct UdpSocket<'s, 'a, P: Profile> {
+    pool: &'s mut UdpPool<'a, P>,
+    route: &'s dyn Route,
+    commons: &'s mut Commons<'a>,
+    id: Id,
+}
+
+impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
+    /// Takes the oldest datagram. What does not fit into `buffer` is lost; `full_len` tells.
+    ///
+    /// # Errors
+    ///
+    /// None is waiting.
+    pub fn recv_from(&mut self, buffer: &mut [u8]) -> Result<Datagram, RecvError> {
+        let slot = self.pool.sockets.get_mut(self.id).ok_or(RecvError::WouldBlock)?;
+        let (blocks, policy) = (&mut self.commons.blocks, self.commons.policy);
+        let received = &mut slot.socket.received;
+        let (flow, full_len) = received.first(blocks).ok_or(RecvError::WouldBlock)?;
+        let full_len = full_len as usize;
+        let len = full_len.min(buffer.len());
+        let wanted = buffer.get_mut(..len).unwrap_or(&mut []);
+        let len = received.queue.read_at(blocks, FRAME_HEADER as u32, wanted);
+        received.pop(policy, blocks);
+        let (source, destination) = (flow.remote(), flow.local().ip());
+        Ok(Datagram { len, full_len, source, destination })
+    }
+
+    /// Queues a datagram, whole.
+    ///
+    /// # Errors
+    ///
+    /// There is no room now, or there never will be, or nobody can be reached at this address.
+    pub fn send_to(&mut self, payload: &[u8], remote: SocketAddr) -> Result<(), SendError> {
+        let slot = self.pool.sockets.get_mut(self.id).ok_or(SendError::Unaddressable)?;
+        let bound = slot.socket.bound;
+        let source = self.route.source_for(remote.ip());
+        let source = bound.address().or(source).ok_or(SendError::Unaddressable)?;
+        let local = SocketAddr::new(source, bound.port());
+        let flow = FlowKey::new(local, remote).ok_or(SendError::Unaddressable)?;
+        if remote.port() == 0 {
+            return Err(SendError::Unaddressable);
+        }
+        let headers = if remote.is_ipv4() { 28usize } else { 48 };
+        let fits_link = payload.len().saturating_add(headers) <= usize::from(self.commons.mtu);
+        let gathered = (crate::device::PIECES_MAX as u32).saturating_sub(1);
+        let gathered = gathered.saturating_mul(self.commons.blocks.block_size()) as usize;
+        let to_send = &mut slot.socket.to_send;
+        if !fits_link || payload.len() > gathered || !to_send.fits(payload.len()) {
+            return Err(SendError::TooLong);
+        }
+        if !to_send.push(&flow, payload, &mut self.commons.blocks) {
+            slot.socket.writer_waits = true;
+            return Err(SendError::WouldBlock);
+        }
+        self.pool.egress.push_back(&mut self.pool.sockets, self.id);
+        Ok(())
+    }
+
+    /// The port it is bound to.
+    #[must_use]
+    pub fn local_port(&self) -> u16 {
+        self.pool.sockets.get(self.id).map_or(0, |slot| slot.socket.bound.port())
+    }
+
+    /// Closes the socket; what is still queued is lost.
+    pub fn close(self) {
+        self.pool.free(self.id, self.commons);
+    }
+}

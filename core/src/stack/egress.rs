@@ -1,0 +1,288 @@
+//! A packet out: who is next, its headers, the device, and only then the note that it has left.
+//!
+//! Everything is asked for, built and offered without changing anything; a device without room
+//! therefore costs nothing but the attempt.
+
+use core::net::IpAddr;
+
+use crate::counters::bump;
+use crate::device::{ChecksumJob, NoRoom, PIECES_MAX, Packet};
+use crate::flow::FlowKey;
+use crate::profile::Profile;
+use crate::seq::SeqNum;
+use crate::socket::tcp_pool::Departure;
+use crate::storage::Id;
+use crate::storage::block_pool::BlockPool;
+use crate::storage::queue::Queue;
+use crate::tcp::departs::{Plan, Purpose};
+use crate::tcp::segment::Bare;
+use crate::trace::{Event, Observer};
+use crate::wire::tcp_options::Options;
+use crate::wire::{Protocol, checksum, icmpv4, ipv4, tcp};
+
+use super::Stack;
+
+/// Room for every header that a packet of ours can have: IPv6 and TCP with all options.
+const HEADERS_MAX: usize = 40 + tcp::HEADER_MAX;
+
+/// Where packets go.
+pub(super) type Sink<'s> = &'s mut dyn FnMut(&Packet<'_>) -> Result<(), NoRoom>;
+
+/// What became of an attempt to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// A packet left, or one that never could was dropped.
+    Done,
+    /// There is nothing to send.
+    Nothing,
+    /// The device has no room.
+    Full,
+}
+
+/// The headers of a packet in the making.
+struct Headers {
+    octets: [u8; HEADERS_MAX],
+    len: usize,
+    job: Option<ChecksumJob>,
+}
+
+/// Where a payload lies.
+#[derive(Clone, Copy)]
+struct Payload<'p> {
+    queue: &'p Queue,
+    offset: u32,
+    len: u32,
+}
+
+impl<P: Profile> Stack<'_, P> {
+    /// Sends one packet: replies first, then sockets in turn.
+    pub(super) fn send_one(&mut self, sink: Sink<'_>) -> Attempt {
+        let sent = if let Some((flow, bare)) = self.link.replies.first_segment().copied() {
+            self.send_bare(&flow, &bare, sink)
+        } else if self.link.replies.first_message().is_some() {
+            self.send_message(sink)
+        } else {
+            match self.next_socket() {
+                Next::Tcp(departure) => self.send_departure(&departure, sink),
+                #[cfg(feature = "udp")]
+                Next::Udp(id, flow, len) => self.send_datagram((id, flow, len), sink),
+                Next::Nobody => return Attempt::Nothing,
+            }
+        };
+        self.link.is_full = sent.is_err();
+        match sent {
+            Ok(()) => Attempt::Done,
+            Err(NoRoom) => Attempt::Full,
+        }
+    }
+
+    /// TCP and UDP take turns where both have something to send.
+    #[cfg(feature = "udp")]
+    fn next_socket(&mut self) -> Next {
+        let udp = self.udp.next_departure(&self.commons.blocks);
+        let udp = udp.map(|(id, flow, len)| Next::Udp(id, flow, len));
+        let turn = self.udp_turn;
+        self.udp_turn = !turn;
+        match udp {
+            Some(udp) if turn => udp,
+            udp => self.tcp.next_departure().map_or(udp.unwrap_or(Next::Nobody), Next::Tcp),
+        }
+    }
+
+    #[cfg(not(feature = "udp"))]
+    fn next_socket(&mut self) -> Next {
+        self.tcp.next_departure().map_or(Next::Nobody, Next::Tcp)
+    }
+
+    fn send_bare(&mut self, flow: &FlowKey, bare: &Bare, sink: Sink<'_>) -> Result<(), NoRoom> {
+        let headers = self.tcp_headers(flow, bare, &Options::EMPTY, 0);
+        send(&headers, None, &self.commons.blocks, sink)?;
+        bump(&mut self.commons.counters.packets_out);
+        bump(&mut self.commons.counters.segments_out);
+        if bare.flags.intersects(tcp::Flags::RST) {
+            bump(&mut self.commons.counters.resets_out);
+        }
+        self.link.replies.pop_segment();
+        Ok(())
+    }
+
+    fn send_message(&mut self, sink: Sink<'_>) -> Result<(), NoRoom> {
+        let Some(message) = self.link.replies.first_message() else { return Ok(()) };
+        let len = message.payload.len();
+        let mut headers = self.ip_headers(
+            (message.source, message.destination),
+            if message.source.is_ipv4() { Protocol::ICMP } else { Protocol::ICMPV6 },
+            len.saturating_add(icmpv4::HEADER_LEN as u32),
+        );
+        headers.push(|buffer| message.header.emit(buffer));
+        // RFC 792: ICMPv4 sums nothing of the IP header; RFC 4443 §2.3: ICMPv6 does.
+        headers.checksum_at(2, message.source.is_ipv4());
+        let payload = Payload { queue: &message.payload, offset: 0, len };
+        send(&headers, Some(payload), &self.commons.blocks, sink)?;
+        bump(&mut self.commons.counters.packets_out);
+        self.link.replies.pop_message(&mut self.commons);
+        Ok(())
+    }
+
+    fn send_departure(&mut self, departure: &Departure, sink: Sink<'_>) -> Result<(), NoRoom> {
+        match departure {
+            Departure::SynAck(_, flow, bare, agreed) => {
+                let headers = self.tcp_headers(flow, bare, &agreed.to_options(), 0);
+                send(&headers, None, &self.commons.blocks, sink)?;
+            }
+            Departure::Segment(id, plan) => self.send_segment(*id, plan, sink)?,
+        }
+        bump(&mut self.commons.counters.packets_out);
+        self.tcp.on_departed(departure, &mut self.commons);
+        Ok(())
+    }
+
+    fn send_segment(&mut self, id: Id, plan: &Plan, sink: Sink<'_>) -> Result<(), NoRoom> {
+        let Some(connection) = self.tcp.connection(id) else { return Ok(()) };
+        let flow = *connection.flow();
+        let bare = Bare { seq: plan.seq, ack: plan.ack, flags: plan.flags, wnd: plan.window };
+        let headers = self.tcp_headers(&flow, &bare, &connection.options(plan), plan.len);
+        let queue = connection.send_space();
+        let payload = Payload { queue, offset: plan.offset, len: plan.len };
+        send(&headers, Some(payload), &self.commons.blocks, sink)?;
+        let again = plan.purpose == Purpose::Again;
+        let event = Event::Sent { flow, seq: plan.seq, octets: plan.len, again };
+        self.observer.on_event(self.commons.now, &event);
+        Ok(())
+    }
+
+    #[cfg(feature = "udp")]
+    fn send_datagram(
+        &mut self,
+        (id, flow, len): (Id, FlowKey, u32),
+        sink: Sink<'_>,
+    ) -> Result<(), NoRoom> {
+        use crate::wire::udp;
+
+        let Some((queue, offset)) = self.udp.departing(id) else { return Ok(()) };
+        let (local, remote) = (flow.local(), flow.remote());
+        let total = len.saturating_add(udp::HEADER_LEN as u32);
+        let mut headers = self.ip_headers((local.ip(), remote.ip()), Protocol::UDP, total);
+        let header = udp::Header { source_port: local.port(), destination_port: remote.port() };
+        headers.push(|buffer| header.emit(len as usize, buffer));
+        headers.checksum_at(udp::CHECKSUM_OFFSET as u16, false);
+        headers.zero_is_none();
+        let payload = Payload { queue, offset, len };
+        send(&headers, Some(payload), &self.commons.blocks, sink)?;
+        bump(&mut self.commons.counters.packets_out);
+        self.udp.on_departed(id, &mut self.commons);
+        Ok(())
+    }
+
+    fn tcp_headers(&self, flow: &FlowKey, bare: &Bare, options: &Options, text: u32) -> Headers {
+        let (local, remote) = (flow.local(), flow.remote());
+        let mut raw = [0; crate::wire::tcp_options::LEN_MAX];
+        let len = options.emit(&mut raw).unwrap_or(0);
+        let header = tcp::Header {
+            source_port: local.port(),
+            destination_port: remote.port(),
+            seq: bare.seq,
+            ack: if bare.flags.intersects(tcp::Flags::ACK) { bare.ack } else { SeqNum::ZERO },
+            flags: bare.flags,
+            window: bare.wnd,
+            urgent: 0,
+            options: raw.get(..len).unwrap_or(&[]),
+        };
+        let total = text.saturating_add(header.header_len() as u32);
+        let mut headers = self.ip_headers((local.ip(), remote.ip()), Protocol::TCP, total);
+        headers.push(|buffer| header.emit(buffer));
+        headers.checksum_at(tcp::CHECKSUM_OFFSET as u16, false);
+        headers
+    }
+
+    /// The IP header before `payload` octets, and the pseudo-header's part of their checksum.
+    fn ip_headers(&self, ends: (IpAddr, IpAddr), protocol: Protocol, payload: u32) -> Headers {
+        let mut headers = Headers { octets: [0; HEADERS_MAX], len: 0, job: None };
+        let hop_limit = self.hop_limit;
+        match ends {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let header = ipv4::Header {
+                    traffic_class: 0,
+                    // RFC 6864 §4.1: what is never fragmented needs no identification.
+                    identification: 0,
+                    dont_fragment: true,
+                    more_fragments: false,
+                    fragment_offset: 0,
+                    hop_limit,
+                    protocol,
+                    source,
+                    destination,
+                    options: &[],
+                };
+                headers.push(|buffer| header.emit(payload as usize, buffer));
+            }
+            #[cfg(feature = "ipv6")]
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                let header = crate::wire::ipv6::Header {
+                    traffic_class: 0,
+                    flow_label: 0,
+                    next_header: protocol,
+                    hop_limit,
+                    source,
+                    destination,
+                };
+                headers.push(|buffer| header.emit(payload as usize, buffer));
+            }
+            _ => {}
+        }
+        let partial = checksum::pseudo_header(ends.0, ends.1, protocol, payload).partial();
+        let start = headers.len as u16;
+        headers.job = Some(ChecksumJob { start, offset: 0, partial, zero_is_none: false });
+        headers
+    }
+}
+
+/// Who sends next.
+enum Next {
+    Tcp(Departure),
+    #[cfg(feature = "udp")]
+    Udp(Id, FlowKey, u32),
+    Nobody,
+}
+
+impl Headers {
+    /// Appends a header. All of them fit: the room is that of the largest.
+    fn push<E>(&mut self, emit: impl FnOnce(&mut [u8]) -> Result<usize, E>) {
+        if let Some(Ok(len)) = self.octets.get_mut(self.len..).map(emit) {
+            self.len = self.len.saturating_add(len);
+        }
+    }
+
+    /// Where in the transport header its checksum goes, and whether that covers nothing else.
+    fn checksum_at(&mut self, offset: u16, alone: bool) {
+        if let Some(job) = &mut self.job {
+            job.offset = offset;
+            if alone {
+                job.partial = 0;
+            }
+        }
+    }
+
+    /// A sum of zero is written as its other form (RFC 768).
+    #[cfg(feature = "udp")]
+    fn zero_is_none(&mut self) {
+        if let Some(job) = &mut self.job {
+            job.zero_is_none = true;
+        }
+    }
+}
+
+/// Gathers headers and payload into a packet and offers it.
+fn send(
+    headers: &Headers,
+    payload: Option<Payload<'_>>,
+    blocks: &BlockPool<'_>,
+    sink: Sink<'_>,
+) -> Result<(), NoRoom> {
+    let mut pieces: heapless::Vec<&[u8], PIECES_MAX> = heapless::Vec::new();
+    if let Some(Payload { queue, offset, len }) = payload {
+        pieces.extend(queue.slices(blocks, offset, len).take(PIECES_MAX));
+    }
+    let header = headers.octets.get(..headers.len).unwrap_or(&[]);
+    sink(&Packet::new(header, &pieces, headers.job))
+}

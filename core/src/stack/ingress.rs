@@ -1,0 +1,276 @@
+//! A packet in: IP, then what it carries, then the socket it is for.
+//!
+//! Whatever is wrong with a packet ends in a counter; what may be answered waits in the replies.
+
+use core::net::{IpAddr, SocketAddr};
+
+use crate::counters::{DropReason, bump};
+use crate::device::RxMeta;
+use crate::flow::FlowKey;
+use crate::profile::Profile;
+use crate::tcp::segment::Segment;
+use crate::trace::{Event, Observer};
+use crate::wire::address::{is_unicast, may_be_source};
+use crate::wire::{self, Malformed, Protocol, icmpv4, ipv4};
+#[cfg(feature = "ipv6")]
+use crate::wire::{icmpv6, ipv6};
+
+use super::Stack;
+
+/// RFC 792 and RFC 1812 §4.3.2.3: octets of an IPv4 packet that are quoted beyond its header.
+const QUOTE_IPV4: usize = 8;
+/// RFC 4443 §3.1: an ICMPv6 error stays within the minimum MTU.
+#[cfg(feature = "ipv6")]
+const QUOTE_IPV6: usize = 1280 - ipv6::HEADER_LEN - icmpv6::HEADER_LEN;
+
+/// A packet whose network header was read.
+pub(super) struct Arrival<'p> {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: Protocol,
+    payload: &'p [u8],
+    /// What an error about it would quote.
+    quote: &'p [u8],
+    /// Where the field lies that names `protocol`: the pointer of an ICMPv6 error.
+    #[cfg(feature = "ipv6")]
+    protocol_at: u32,
+    verified: bool,
+}
+
+type Check<T> = Result<T, DropReason>;
+
+impl<P: Profile> Stack<'_, P> {
+    /// One packet has arrived. Never fails: what is wrong with it is counted.
+    pub(super) fn ingress(&mut self, packet: &[u8], meta: RxMeta) {
+        bump(&mut self.commons.counters.packets_in);
+        let arrived = match packet.first().map(|octet| octet >> 4) {
+            Some(4) => self.ipv4(packet, meta),
+            #[cfg(feature = "ipv6")]
+            Some(6) => self.ipv6(packet, meta),
+            Some(_) => Err(DropReason::BadVersion),
+            None => Err(DropReason::Truncated),
+        };
+        if let Err(reason) = arrived.and_then(|arrival| self.deliver(&arrival)) {
+            self.commons.counters.drop(reason);
+            self.observer.on_event(self.commons.now, &Event::Dropped(reason));
+        }
+    }
+
+    fn ipv4<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
+        let (header, payload) = ipv4::Header::parse(packet).map_err(Malformed::reason)?;
+        let (source, destination) = (header.source.into(), header.destination.into());
+        self.check_addresses(source, destination)?;
+        if header.is_fragment() {
+            return Err(DropReason::Fragment);
+        }
+        let quoted = header.header_len().saturating_add(payload.len().min(QUOTE_IPV4));
+        Ok(Arrival {
+            source,
+            destination,
+            protocol: header.protocol,
+            payload,
+            quote: packet.get(..quoted).unwrap_or(packet),
+            #[cfg(feature = "ipv6")]
+            protocol_at: 0,
+            verified: meta.checksum_verified,
+        })
+    }
+
+    #[cfg(feature = "ipv6")]
+    fn ipv6<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
+        let (header, payload) = ipv6::Header::parse(packet).map_err(Malformed::reason)?;
+        let (source, destination) = (header.source.into(), header.destination.into());
+        self.check_addresses(source, destination)?;
+        let end = packet.len().min(ipv6::HEADER_LEN.saturating_add(payload.len()));
+        let quote = packet.get(..end.min(QUOTE_IPV6)).unwrap_or(packet);
+        let upper = match ipv6::upper_layer(&header, payload, false) {
+            Ok(upper) => upper,
+            Err(ipv6::Refusal::Drop(malformed)) => return Err(malformed.reason()),
+            Err(refusal @ ipv6::Refusal::ParameterProblem { code, pointer }) => {
+                self.parameter_problem((destination, source), code, pointer, quote);
+                return Err(refusal.malformed().reason());
+            }
+        };
+        if upper.fragment.is_some_and(|fragment| !fragment.is_atomic()) {
+            return Err(DropReason::Fragment);
+        }
+        Ok(Arrival {
+            source,
+            destination,
+            protocol: upper.protocol,
+            payload: upper.payload,
+            quote,
+            protocol_at: upper.protocol_offset as u32,
+            verified: meta.checksum_verified,
+        })
+    }
+
+    /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us.
+    fn check_addresses(&self, source: IpAddr, destination: IpAddr) -> Check<()> {
+        if !self.link.owns(destination) {
+            return Err(DropReason::NotOurs);
+        }
+        let broadcast = self.link.is_broadcast(source);
+        if !may_be_source(source) || broadcast || self.link.owns(source) {
+            return Err(DropReason::BadSource);
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, arrival: &Arrival<'_>) -> Check<()> {
+        match (arrival.protocol, arrival.source) {
+            (Protocol::TCP, _) => self.take_tcp(arrival),
+            #[cfg(feature = "udp")]
+            (Protocol::UDP, _) => self.take_udp(arrival),
+            (Protocol::ICMP, IpAddr::V4(_)) => self.take_icmpv4(arrival),
+            #[cfg(feature = "ipv6")]
+            (Protocol::ICMPV6, IpAddr::V6(_)) => self.take_icmpv6(arrival),
+            // RFC 8200 §4.7: nothing follows, and nothing is wrong with that.
+            #[cfg(feature = "ipv6")]
+            (Protocol::NO_NEXT_HEADER, IpAddr::V6(_)) => Err(DropReason::UnknownProtocol),
+            _ => {
+                self.unknown_protocol(arrival);
+                Err(DropReason::UnknownProtocol)
+            }
+        }
+    }
+
+    fn take_tcp(&mut self, arrival: &Arrival<'_>) -> Check<()> {
+        let (source, destination) = (arrival.source, arrival.destination);
+        let (header, text) =
+            wire::tcp::Header::parse(arrival.payload).map_err(Malformed::reason)?;
+        // RFC 9293 §3.1, MUST-3: nothing of a segment is believed before its checksum is.
+        if !arrival.verified && !wire::tcp::verify(arrival.payload, source, destination) {
+            return Err(DropReason::BadChecksum);
+        }
+        let local = SocketAddr::new(destination, header.destination_port);
+        let remote = SocketAddr::new(source, header.source_port);
+        let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
+        let segment = Segment::new(&header, text);
+        if let Some(answer) = self.tcp.on_segment(&flow, segment, &mut self.commons) {
+            self.link.replies.push_segment(flow, answer, &mut self.commons);
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "udp")]
+    fn take_udp(&mut self, arrival: &Arrival<'_>) -> Check<()> {
+        let (source, destination) = (arrival.source, arrival.destination);
+        let verify = !arrival.verified;
+        let (header, payload) = wire::udp::parse(arrival.payload, source, destination, verify)
+            .map_err(Malformed::reason)?;
+        let local = SocketAddr::new(destination, header.destination_port);
+        let remote = SocketAddr::new(source, header.source_port);
+        let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
+        if self.udp.on_datagram(&flow, payload, &mut self.commons) {
+            return Ok(());
+        }
+        // RFC 1122 §4.1.3.1, RFC 4443 §3.1: port unreachable.
+        let (kind, code) = match source {
+            IpAddr::V4(_) => (icmpv4::DESTINATION_UNREACHABLE, 3),
+            IpAddr::V6(_) => (1, 4),
+        };
+        self.send_error(arrival, icmpv4::Header { kind, code, word: 0 });
+        Err(DropReason::NoSocket)
+    }
+
+    fn take_icmpv4(&mut self, arrival: &Arrival<'_>) -> Check<()> {
+        match icmpv4::Message::parse(arrival.payload).map_err(Malformed::reason)? {
+            icmpv4::Message::EchoRequest { identifier, sequence, data } if P::ICMP_ECHO => {
+                let reply = icmpv4::Message::EchoReply { identifier, sequence, data };
+                self.echo(arrival, reply.parts());
+                Ok(())
+            }
+            icmpv4::Message::DestinationUnreachable { code: 0..=3, quote, .. } => {
+                let (header, rest) =
+                    ipv4::Header::parse_quoted(quote).map_err(|_| DropReason::IcmpIgnored)?;
+                let ends = (header.source.into(), header.destination.into());
+                self.unreachable(ends, header.protocol, rest)
+            }
+            _ => Err(DropReason::IcmpIgnored),
+        }
+    }
+
+    #[cfg(feature = "ipv6")]
+    fn take_icmpv6(&mut self, arrival: &Arrival<'_>) -> Check<()> {
+        let (IpAddr::V6(source), IpAddr::V6(destination)) = (arrival.source, arrival.destination)
+        else {
+            return Err(DropReason::UnknownProtocol);
+        };
+        let message = icmpv6::Message::parse(arrival.payload, source, destination);
+        match message.map_err(Malformed::reason)? {
+            icmpv6::Message::EchoRequest { identifier, sequence, data } if P::ICMP_ECHO => {
+                let reply = icmpv6::Message::EchoReply { identifier, sequence, data };
+                self.echo(arrival, reply.parts());
+                Ok(())
+            }
+            icmpv6::Message::DestinationUnreachable { quote, .. } => {
+                let (header, rest) =
+                    ipv6::Header::parse_quoted(quote).map_err(|_| DropReason::IcmpIgnored)?;
+                let ends = (header.source.into(), header.destination.into());
+                self.unreachable(ends, header.next_header, rest)
+            }
+            _ => Err(DropReason::IcmpIgnored),
+        }
+    }
+
+    /// RFC 1122 §3.2.2.6, RFC 4443 §4.2: the request's octets, and only those, go back.
+    fn echo(&mut self, arrival: &Arrival<'_>, (header, data): (icmpv4::Header, &[u8])) {
+        bump(&mut self.commons.counters.echo_replies);
+        let ends = (arrival.destination, arrival.source);
+        self.link.replies.push_message(ends, header, data, &mut self.commons);
+    }
+
+    /// An error quotes a segment of ours: `rest` begins with its ports and sequence number.
+    fn unreachable(
+        &mut self,
+        (local, remote): (IpAddr, IpAddr),
+        protocol: Protocol,
+        rest: &[u8],
+    ) -> Check<()> {
+        let ([a, b, c, d, seq @ ..], Protocol::TCP) =
+            (rest.first_chunk::<8>().ok_or(DropReason::IcmpIgnored)?, protocol)
+        else {
+            return Err(DropReason::IcmpIgnored);
+        };
+        let local = SocketAddr::new(local, u16::from_be_bytes([*a, *b]));
+        let remote = SocketAddr::new(remote, u16::from_be_bytes([*c, *d]));
+        let flow = FlowKey::new(local, remote).ok_or(DropReason::IcmpIgnored)?;
+        let seq = crate::seq::SeqNum::new(u32::from_be_bytes(*seq));
+        self.tcp.on_unreachable(&flow, seq, &mut self.commons);
+        Ok(())
+    }
+
+    fn unknown_protocol(&mut self, arrival: &Arrival<'_>) {
+        match arrival.source {
+            // RFC 1122 §3.2.2.1: protocol unreachable.
+            IpAddr::V4(_) => {
+                let kind = icmpv4::DESTINATION_UNREACHABLE;
+                self.send_error(arrival, icmpv4::Header { kind, code: 2, word: 0 });
+            }
+            // RFC 8200 §4: an unrecognized next header is a parameter problem.
+            #[cfg(feature = "ipv6")]
+            IpAddr::V6(_) => {
+                let ends = (arrival.destination, arrival.source);
+                self.parameter_problem(ends, 1, arrival.protocol_at, arrival.quote);
+            }
+            #[cfg(not(feature = "ipv6"))]
+            IpAddr::V6(_) => {}
+        }
+    }
+
+    /// RFC 1122 §3.2.2: no error about a packet that was not sent to one host by one host; all
+    /// others were dropped before.
+    fn send_error(&mut self, arrival: &Arrival<'_>, header: icmpv4::Header) {
+        if is_unicast(arrival.source) {
+            let ends = (arrival.destination, arrival.source);
+            self.link.replies.push_message(ends, header, arrival.quote, &mut self.commons);
+        }
+    }
+
+    #[cfg(feature = "ipv6")]
+    fn parameter_problem(&mut self, ends: (IpAddr, IpAddr), code: u8, pointer: u32, quote: &[u8]) {
+        let header = icmpv6::Header { kind: icmpv6::PARAMETER_PROBLEM, code, word: pointer };
+        self.link.replies.push_message(ends, header, quote, &mut self.commons);
+    }
+}

@@ -1,0 +1,49 @@
+//! The one link of a stack and all that belongs to it: addresses and replies that wait.
+
+use core::net::IpAddr;
+
+use crate::socket::Route;
+use crate::wire::address::Cidr;
+
+use super::reply::Replies;
+
+/// The most addresses of a link.
+const ADDRESSES_MAX: usize = 4;
+
+/// A link.
+#[derive(Debug)]
+pub(super) struct Link {
+    addresses: heapless::Vec<Cidr, ADDRESSES_MAX>,
+    pub(super) replies: Replies,
+    /// The device had no room for what was offered last.
+    pub(super) is_full: bool,
+}
+
+impl Link {
+    pub(super) const fn new() -> Self {
+        Self { addresses: heapless::Vec::new(), replies: Replies::new(), is_full: false }
+    }
+
+    /// Adds an address; gives it back where there is no room for it.
+    pub(super) fn add(&mut self, address: Cidr) -> Result<(), Cidr> {
+        self.addresses.push(address)
+    }
+
+    /// Whether an address is ours.
+    pub(super) fn owns(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|ours| ours.address == address)
+    }
+
+    /// Whether everybody on the link is meant by an address.
+    pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|ours| ours.is_broadcast(address))
+    }
+}
+
+impl Route for Link {
+    fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
+        let family = |ours: &&Cidr| ours.address.is_ipv4() == remote.is_ipv4();
+        let near = self.addresses.iter().find(|ours| ours.contains(remote));
+        near.or_else(|| self.addresses.iter().find(family)).map(|ours| ours.address)
+    }
+}

@@ -1,0 +1,428 @@
+//! The stack: one link, its sockets, and the doors through which packets and time come in.
+//!
+//! [`Stack::poll`] drives a [`Device`]. The finer doors [`Stack::receive`], [`Stack::transmit`],
+//! [`Stack::next_wake`] and [`Stack::next_event`] need none: they suit simulators and other event
+//! loops.
+
+mod egress;
+mod ingress;
+mod link;
+mod reply;
+mod storage;
+
+use core::net::{IpAddr, SocketAddr};
+
+use crate::counters::Counters;
+use crate::device::{Device, Medium, NoRoom, RxMeta};
+use crate::profile::{Full, Profile};
+use crate::readiness::Readiness;
+use crate::socket::tcp::{
+    AcceptError, ConnectConfig, ConnectError, ListenConfig, ListenError, TcpSocket,
+};
+use crate::socket::tcp_pool::TcpPool;
+#[cfg(feature = "udp")]
+use crate::socket::udp::{BindError, UdpConfig, UdpPool, UdpSocket};
+use crate::socket::{Commons, Handle, ListenerHandle, Route, Secret, StaleHandle, TcpHandle};
+use crate::storage::block_pool::BlockPool;
+use crate::storage::policy::AllocationPolicy;
+use crate::tcp::connection::ConnectionConfig;
+use crate::time::{Duration, Instant};
+use crate::wire::address::{Cidr, is_unicast};
+
+use egress::Attempt;
+use link::Link;
+
+pub use storage::{Arrays, Capacity, StaticStorage, Storage};
+
+/// The smallest MTU of IPv6 (RFC 8200 §5).
+const MTU_MIN_IPV6: u16 = 1280;
+/// The smallest MTU of IPv4 (RFC 791 §3.2).
+const MTU_MIN_IPV4: u16 = 68;
+
+/// How a stack behaves.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The largest IP packet, octets: 68 at least, with IPv6 1280. Not more than the device's.
+    pub mtu: u16,
+    /// How windows are backed by memory.
+    pub policy: AllocationPolicy,
+    /// How long TIME-WAIT lasts, 2 MSL (RFC 9293 §3.6.1).
+    pub time_wait: Duration,
+    /// How connections behave unless told otherwise.
+    pub connection: ConnectionConfig,
+    /// The most packets that one [`Stack::poll`] takes from the device.
+    pub ingress_budget: u16,
+    /// The most packets that one [`Stack::poll`] sends, and the most deadlines that it acts on.
+    pub egress_budget: u16,
+    /// TTL and hop limit of what is sent.
+    pub hop_limit: u8,
+}
+
+impl Config {
+    /// For a link of 1500 octets: reserved memory, a minute of TIME-WAIT, 64 packets each way.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            mtu: 1500,
+            policy: AllocationPolicy::Reserved,
+            time_wait: Duration::from_secs(60),
+            connection: ConnectionConfig::new(),
+            ingress_budget: 64,
+            egress_budget: 64,
+            hop_limit: 64,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+crate::socket::error_enum! {
+    /// What is wrong with a configuration.
+    ConfigError {
+        /// The MTU is below the minimum of the IP version.
+        MtuTooSmall => "the MTU is below 68, or below 1280 with an IPv6 address",
+        /// The block memory is smaller than one block, or the block size no power of two between
+        /// 64 and 65,536.
+        BadBlocks => "the block size is no power of two in 64..=65536, or there is no block",
+        /// Not an address that a host can have, or a prefix that is too long.
+        InvalidAddress => "not a unicast address with a prefix of its family",
+        /// The link has all the addresses that it can hold.
+        TooManyAddresses => "the link holds no more addresses",
+    }
+}
+
+/// When to call again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Wake {
+    /// At once: there is work left.
+    Now,
+    /// At this time, or when a packet arrives.
+    At(Instant),
+    /// When a packet arrives.
+    OnIngress,
+    /// When the device has room to send, when a packet arrives, or at this time.
+    OnRoom {
+        /// The next deadline, if any.
+        or_at: Option<Instant>,
+    },
+}
+
+/// How much of the pools is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Usage {
+    /// Connections.
+    pub connections: usize,
+    /// Half-open records.
+    pub half_open: usize,
+    /// TIME-WAIT records.
+    pub time_wait: usize,
+    /// Listeners.
+    pub listeners: usize,
+    /// UDP sockets.
+    pub udp_sockets: usize,
+    /// Data blocks that hold something.
+    pub blocks_used: u32,
+    /// Data blocks that are promised.
+    pub blocks_promised: u32,
+    /// Records of segments in flight.
+    pub records: usize,
+}
+
+/// A TCP/IP stack on one link.
+pub struct Stack<'a, P: Profile = Full> {
+    commons: Commons<'a>,
+    link: Link,
+    tcp: TcpPool<'a, P>,
+    #[cfg(feature = "udp")]
+    udp: UdpPool<'a, P>,
+    #[cfg(feature = "udp")]
+    udp_turn: bool,
+    observer: P::Observer,
+    ingress_budget: u16,
+    egress_budget: u16,
+    hop_limit: u8,
+}
+
+impl<'a, P: Profile> Stack<'a, P> {
+    /// A stack over this memory. It has no address yet: see [`Stack::add_address`].
+    ///
+    /// # Errors
+    ///
+    /// The MTU or the blocks are not of a possible size.
+    pub fn new(
+        storage: Storage<'a, P>,
+        config: &Config,
+        secret: Secret,
+    ) -> Result<Self, ConfigError> {
+        if config.mtu < MTU_MIN_IPV4 {
+            return Err(ConfigError::MtuTooSmall);
+        }
+        let blocks = BlockPool::new(storage.blocks, storage.block_links, storage.block_size)
+            .ok_or(ConfigError::BadBlocks)?;
+        Ok(Self {
+            commons: Commons {
+                now: Instant::ZERO,
+                secret,
+                table_keys: secret.table_keys(),
+                blocks,
+                counters: Counters::EMPTY,
+                policy: config.policy,
+                time_wait: config.time_wait,
+                mtu: config.mtu,
+                connection: config.connection,
+                ack_per_burst: false,
+            },
+            link: Link::new(),
+            tcp: TcpPool::new(storage.tcp),
+            #[cfg(feature = "udp")]
+            udp: UdpPool::new(storage.udp),
+            #[cfg(feature = "udp")]
+            udp_turn: false,
+            observer: P::Observer::default(),
+            ingress_budget: config.ingress_budget.max(1),
+            egress_budget: config.egress_budget.max(1),
+            hop_limit: config.hop_limit,
+        })
+    }
+
+    /// Gives the link an address, up to four.
+    ///
+    /// # Errors
+    ///
+    /// It is not a host's address, IPv6 does not fit the MTU, or there is no room for it.
+    pub fn add_address(&mut self, address: IpAddr, prefix: u8) -> Result<(), ConfigError> {
+        let cidr = Cidr::new(address, prefix).ok_or(ConfigError::InvalidAddress)?;
+        if !is_unicast(address) || (cfg!(not(feature = "ipv6")) && address.is_ipv6()) {
+            return Err(ConfigError::InvalidAddress);
+        }
+        if address.is_ipv6() && self.commons.mtu < MTU_MIN_IPV6 {
+            return Err(ConfigError::MtuTooSmall);
+        }
+        self.link.add(cidr).map_err(|_| ConfigError::TooManyAddresses)
+    }
+
+    /// Takes what the device has received, acts on what is due, sends what it has room for, and
+    /// says when to call again. Bounded by the budgets of [`Config`]: at most `ingress_budget`
+    /// packets in, `egress_budget` deadlines and packets out, and for each packet in the ACKs that
+    /// must not wait.
+    pub fn poll<D: Device>(&mut self, now: Instant, device: &mut D) -> Wake {
+        let capabilities = device.capabilities();
+        let Medium::Ip = capabilities.medium;
+        self.advance(now);
+        self.commons.ack_per_burst = capabilities.ack_per_burst;
+        let mut drained = false;
+        for _ in 0..self.ingress_budget {
+            if device.receive(|packet, meta| self.ingress(packet, meta)).is_none() {
+                drained = true;
+                break;
+            }
+            self.flush(&mut |packet| device.transmit(packet));
+        }
+        self.tcp.on_time(self.egress_budget, &mut self.commons);
+        for _ in 0..self.egress_budget {
+            if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
+                break;
+            }
+        }
+        if drained { self.wake() } else { Wake::Now }
+    }
+
+    /// Sends what must leave before the next arrival.
+    fn flush(&mut self, sink: egress::Sink<'_>) {
+        let mut budget = self.egress_budget;
+        while budget > 0 && (!self.link.replies.is_empty() || self.tcp.is_urgent(&self.commons)) {
+            if self.send_one(sink) != Attempt::Done {
+                return;
+            }
+            budget = budget.saturating_sub(1);
+        }
+    }
+
+    /// One IP packet has arrived. Whatever is wrong with it ends in a counter.
+    pub fn receive(&mut self, now: Instant, packet: &[u8]) {
+        self.advance(now);
+        self.ingress(packet, RxMeta::default());
+    }
+
+    /// Acts on what is due, then puts the next packet into `buffer` and returns its length; `None`
+    /// when there is nothing to send. A buffer shorter than the MTU may be too short for it: the
+    /// packet then waits for a longer one.
+    pub fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        self.advance(now);
+        self.tcp.on_time(self.egress_budget, &mut self.commons);
+        let mut len = None;
+        self.send_one(&mut |packet| {
+            len = packet.copy_into(buffer);
+            len.map(|_| ()).ok_or(NoRoom)
+        });
+        // The next call brings its own buffer.
+        self.link.is_full = false;
+        len
+    }
+
+    /// When to call again, exactly.
+    pub fn next_wake(&mut self, now: Instant) -> Wake {
+        self.advance(now);
+        self.wake()
+    }
+
+    fn wake(&mut self) -> Wake {
+        let due = self.tcp.next_due();
+        if due.is_some_and(|at| at <= self.commons.now) {
+            return Wake::Now;
+        }
+        if self.has_departures() {
+            return if self.link.is_full { Wake::OnRoom { or_at: due } } else { Wake::Now };
+        }
+        due.map_or(Wake::OnIngress, Wake::At)
+    }
+
+    fn has_departures(&self) -> bool {
+        #[cfg(feature = "udp")]
+        if self.udp.has_departures() {
+            return true;
+        }
+        !self.link.replies.is_empty() || self.tcp.has_departures()
+    }
+
+    fn advance(&mut self, now: Instant) {
+        self.commons.now = self.commons.now.max(now);
+    }
+
+    /// The next socket on which something may have become possible, and what. Events of one socket
+    /// are merged.
+    pub fn next_event(&mut self) -> Option<(Handle, Readiness)> {
+        let event = self.tcp.next_event();
+        #[cfg(feature = "udp")]
+        let event = event.or_else(|| self.udp.next_event());
+        event
+    }
+
+    /// Starts to listen on a TCP port.
+    ///
+    /// # Errors
+    ///
+    /// The port is 0 or taken, or no listener slot is free.
+    pub fn listen(
+        &mut self,
+        port: u16,
+        config: &ListenConfig,
+    ) -> Result<ListenerHandle, ListenError> {
+        self.tcp.listen(port, config, &self.commons)
+    }
+
+    /// Takes the oldest connection that waits at a listener.
+    ///
+    /// # Errors
+    ///
+    /// None is waiting, or the listener is gone.
+    pub fn accept(&mut self, listener: ListenerHandle) -> Result<TcpHandle, AcceptError> {
+        self.tcp.accept(listener)
+    }
+
+    /// Stops listening. Connections that nobody has accepted are reset.
+    ///
+    /// # Errors
+    ///
+    /// The listener is gone already.
+    pub fn close_listener(&mut self, listener: ListenerHandle) -> Result<(), StaleHandle> {
+        self.tcp.close_listener(listener, &mut self.commons)
+    }
+
+    /// Begins to open a connection; `CONNECTED` or `CLOSED` tells how it went.
+    ///
+    /// # Errors
+    ///
+    /// The peer cannot be addressed (our own addresses among them: nothing is looped), the port
+    /// is in use, or a pool is exhausted.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        config: &ConnectConfig,
+    ) -> Result<TcpHandle, ConnectError> {
+        self.advance(now);
+        let address = remote.ip();
+        let ours = self.link.owns(address) || self.link.is_broadcast(address);
+        if !is_unicast(address) || ours || remote.port() == 0 {
+            return Err(ConnectError::InvalidRemote);
+        }
+        let local = match config.local_address {
+            Some(local) if self.link.owns(local) => Some(local),
+            Some(_) => None,
+            None => self.link.source_for(address),
+        };
+        let local = local.filter(|local| local.is_ipv4() == address.is_ipv4());
+        let local = local.ok_or(ConnectError::NoAddress)?;
+        self.tcp.connect(local, remote, config, &mut self.commons)
+    }
+
+    /// The connection of a handle.
+    ///
+    /// # Errors
+    ///
+    /// It was released.
+    pub fn tcp(&mut self, handle: TcpHandle) -> Result<TcpSocket<'_, 'a, P>, StaleHandle> {
+        self.tcp.socket(handle, &mut self.commons)
+    }
+
+    /// Binds a UDP socket.
+    ///
+    /// # Errors
+    ///
+    /// The port is taken, or a pool is exhausted.
+    #[cfg(feature = "udp")]
+    pub fn bind_udp(&mut self, config: &UdpConfig) -> Result<crate::socket::UdpHandle, BindError> {
+        self.udp.bind(config, &mut self.commons)
+    }
+
+    /// The UDP socket of a handle.
+    ///
+    /// # Errors
+    ///
+    /// It was closed.
+    #[cfg(feature = "udp")]
+    pub fn udp(
+        &mut self,
+        handle: crate::socket::UdpHandle,
+    ) -> Result<UdpSocket<'_, 'a, P>, StaleHandle> {
+        self.udp.socket(handle, &self.link, &mut self.commons)
+    }
+
+    /// What happened since the stack was made.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.commons.counters
+    }
+
+    /// The observer of the profile.
+    pub fn observer(&mut self) -> &mut P::Observer {
+        &mut self.observer
+    }
+
+    /// How much of the pools is in use.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let tcp = self.tcp.usage();
+        #[cfg(feature = "udp")]
+        let udp_sockets = self.udp.len();
+        #[cfg(not(feature = "udp"))]
+        let udp_sockets = 0;
+        Usage {
+            connections: tcp.connections,
+            half_open: tcp.half_open,
+            time_wait: tcp.time_wait,
+            listeners: tcp.listeners,
+            udp_sockets,
+            blocks_used: self.commons.blocks.used(),
+            blocks_promised: self.commons.blocks.promised(),
+            records: tcp.records,
+        }
+    }
+}

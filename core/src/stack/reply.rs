@@ -1,0 +1,90 @@
+//! Answers that need no socket: resets, echo replies, ICMP errors. They wait in a few slots per
+//! class until the device has room; what finds none is dropped and counted.
+
+use core::net::IpAddr;
+
+use heapless::Deque;
+
+use crate::counters::DropReason;
+use crate::flow::FlowKey;
+use crate::socket::Commons;
+use crate::storage::Empty;
+use crate::storage::queue::Queue;
+use crate::tcp::segment::Bare;
+use crate::wire::icmpv4::Header;
+
+/// Slots of the class of bare TCP segments.
+const SEGMENTS_MAX: usize = 8;
+/// Slots of the class of ICMP messages.
+const MESSAGES_MAX: usize = 4;
+
+/// An ICMP message whose payload lies in blocks of the pool.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) header: Header,
+    pub(super) payload: Queue,
+}
+
+/// Answers that wait.
+#[derive(Debug)]
+pub(super) struct Replies {
+    segments: Deque<(FlowKey, Bare), SEGMENTS_MAX>,
+    messages: Deque<Message, MESSAGES_MAX>,
+}
+
+impl Replies {
+    pub(super) const fn new() -> Self {
+        Self { segments: Deque::new(), messages: Deque::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.messages.is_empty()
+    }
+
+    /// Queues a bare segment.
+    pub(super) fn push_segment(&mut self, flow: FlowKey, bare: Bare, commons: &mut Commons<'_>) {
+        if self.segments.push_back((flow, bare)).is_err() {
+            commons.counters.drop(DropReason::ReplyLimited);
+        }
+    }
+
+    /// Queues an ICMP message; its payload is copied, whole or not at all.
+    pub(super) fn push_message(
+        &mut self,
+        (source, destination): (IpAddr, IpAddr),
+        header: Header,
+        payload: &[u8],
+        commons: &mut Commons<'_>,
+    ) {
+        let mut queue = Queue::EMPTY;
+        let room = !self.messages.is_full();
+        if room && queue.append(&mut commons.blocks, payload) == payload.len() {
+            let message = Message { source, destination, header, payload: queue };
+            // There is room: it was asked for above.
+            let _ = self.messages.push_back(message);
+        } else {
+            queue.clear(&mut commons.blocks);
+            commons.counters.drop(DropReason::ReplyLimited);
+        }
+    }
+
+    pub(super) fn first_segment(&self) -> Option<&(FlowKey, Bare)> {
+        self.segments.front()
+    }
+
+    pub(super) fn first_message(&self) -> Option<&Message> {
+        self.messages.front()
+    }
+
+    pub(super) fn pop_segment(&mut self) {
+        self.segments.pop_front();
+    }
+
+    pub(super) fn pop_message(&mut self, commons: &mut Commons<'_>) {
+        if let Some(mut message) = self.messages.pop_front() {
+            message.payload.clear(&mut commons.blocks);
+        }
+    }
+}

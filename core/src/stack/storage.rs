@@ -1,0 +1,288 @@
+//! The memory of a stack: lent from statics on firmware, owned on a host.
+
+use managed::ManagedSlice;
+use static_cell::ConstStaticCell;
+
+use crate::profile::{Profile, Tables};
+use crate::socket::tcp_slots::{
+    ConnectionSlot, HalfOpenSlot, ListenerSlot, TcpStorage, TimeWaitSlot,
+};
+#[cfg(feature = "udp")]
+use crate::socket::udp::{UdpSlot, UdpStorage};
+use crate::storage::slab::Slot;
+use crate::storage::{Empty, Id};
+use crate::tcp::recovery::Record;
+
+/// All memory that a stack works with. Made by [`storage!`](crate::storage!) or, with feature
+/// `alloc`, by [`Storage::allocate`].
+pub struct Storage<'a, P: Profile> {
+    pub(super) tcp: TcpStorage<'a, P>,
+    #[cfg(feature = "udp")]
+    pub(super) udp: UdpStorage<'a>,
+    pub(super) blocks: ManagedSlice<'a, u8>,
+    pub(super) block_links: ManagedSlice<'a, Option<Id>>,
+    pub(super) block_size: u32,
+}
+
+/// How many of everything a stack can have at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Connections.
+    pub connections: usize,
+    /// Listeners.
+    pub listeners: usize,
+    /// Handshakes that peers have begun.
+    pub half_open: usize,
+    /// Connections in TIME-WAIT whose handle was released.
+    pub time_wait: usize,
+    /// UDP sockets.
+    pub udp_sockets: usize,
+    /// Data blocks, shared by all queues.
+    pub blocks: usize,
+    /// Octets of a block: a power of two, 64 to 65,536.
+    pub block_size: usize,
+    /// Segments in flight that are remembered one by one; 0 for go-back recovery.
+    pub records: usize,
+}
+
+impl Capacity {
+    /// For a host: a thousand connections over 64 MiB of blocks.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            connections: 1024,
+            listeners: 64,
+            half_open: 256,
+            time_wait: 1024,
+            udp_sockets: 64,
+            blocks: 16_384,
+            block_size: 4096,
+            records: 65_536,
+        }
+    }
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<P: Profile> Storage<'static, P> {
+    /// Memory from the heap, all of it at once.
+    #[must_use]
+    pub fn allocate(capacity: &Capacity) -> Self {
+        let heads = |records| <P::Tables as Tables>::heads(records);
+        let Capacity { connections, half_open, time_wait, listeners, .. } = *capacity;
+        Self {
+            tcp: TcpStorage {
+                connections: empty(connections),
+                connection_heads: none(heads(connections)),
+                connection_deadlines: empty(connections),
+                half_open: empty(half_open),
+                half_open_heads: none(heads(half_open)),
+                half_open_deadlines: empty(half_open),
+                time_wait: empty(time_wait),
+                time_wait_heads: none(heads(time_wait)),
+                listeners: empty(listeners),
+                listener_heads: none(heads(listeners)),
+                records: empty(capacity.records),
+            },
+            #[cfg(feature = "udp")]
+            udp: UdpStorage {
+                sockets: empty(capacity.udp_sockets),
+                heads: none(heads(capacity.udp_sockets)),
+            },
+            blocks: alloc::vec![0; capacity.blocks.saturating_mul(capacity.block_size)].into(),
+            block_links: none(capacity.blocks),
+            block_size: u32::try_from(capacity.block_size).unwrap_or(0),
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+fn empty<T: Empty>(count: usize) -> ManagedSlice<'static, T> {
+    (0..count).map(|_| T::EMPTY).collect::<alloc::vec::Vec<T>>().into()
+}
+
+#[cfg(feature = "alloc")]
+fn none(count: usize) -> ManagedSlice<'static, Option<Id>> {
+    alloc::vec![None; count].into()
+}
+
+type DeadlineSlot<P> = <<P as Profile>::Tables as Tables>::DeadlineSlot;
+
+/// The arrays behind a [`Storage`], as one value that is all zero until it is lent. Named by
+/// [`storage!`](crate::storage!), which also counts what follows from the capacities.
+pub struct Arrays<
+    P: Profile,
+    const CONNECTIONS: usize,
+    const HALF_OPEN: usize,
+    const TIME_WAIT: usize,
+    const LISTENERS: usize,
+    const UDP: usize,
+    const RECORDS: usize,
+    const BLOCKS: usize,
+    const BLOCK_SIZE: usize,
+> {
+    connections: [Slot<ConnectionSlot<P>>; CONNECTIONS],
+    connection_heads: [Option<Id>; CONNECTIONS],
+    connection_deadlines: [DeadlineSlot<P>; CONNECTIONS],
+    half_open: [Slot<HalfOpenSlot>; HALF_OPEN],
+    half_open_heads: [Option<Id>; HALF_OPEN],
+    half_open_deadlines: [DeadlineSlot<P>; HALF_OPEN],
+    time_wait: [Slot<TimeWaitSlot>; TIME_WAIT],
+    time_wait_heads: [Option<Id>; TIME_WAIT],
+    listeners: [Slot<ListenerSlot>; LISTENERS],
+    listener_heads: [Option<Id>; LISTENERS],
+    records: [Slot<Record>; RECORDS],
+    #[cfg(feature = "udp")]
+    sockets: [Slot<UdpSlot>; UDP],
+    #[cfg(feature = "udp")]
+    socket_heads: [Option<Id>; UDP],
+    block_links: [Option<Id>; BLOCKS],
+    blocks: [[u8; BLOCK_SIZE]; BLOCKS],
+}
+
+impl<
+    P: Profile,
+    const CONNECTIONS: usize,
+    const HALF_OPEN: usize,
+    const TIME_WAIT: usize,
+    const LISTENERS: usize,
+    const UDP: usize,
+    const RECORDS: usize,
+    const BLOCKS: usize,
+    const BLOCK_SIZE: usize,
+> Arrays<P, CONNECTIONS, HALF_OPEN, TIME_WAIT, LISTENERS, UDP, RECORDS, BLOCKS, BLOCK_SIZE>
+{
+    const EMPTY: Self = Self {
+        connections: [const { Slot::EMPTY }; CONNECTIONS],
+        connection_heads: [None; CONNECTIONS],
+        connection_deadlines: [const { Empty::EMPTY }; CONNECTIONS],
+        half_open: [const { Slot::EMPTY }; HALF_OPEN],
+        half_open_heads: [None; HALF_OPEN],
+        half_open_deadlines: [const { Empty::EMPTY }; HALF_OPEN],
+        time_wait: [const { Slot::EMPTY }; TIME_WAIT],
+        time_wait_heads: [None; TIME_WAIT],
+        listeners: [const { Slot::EMPTY }; LISTENERS],
+        listener_heads: [None; LISTENERS],
+        records: [const { Slot::EMPTY }; RECORDS],
+        #[cfg(feature = "udp")]
+        sockets: [const { Slot::EMPTY }; UDP],
+        #[cfg(feature = "udp")]
+        socket_heads: [None; UDP],
+        block_links: [None; BLOCKS],
+        blocks: [[0; BLOCK_SIZE]; BLOCKS],
+    };
+
+    fn lend(&mut self) -> Storage<'_, P> {
+        Storage {
+            tcp: TcpStorage {
+                connections: (&mut self.connections[..]).into(),
+                connection_heads: (&mut self.connection_heads[..]).into(),
+                connection_deadlines: (&mut self.connection_deadlines[..]).into(),
+                half_open: (&mut self.half_open[..]).into(),
+                half_open_heads: (&mut self.half_open_heads[..]).into(),
+                half_open_deadlines: (&mut self.half_open_deadlines[..]).into(),
+                time_wait: (&mut self.time_wait[..]).into(),
+                time_wait_heads: (&mut self.time_wait_heads[..]).into(),
+                listeners: (&mut self.listeners[..]).into(),
+                listener_heads: (&mut self.listener_heads[..]).into(),
+                records: (&mut self.records[..]).into(),
+            },
+            #[cfg(feature = "udp")]
+            udp: UdpStorage {
+                sockets: (&mut self.sockets[..]).into(),
+                heads: (&mut self.socket_heads[..]).into(),
+            },
+            blocks: self.blocks.as_flattened_mut().into(),
+            block_links: (&mut self.block_links[..]).into(),
+            block_size: u32::try_from(BLOCK_SIZE).unwrap_or(0),
+        }
+    }
+}
+
+/// Memory in a `static`, in `.bss`, lent once. Declared by [`storage!`](crate::storage!).
+pub struct StaticStorage<
+    P: Profile,
+    const CONNECTIONS: usize,
+    const HALF_OPEN: usize,
+    const TIME_WAIT: usize,
+    const LISTENERS: usize,
+    const UDP: usize,
+    const RECORDS: usize,
+    const BLOCKS: usize,
+    const BLOCK_SIZE: usize,
+>(
+    ConstStaticCell<
+        Arrays<P, CONNECTIONS, HALF_OPEN, TIME_WAIT, LISTENERS, UDP, RECORDS, BLOCKS, BLOCK_SIZE>,
+    >,
+);
+
+impl<
+    P: Profile,
+    const CONNECTIONS: usize,
+    const HALF_OPEN: usize,
+    const TIME_WAIT: usize,
+    const LISTENERS: usize,
+    const UDP: usize,
+    const RECORDS: usize,
+    const BLOCKS: usize,
+    const BLOCK_SIZE: usize,
+> StaticStorage<P, CONNECTIONS, HALF_OPEN, TIME_WAIT, LISTENERS, UDP, RECORDS, BLOCKS, BLOCK_SIZE>
+{
+    /// Memory that nobody has taken yet.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "only a static can be lent")]
+    pub const fn new() -> Self {
+        Self(ConstStaticCell::new(Arrays::EMPTY))
+    }
+
+    /// Lends the memory, the first time; `None` after that.
+    pub fn take(&'static self) -> Option<Storage<'static, P>> {
+        self.0.try_take().map(Arrays::lend)
+    }
+}
+
+/// Declares the memory of a stack as a `static` that lies in `.bss`:
+///
+/// ```
+/// use hikyaku::{Small, storage};
+///
+/// storage!(static NET: Small {
+///     connections: 4, listeners: 1, half_open: 4, time_wait: 4, udp_sockets: 1,
+///     records: 0, blocks: 16 x 256,
+/// });
+///
+/// let storage = NET.take().expect("taken once");
+/// # let _ = storage;
+/// ```
+///
+/// [`StaticStorage::take`] lends it, once. What each capacity means is said at [`Capacity`].
+#[macro_export]
+macro_rules! storage {
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $profile:ty {
+        connections: $connections:expr,
+        listeners: $listeners:expr,
+        half_open: $half_open:expr,
+        time_wait: $time_wait:expr,
+        udp_sockets: $udp_sockets:expr,
+        records: $records:expr,
+        blocks: $blocks:literal x $block_size:literal $(,)?
+    }) => {
+        $(#[$attribute])*
+        $visibility static $name: $crate::stack::StaticStorage<
+            $profile,
+            { $connections },
+            { $half_open },
+            { $time_wait },
+            { $listeners },
+            { $udp_sockets },
+            { $records },
+            { $blocks },
+            { $block_size },
+        > = $crate::stack::StaticStorage::new();
+    };
+}

@@ -1,0 +1,393 @@
+//! SEGMENT ARRIVES: RFC 9293 §3.10.7.3 for SYN-SENT and §3.10.7.4 for every later state, step by
+//! step and in its order.
+//!
+//! Each check returns `ControlFlow`: `Break` is the verdict of a segment that goes no further.
+//! LISTEN and the half-open records are in `listener`, TIME-WAIT's small records in `time_wait`.
+
+use core::ops::ControlFlow;
+
+use crate::counters::{DropReason, bump, bump_by};
+use crate::profile::Profile;
+use crate::readiness::Readiness;
+use crate::seq::SeqNum;
+use crate::time::Duration;
+use crate::wire::tcp::Flags;
+
+use super::congestion::{Ack, CongestionControl};
+use super::connection::{CloseReason, Connection, Resources};
+use super::receive::Taken;
+use super::recovery::{Acknowledged, Event as Loss, Recovery};
+use super::segment::{Segment, text_len};
+use super::state::{Event, State};
+use super::timers::{Due, SendTimer};
+
+/// What became of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Verdict {
+    /// It was processed; what is owed for it leaves through `departs`.
+    Accepted,
+    /// It was dropped, maybe with an acknowledgement owed.
+    Dropped(DropReason),
+    /// It was dropped and deserves the reset of RFC 9293 §3.5.2.
+    Refused(DropReason),
+    /// It ended the connection.
+    Ended,
+}
+
+/// One check: go on, or this verdict.
+type Check = ControlFlow<Verdict>;
+
+const fn dropped(reason: DropReason) -> Check {
+    ControlFlow::Break(Verdict::Dropped(reason))
+}
+
+impl<P: Profile> Connection<P> {
+    /// A segment of this connection has arrived, its checksum verified.
+    pub fn on_segment(
+        &mut self,
+        segment: Segment<'_>,
+        resources: &mut Resources<'_, '_>,
+    ) -> Verdict {
+        let flow = match self.state {
+            State::Closed | State::Listen => {
+                ControlFlow::Break(Verdict::Refused(DropReason::NoSocket))
+            }
+            State::SynSent => self.syn_sent(&segment, resources),
+            _ => self.otherwise(segment, resources),
+        };
+        self.settle_timers(resources.now);
+        match flow {
+            ControlFlow::Continue(()) => Verdict::Accepted,
+            ControlFlow::Break(verdict) => verdict,
+        }
+    }
+
+    /// RFC 9293 §3.10.7.3.
+    fn syn_sent(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+        let acks = segment.has(Flags::ACK);
+        let acceptable = segment.ack.after(self.snd.iss) && segment.ack.at_or_before(self.snd.nxt);
+        if acks && !acceptable {
+            return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
+        }
+        if segment.has(Flags::RST) {
+            if !acks {
+                return dropped(DropReason::BadReset);
+            }
+            bump(&mut resources.counters.resets_in);
+            self.end(Event::Reset, CloseReason::Refused, resources);
+            return ControlFlow::Break(Verdict::Ended);
+        }
+        if !segment.has(Flags::SYN) {
+            return dropped(DropReason::NoAck);
+        }
+        self.agreed = self.agreed.offer().agree(&segment.options, self.flow.is_ipv4());
+        let told = u32::from(self.rcv.syn_window());
+        self.rcv.start(segment.seq, told);
+        // RFC 7323 §2.2: the window of a SYN is never scaled.
+        self.snd.set_window(u32::from(segment.wnd), segment.seq, segment.ack);
+        if acks {
+            self.advance(segment.ack, resources);
+            self.state = self.state.on(Event::SynAcked);
+            self.on_established();
+            self.owe_single_ack();
+        } else {
+            self.state = self.state.on(Event::SynArrived);
+            // Our SYN goes out again, now with an acknowledgement.
+            self.recovery.on_timeout(resources.records, self.snd.una, self.snd.nxt);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// RFC 9293 §3.10.7.4: the seven steps, first to last.
+    fn otherwise(&mut self, mut segment: Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+        self.check_sequence(&mut segment, resources)?;
+        self.check_rst(&segment, resources)?;
+        self.check_syn(&segment, resources)?;
+        self.check_ack(&segment, resources)?;
+        self.take_text(&segment, resources)?;
+        self.take_fin(&segment, resources)
+    }
+
+    /// First: is any of it new and inside the window? What is not is cut off.
+    fn check_sequence(
+        &mut self,
+        segment: &mut Segment<'_>,
+        resources: &mut Resources<'_, '_>,
+    ) -> Check {
+        let (nxt, wnd) = (self.rcv.nxt, self.rcv.wnd());
+        let len = segment.len();
+        let acceptable = if len == 0 {
+            segment.seq == nxt || segment.seq.within(nxt, wnd)
+        } else {
+            let last = segment.end() - 1;
+            wnd > 0 && (segment.seq.within(nxt, wnd) || last.within(nxt, wnd))
+        };
+        // RFC 9293 §3.10.7.4, MUST-66: with a closed window ACK, URG and RST are still heard.
+        let only_heard = wnd == 0 && segment.seq == nxt;
+        if !acceptable && !only_heard {
+            if !segment.has(Flags::RST) {
+                self.owe_single_ack();
+            }
+            if self.state == State::TimeWait && segment.has(Flags::FIN) {
+                // RFC 9293 §3.10.7.4: our last ACK was lost, so 2 MSL start anew.
+                self.linger(resources);
+            }
+            return dropped(DropReason::OutsideWindow);
+        }
+        if only_heard && len > 0 {
+            self.owe_single_ack();
+        }
+        if !segment.has(Flags::RST) && !segment.has(Flags::SYN) {
+            segment.trim(nxt, self.rcv.edge);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Second: the RST bit. Only the exact number resets (RFC 9293 §3.10.7.4, RFC 5961 §3.2).
+    fn check_rst(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+        if !segment.has(Flags::RST) {
+            return ControlFlow::Continue(());
+        }
+        if segment.seq != self.rcv.nxt {
+            self.challenge(resources);
+            return dropped(DropReason::BadReset);
+        }
+        bump(&mut resources.counters.resets_in);
+        let reason = match self.state {
+            State::SynReceived => CloseReason::Refused,
+            State::Closing | State::TimeWait => CloseReason::Graceful,
+            _ => CloseReason::Reset,
+        };
+        self.end(Event::Reset, reason, resources);
+        ControlFlow::Break(Verdict::Ended)
+    }
+
+    /// Fourth: the SYN bit (the third step is about security labels, which nobody sends).
+    fn check_syn(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+        if !segment.has(Flags::SYN) {
+            return ControlFlow::Continue(());
+        }
+        // RFC 9293 §3.10.7.4, RFC 5961 §4.2: a peer that has really restarted answers with a RST.
+        self.challenge(resources);
+        dropped(DropReason::UnexpectedSyn)
+    }
+
+    /// Fifth: the ACK field.
+    fn check_ack(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+        if !segment.has(Flags::ACK) {
+            return dropped(DropReason::NoAck);
+        }
+        if self.state == State::SynReceived {
+            if !segment.ack.after(self.snd.una) || segment.ack.after(self.snd.nxt) {
+                return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
+            }
+            self.state = self.state.on(Event::SynAcked);
+            self.on_established();
+            let wnd = u32::from(segment.wnd) << self.agreed.snd_shift;
+            self.snd.set_window(wnd, segment.seq, segment.ack);
+        }
+        // RFC 9293 §3.10.7.4, RFC 5961 §5.2: neither of what was never sent nor long gone.
+        let oldest = self.snd.una - self.snd.max_wnd;
+        if segment.ack.after(self.snd.nxt) || segment.ack.before(oldest) {
+            self.challenge(resources);
+            return dropped(DropReason::BadAck);
+        }
+        self.on_ack(segment, resources);
+        if !self.snd.fin_acked() {
+            return ControlFlow::Continue(());
+        }
+        match (self.state, self.state.on(Event::FinAcked)) {
+            (State::LastAck, _) => {
+                self.end(Event::FinAcked, CloseReason::Graceful, resources);
+                return ControlFlow::Break(Verdict::Ended);
+            }
+            (State::Closing, next) => {
+                self.state = next;
+                self.linger(resources);
+            }
+            (_, next) => self.state = next,
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// An acceptable acknowledgement: what it frees, what it tells of the window and of losses.
+    fn on_ack(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) {
+        let (una, old_wnd) = (self.snd.una, self.snd.wnd);
+        let wnd = u32::from(segment.wnd) << self.agreed.snd_shift;
+        let current = segment.ack.at_or_after(una);
+        if current && self.snd.update_window(wnd, segment.seq, segment.ack) {
+            self.on_window(old_wnd, resources);
+        }
+        if segment.ack.after(una) {
+            self.advance(segment.ack, resources);
+        } else if current {
+            // RFC 5681 §2: a duplicate carries nothing new, while something is outstanding.
+            let duplicate =
+                self.snd.outstanding() > 0 && segment.is_empty() && wnd == old_wnd && wnd > 0;
+            self.ask_recovery(0, duplicate, resources);
+        }
+    }
+
+    /// The peer told a window: a closed one that opens makes the sender start over.
+    fn on_window(&mut self, old: u32, resources: &mut Resources<'_, '_>) {
+        let now = resources.now;
+        if self.snd.wnd == 0 {
+            // RFC 9293 §3.8.6.1, MUST-37: who still answers probes is not given up.
+            self.renew_patience(now);
+            if old > 0 && self.timers.sending() == SendTimer::Retransmit {
+                self.start_send_timer(SendTimer::Persist, now);
+            }
+        } else if old == 0 && self.timers.sending() == SendTimer::Persist {
+            self.probe_due = false;
+            self.timers.stop_send();
+            self.rtt.on_window_opened();
+            if self.snd.outstanding() > 0 {
+                // What ran into the closed window was thrown away there.
+                self.recovery.on_timeout(resources.records, self.snd.una, self.snd.nxt);
+            }
+        }
+    }
+
+    /// SND.UNA moves: UNA < `ack` ≤ NXT.
+    pub(super) fn advance(&mut self, ack: SeqNum, resources: &mut Resources<'_, '_>) {
+        let newly = ack.since(self.snd.una);
+        let mss = u32::from(self.agreed.snd_mss);
+        let flight = self.recovery.flight(self.snd.una, self.snd.nxt, mss);
+        let was_recovering = self.recovery.is_recovering();
+        self.snd.on_acked(ack, resources.blocks);
+        self.ask_recovery(newly, false, resources);
+        if !was_recovering && self.state.is_synchronized() {
+            self.congestion.on_ack(&Ack { now: resources.now, octets: newly, flight, mss });
+        }
+        // RFC 6298 §5.2, §5.3: the timer runs from the last progress on, or not at all.
+        self.timers.stop_send();
+        if self.snd.outstanding() > 0 {
+            let closed = self.snd.wnd == 0;
+            let kind = if closed { SendTimer::Persist } else { SendTimer::Retransmit };
+            self.start_send_timer(kind, resources.now);
+        }
+        self.wake_writer();
+    }
+
+    /// What does recovery make of an acknowledgement of `newly` octets?
+    fn ask_recovery(&mut self, newly: u32, duplicate: bool, resources: &mut Resources<'_, '_>) {
+        let mss = u32::from(self.agreed.snd_mss);
+        let now = resources.now;
+        let flight = self.snd.outstanding();
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let ack = Acknowledged { now, una, nxt, newly, duplicate, mss };
+        let outcome = self.recovery.on_ack(resources.records, &ack);
+        if let Some(sample) = outcome.rtt {
+            self.rtt.on_sample(sample);
+        }
+        match outcome.event {
+            Loss::None => {}
+            Loss::Loss => {
+                bump(&mut resources.counters.fast_retransmits);
+                self.congestion.on_loss(now, flight, mss);
+            }
+            Loss::Recovered => self.congestion.on_recovered(now, mss),
+        }
+    }
+
+    /// Tells a writer that was turned away once a quarter of the queue is free again.
+    fn wake_writer(&mut self) {
+        if self.writer_waits && self.snd.room() >= self.snd.limit / 4 && self.state.may_send() {
+            self.writer_waits = false;
+            self.news |= Readiness::WRITABLE;
+        }
+    }
+
+    /// Seventh: the text (the sixth step, urgent data, leaves the text where it is).
+    fn take_text(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+        if segment.text.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        if !self.state.may_receive() {
+            return dropped(DropReason::Duplicate);
+        }
+        if self.released {
+            // RFC 9293 §3.6.1, SHLD-3: nobody will ever read it, and the peer should know.
+            self.reset_due = true;
+            self.end(Event::Reset, CloseReason::Aborted, resources);
+            return ControlFlow::Break(Verdict::Dropped(DropReason::ReaderGone));
+        }
+        match self.rcv.take(segment.seq, segment.text, resources.blocks) {
+            Taken::InOrder { octets, filled } => {
+                bump_by(&mut resources.counters.octets_in, octets as usize);
+                self.owe_for_text(octets, filled, resources);
+                if self.deaf {
+                    self.rcv.on_read(octets, resources.policy, resources.blocks);
+                } else {
+                    self.news |= Readiness::READABLE;
+                }
+                if octets < text_len(segment.text) {
+                    // The rest found no block, and with it the FIN is not in order.
+                    return dropped(DropReason::NoMemory);
+                }
+            }
+            Taken::Early => {
+                bump(&mut resources.counters.out_of_order);
+                self.owe_single_ack();
+            }
+            Taken::Nowhere => {
+                self.owe_single_ack();
+                return dropped(DropReason::NoMemory);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Eighth: the FIN bit, once everything before it is here.
+    fn take_fin(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+        let in_order = segment.seq + text_len(segment.text) == self.rcv.nxt;
+        if !segment.has(Flags::FIN) || !in_order || !self.state.may_receive() {
+            return ControlFlow::Continue(());
+        }
+        self.rcv.nxt = self.rcv.nxt + 1;
+        self.rcv.edge = self.rcv.edge.later(self.rcv.nxt);
+        self.rcv.drop_early(resources.blocks);
+        self.state = self.state.on(Event::FinArrived);
+        self.news |= Readiness::PEER_CLOSED | Readiness::READABLE;
+        self.owe_single_ack();
+        if self.state == State::TimeWait {
+            self.linger(resources);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// TIME-WAIT begins or begins anew: nothing is left to send.
+    fn linger(&mut self, resources: &Resources<'_, '_>) {
+        self.timers.linger = Due::at(resources.now + resources.time_wait);
+    }
+
+    /// Owes an ACK of its own.
+    pub(super) fn owe_single_ack(&mut self) {
+        self.debt.single = self.debt.single.saturating_add(1);
+    }
+
+    /// RFC 5961 §7: the answer to what may be a blind attack.
+    fn challenge(&mut self, resources: &mut Resources<'_, '_>) {
+        bump(&mut resources.counters.challenge_acks);
+        self.owe_single_ack();
+    }
+
+    /// Owes for text taken in order: RFC 9293 §3.8.6.3, MUST-58: at least one ACK for every two
+    /// segments' worth of octets, and none waits longer than the delay.
+    fn owe_for_text(&mut self, octets: u32, filled: bool, resources: &mut Resources<'_, '_>) {
+        // RFC 5681 §4.2: what fills a hole, wholly or in part, is acknowledged at once.
+        if filled {
+            self.owe_single_ack();
+            return;
+        }
+        let two = u32::from(self.agreed.rcv_mss).saturating_mul(2);
+        self.debt.octets = self.debt.octets.saturating_add(octets);
+        if self.debt.octets >= two || self.rcv.wnd() < two {
+            self.debt.together = true;
+        } else if self.timers.ack == Due::NEVER {
+            let delay = Duration::from_millis(u64::from(self.settings.ack_delay_ms));
+            self.timers.ack = Due::at(resources.now + delay);
+        }
+    }
+}

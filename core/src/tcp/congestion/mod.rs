@@ -1,0 +1,164 @@
+//! How much may be in the network: the congestion window, by a controller of one's choice.
+//!
+//! Controllers get plain values and hold no way back to the connection; they count octets, in
+//! integers. What is lost and what goes next is not theirs but [`crate::tcp::recovery`]'s.
+
+mod reno;
+
+pub use reno::Reno;
+
+use crate::storage::Empty;
+use crate::time::Instant;
+
+/// Which controller a connection uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// RFC 5681 with appropriate byte counting (RFC 3465).
+    #[default]
+    Reno,
+}
+
+/// An acknowledgement of new data, as a controller sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    /// When it arrived.
+    pub now: Instant,
+    /// Octets newly acknowledged.
+    pub octets: u32,
+    /// Octets in the network before it arrived.
+    pub flight: u32,
+    /// The sender's maximum segment size in octets, without options.
+    pub mss: u32,
+}
+
+/// A congestion controller. All windows are in octets.
+pub trait CongestionControl: Empty {
+    /// The connection is open: the initial window of `initial_segments` segments (RFC 6928 caps
+    /// it). Controllers that stand alone take no notice of `algorithm`.
+    fn start(&mut self, algorithm: Algorithm, mss: u32, initial_segments: u8);
+
+    /// The congestion window (`cwnd`).
+    fn window(&self) -> u32;
+
+    /// Where slow start ends (`ssthresh`); `u32::MAX` before the first loss.
+    fn slow_start_threshold(&self) -> u32;
+
+    /// New data was acknowledged. Not called during fast recovery.
+    fn on_ack(&mut self, ack: &Ack);
+
+    /// Fast recovery begins. `flight`: octets sent and not acknowledged (FlightSize).
+    fn on_loss(&mut self, now: Instant, flight: u32, mss: u32);
+
+    /// The retransmission timer went off; `first` for the first time on this data.
+    /// `flight`: octets sent and not acknowledged (FlightSize).
+    fn on_timeout(&mut self, now: Instant, flight: u32, mss: u32, first: bool);
+
+    /// Fast recovery, or what followed a timeout, has come to its end.
+    fn on_recovered(&mut self, now: Instant, mss: u32);
+
+    /// Nothing was sent for longer than a retransmission timeout: the restart window of RFC 5681
+    /// §4.1.
+    fn on_idle(&mut self, mss: u32, initial_segments: u8);
+}
+
+/// The initial window for `segments` wished: min(`segments`·MSS, max(2·MSS, 14600)) octets
+/// (RFC 6928 §2), and never less than one segment.
+#[must_use]
+pub fn initial_window(mss: u32, segments: u8) -> u32 {
+    let wished = mss.saturating_mul(u32::from(segments.max(1)));
+    wished.min(mss.saturating_mul(2).max(14_600))
+}
+
+/// A controller chosen per connection.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Chosen {
+    /// See [`Reno`].
+    Reno(Reno),
+}
+
+impl Empty for Chosen {
+    const EMPTY: Self = Self::Reno(Reno::EMPTY);
+}
+
+impl CongestionControl for Chosen {
+    fn start(&mut self, algorithm: Algorithm, mss: u32, initial_segments: u8) {
+        *self = match algorithm {
+            Algorithm::Reno => Self::Reno(Reno::EMPTY),
+        };
+        match self {
+            Self::Reno(reno) => reno.start(algorithm, mss, initial_segments),
+        }
+    }
+
+    fn window(&self) -> u32 {
+        match self {
+            Self::Reno(reno) => reno.window(),
+        }
+    }
+
+    fn slow_start_threshold(&self) -> u32 {
+        match self {
+            Self::Reno(reno) => reno.slow_start_threshold(),
+        }
+    }
+
+    fn on_ack(&mut self, ack: &Ack) {
+        match self {
+            Self::Reno(reno) => reno.on_ack(ack),
+        }
+    }
+
+    fn on_loss(&mut self, now: Instant, flight: u32, mss: u32) {
+        match self {
+            Self::Reno(reno) => reno.on_loss(now, flight, mss),
+        }
+    }
+
+    fn on_timeout(&mut self, now: Instant, flight: u32, mss: u32, first: bool) {
+        match self {
+            Self::Reno(reno) => reno.on_timeout(now, flight, mss, first),
+        }
+    }
+
+    fn on_recovered(&mut self, now: Instant, mss: u32) {
+        match self {
+            Self::Reno(reno) => reno.on_recovered(now, mss),
+        }
+    }
+
+    fn on_idle(&mut self, mss: u32, initial_segments: u8) {
+        match self {
+            Self::Reno(reno) => reno.on_idle(mss, initial_segments),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_initial_window_follows_rfc_6928() {
+        // (MSS, segments wished, octets)
+        let table = [
+            (1460, 10, 14_600),
+            (536, 10, 5_360),
+            (1460, 2, 2_920),
+            (1460, 0, 1_460),
+            (1460, 200, 14_600),
+            (8960, 10, 17_920),
+            (8960, 1, 8_960),
+        ];
+        for (mss, segments, octets) in table {
+            assert_eq!(initial_window(mss, segments), octets, "{segments} x {mss}");
+            let mut chosen = Chosen::EMPTY;
+            chosen.start(Algorithm::Reno, mss, segments);
+            assert_eq!(chosen.window(), octets);
+            assert_eq!(chosen.slow_start_threshold(), u32::MAX);
+        }
+    }
+}

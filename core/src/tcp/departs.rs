@@ -1,0 +1,279 @@
+//! What leaves: [`Connection::plan`] says what would be sent now and changes nothing,
+//! [`Connection::on_sent`] takes note once it has really left.
+
+use crate::counters::{Counters, bump, bump_by};
+use crate::profile::Profile;
+use crate::seq::SeqNum;
+use crate::storage::queue::Queue;
+use crate::time::Instant;
+use crate::wire::tcp::Flags;
+use crate::wire::tcp_options::Options;
+
+use super::congestion::CongestionControl;
+use super::connection::{Connection, Resources};
+use super::recovery::{Range, Records, Recovery, Sent};
+use super::state::State;
+use super::timers::{Due, SendTimer};
+use super::window::Sendable;
+
+/// Why a segment leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Purpose {
+    /// To reset.
+    Reset,
+    /// To acknowledge one segment that asked for an ACK of its own.
+    SingleAck,
+    /// To acknowledge, or to tell a window.
+    Ack,
+    /// To carry something for the first time.
+    New,
+    /// To carry something again.
+    Again,
+}
+
+/// One segment that could leave now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Why.
+    pub purpose: Purpose,
+    /// SEG.SEQ.
+    pub seq: SeqNum,
+    /// SEG.ACK.
+    pub ack: SeqNum,
+    /// The control bits.
+    pub flags: Flags,
+    /// The window field.
+    pub window: u16,
+    /// Where the text begins in the send queue.
+    pub offset: u32,
+    /// Octets of text.
+    pub len: u32,
+    /// Whether the options of a SYN go with it.
+    pub is_syn: bool,
+    /// The right edge that `window` tells.
+    edge: SeqNum,
+}
+
+impl Plan {
+    /// The sequence number behind the segment.
+    #[must_use]
+    pub fn end(&self) -> SeqNum {
+        let controls = u32::from(self.flags.intersects(Flags::SYN))
+            .wrapping_add(u32::from(self.flags.intersects(Flags::FIN)));
+        self.seq + self.len.wrapping_add(controls)
+    }
+}
+
+impl<P: Profile> Connection<P> {
+    /// The segment that would leave first now, if any. Changes nothing.
+    #[must_use]
+    pub fn plan(&self, records: &Records<'_>) -> Option<Plan> {
+        if self.reset_due {
+            return Some(self.bare(Purpose::Reset, Flags::RST.with(Flags::ACK)));
+        }
+        if self.state == State::Closed {
+            return None;
+        }
+        if self.debt.single > 0 && self.state != State::SynReceived {
+            return Some(self.bare(Purpose::SingleAck, Flags::ACK));
+        }
+        self.plan_again(records)
+            .or_else(|| self.plan_new())
+            .or_else(|| self.debt.together.then(|| self.bare(Purpose::Ack, Flags::ACK)))
+    }
+
+    /// Whether an ACK is owed that must not wait for other arrivals.
+    #[must_use]
+    pub fn owes_now(&self, per_burst: bool) -> bool {
+        self.debt.single > 0 || (self.debt.together && !per_burst)
+    }
+
+    /// A segment without text at SND.NXT: no control segment ever carries an older number.
+    fn bare(&self, purpose: Purpose, flags: Flags) -> Plan {
+        self.segment(purpose, flags, Range { start: self.snd.nxt, end: self.snd.nxt })
+    }
+
+    fn segment(&self, purpose: Purpose, flags: Flags, range: Range) -> Plan {
+        let mss = u32::from(self.agreed.rcv_mss);
+        let (window, edge) = if flags.intersects(Flags::SYN) {
+            (self.rcv.syn_window(), self.rcv.edge)
+        } else {
+            self.rcv.next_window(self.agreed.rcv_shift, mss)
+        };
+        Plan {
+            purpose,
+            seq: range.start,
+            ack: self.rcv.nxt,
+            flags,
+            window: if flags.intersects(Flags::RST) { 0 } else { window },
+            offset: self.snd.offset_of(range.start),
+            len: range.end.since(range.start),
+            is_syn: flags.intersects(Flags::SYN),
+            edge,
+        }
+    }
+
+    /// What is lost and may go again.
+    fn plan_again(&self, records: &Records<'_>) -> Option<Plan> {
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let mut range = self.recovery.next_lost(records, una, nxt)?;
+        if range.start == self.snd.iss {
+            return Some(self.syn(Purpose::Again));
+        }
+        let mss = u32::from(self.agreed.snd_mss);
+        let flight = self.recovery.flight(una, nxt, mss);
+        let room = self.congestion.window().saturating_sub(flight);
+        // RFC 6582 §3.2, steps 2 and 5: what fast recovery found lost goes at once; after a
+        // timeout the congestion window governs.
+        let governed = !self.recovery.is_recovering();
+        if governed && room < mss.min(range.end.since(range.start)) {
+            return None;
+        }
+        // What lies beyond a window that shrank waits, but for the one octet that probes it.
+        let edge = una + self.snd.wnd.max(1);
+        if !range.start.before(edge) {
+            return None;
+        }
+        let len = range.end.since(range.start).min(mss).min(edge.since(range.start));
+        range.end = range.start + len;
+        Some(self.carry(Purpose::Again, range))
+    }
+
+    /// What goes for the first time.
+    fn plan_new(&self) -> Option<Plan> {
+        if matches!(self.state, State::SynSent | State::SynReceived) {
+            return (self.snd.nxt == self.snd.iss).then(|| self.syn(Purpose::New));
+        }
+        let nxt = self.snd.nxt;
+        let unsent = self.snd.unsent();
+        if unsent == 0 {
+            let fin = self.snd.fin_unsent();
+            return fin.then(|| self.carry(Purpose::New, Range { start: nxt, end: nxt + 1 }));
+        }
+        let mut len = self.sendable(unsent).next_len();
+        if len.is_none() && self.probe_due {
+            // RFC 9293 §3.8.6.2.1, the override: what the window takes, or one octet to probe it.
+            let mss = u32::from(self.agreed.snd_mss);
+            len = Some(unsent.min(self.snd.usable()).min(mss).max(1));
+        }
+        let end = nxt + len?;
+        // The FIN goes with the last of the text.
+        let end = if self.snd.fin_at(end) { end + 1 } else { end };
+        Some(self.carry(Purpose::New, Range { start: nxt, end }))
+    }
+
+    fn sendable(&self, unsent: u32) -> Sendable {
+        let mss = u32::from(self.agreed.snd_mss);
+        let flight = self.recovery.flight(self.snd.una, self.snd.nxt, mss);
+        Sendable {
+            queued: unsent,
+            usable: self.snd.usable(),
+            allowed: self.congestion.window().saturating_sub(flight),
+            idle: self.snd.outstanding() == 0,
+            mss,
+            max_wnd: self.snd.max_wnd,
+            nagle: self.settings.nagle,
+            closing: self.snd.fin_unsent(),
+        }
+    }
+
+    /// Whether something is queued that only the peer's window keeps back.
+    pub(super) fn waits_for_window(&self) -> bool {
+        let unsent = self.snd.unsent();
+        unsent > 0
+            && self.state.is_synchronized()
+            && self.snd.outstanding() == 0
+            && self.sendable(unsent).next_len().is_none()
+    }
+
+    /// A range of the stream, its last number the FIN where it lies behind the data.
+    fn carry(&self, purpose: Purpose, range: Range) -> Plan {
+        let data_end = self.snd.data_end();
+        let mut plan = self.segment(purpose, Flags::ACK, range);
+        if range.end.after(data_end) {
+            plan.flags = plan.flags.with(Flags::FIN);
+            plan.len = data_end.later(range.start).since(range.start);
+        }
+        // RFC 9293 §3.9.1.2, MUST-61: PSH on the last segment of what is queued.
+        if plan.len > 0 && (range.start + plan.len) == data_end {
+            plan.flags = plan.flags.with(Flags::PSH);
+        }
+        plan
+    }
+
+    fn syn(&self, purpose: Purpose) -> Plan {
+        let ack = self.state == State::SynReceived;
+        let flags = if ack { Flags::SYN.with(Flags::ACK) } else { Flags::SYN };
+        let start = self.snd.iss;
+        let mut plan = self.segment(purpose, flags, Range { start, end: start });
+        if !ack {
+            plan.ack = SeqNum::ZERO;
+        }
+        plan
+    }
+
+    /// The queue that the text of a planned segment lies in.
+    #[must_use]
+    pub fn send_space(&self) -> &Queue {
+        self.snd.queue()
+    }
+
+    /// The options of a planned segment.
+    #[must_use]
+    pub fn options(&self, plan: &Plan) -> Options {
+        if plan.is_syn { self.agreed.to_options() } else { Options::EMPTY }
+    }
+
+    /// A planned segment has left.
+    pub fn on_sent(&mut self, plan: &Plan, resources: &mut Resources<'_, '_>) {
+        let now = resources.now;
+        count(plan, resources.counters);
+        if plan.purpose == Purpose::Reset {
+            self.reset_due = false;
+            return;
+        }
+        self.pay(plan);
+        self.rcv.edge = self.rcv.edge.later(plan.edge);
+        let sent = Sent { start: plan.seq, end: plan.end(), at: now };
+        match plan.purpose {
+            Purpose::New => {
+                self.snd.nxt = sent.end;
+                self.recovery.on_sent(resources.records, &sent);
+                self.probe_due = false;
+            }
+            Purpose::Again => self.recovery.on_resent(resources.records, &sent),
+            _ => return,
+        }
+        self.keep_time(now);
+    }
+
+    /// RFC 6298 §5.1: whatever is outstanding has a timer running.
+    fn keep_time(&mut self, now: Instant) {
+        if self.timers.sending() == SendTimer::Idle {
+            self.settle_timers(now);
+        }
+    }
+
+    /// Every segment acknowledges; those without text one arrival at a time.
+    fn pay(&mut self, plan: &Plan) {
+        if plan.purpose == Purpose::SingleAck {
+            self.debt.single = self.debt.single.saturating_sub(1);
+        }
+        if plan.flags.intersects(Flags::ACK) {
+            self.debt.octets = 0;
+            self.debt.together = false;
+            self.timers.ack = Due::NEVER;
+        }
+    }
+}
+
+fn count(plan: &Plan, counters: &mut Counters) {
+    bump(&mut counters.segments_out);
+    bump_by(&mut counters.octets_out, plan.len as usize);
+    match plan.purpose {
+        Purpose::Again => bump(&mut counters.retransmissions),
+        Purpose::Reset => bump(&mut counters.resets_out),
+        _ => {}
+    }
+}

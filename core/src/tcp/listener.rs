@@ -1,0 +1,262 @@
+//! LISTEN and SYN-RECEIVED: handshakes with peers that may not exist, in records that are small.
+//!
+//! A [`HalfOpen`] record becomes a connection only when the handshake is complete; look-up and
+//! the accept queue are in `socket`.
+
+use crate::counters::DropReason;
+use crate::flow::FlowKey;
+use crate::seq::SeqNum;
+use crate::storage::Empty;
+use crate::time::{Duration, Instant};
+use crate::wire::tcp::Flags;
+
+use super::options::{Agreed, Offer};
+use super::segment::{Bare, Segment};
+use super::user_calls::Handshake;
+
+/// The first wait for the ACK of a SYN-ACK (RFC 6298 §2.1).
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// SYN-ACKs sent before a handshake is given up: about a minute.
+const TRIES_MAX: u8 = 6;
+
+/// What LISTEN does with a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knock {
+    /// A handshake begins.
+    Begin,
+    /// Nothing happens.
+    Ignore(DropReason),
+    /// The reset of RFC 9293 §3.5.2.
+    Refuse,
+}
+
+/// RFC 9293 §3.10.7.2: a segment arrives in LISTEN.
+#[must_use]
+pub fn on_knock(segment: &Segment<'_>) -> Knock {
+    if segment.has(Flags::RST) {
+        Knock::Ignore(DropReason::BadReset)
+    } else if segment.has(Flags::ACK) {
+        Knock::Refuse
+    } else if segment.has(Flags::SYN) {
+        Knock::Begin
+    } else {
+        Knock::Ignore(DropReason::NoAck)
+    }
+}
+
+/// A handshake in SYN-RECEIVED, begun by a peer.
+#[derive(Debug)]
+pub struct HalfOpen {
+    flow: FlowKey,
+    iss: SeqNum,
+    irs: SeqNum,
+    agreed: Agreed,
+    wnd: u16,
+    told: u16,
+    sent_at: Instant,
+    tries: u8,
+}
+
+impl Empty for HalfOpen {
+    const EMPTY: Self = Self {
+        flow: FlowKey::EMPTY,
+        iss: SeqNum::ZERO,
+        irs: SeqNum::ZERO,
+        agreed: Agreed::EMPTY,
+        wnd: 0,
+        told: 0,
+        sent_at: Instant::ZERO,
+        tries: 0,
+    };
+}
+
+/// What a half-open record does with a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaction {
+    /// Nothing.
+    Ignore(DropReason),
+    /// The SYN-ACK goes out again.
+    Repeat,
+    /// This answer goes out, the record stays.
+    Answer(Bare, DropReason),
+    /// The record goes.
+    Forget,
+    /// The peer exists: the segment goes on to the connection.
+    Complete,
+}
+
+impl HalfOpen {
+    /// The record of a SYN. Text in a SYN is left to be sent again (RFC 9293 §3.10.7.2 allows to
+    /// keep it; a record has no room).
+    #[must_use]
+    pub fn new(flow: FlowKey, syn: &Segment<'_>, iss: SeqNum, offer: Offer, told: u16) -> Self {
+        let agreed = offer.agree(&syn.options, flow.is_ipv4());
+        Self { flow, iss, irs: syn.seq, agreed, wnd: syn.wnd, told, ..Self::EMPTY }
+    }
+
+    /// Addresses and ports.
+    #[must_use]
+    pub fn flow(&self) -> &FlowKey {
+        &self.flow
+    }
+
+    /// RFC 9293 §3.10.7.4 in SYN-RECEIVED after a passive open.
+    #[must_use]
+    pub fn on_segment(&self, segment: &Segment<'_>) -> Reaction {
+        let nxt = self.irs + 1;
+        if segment.has(Flags::RST) {
+            return self.on_reset(segment);
+        }
+        if segment.has(Flags::SYN) && segment.seq == self.irs {
+            return Reaction::Repeat;
+        }
+        let window = u32::from(self.told).max(1);
+        if !segment.seq.within(nxt, window) {
+            return Reaction::Answer(self.ack(), DropReason::OutsideWindow);
+        }
+        if segment.has(Flags::SYN) {
+            // RFC 5961 §4.2: an acknowledgement lets a peer that has restarted show itself.
+            return Reaction::Answer(self.ack(), DropReason::UnexpectedSyn);
+        }
+        if !segment.has(Flags::ACK) {
+            return Reaction::Ignore(DropReason::NoAck);
+        }
+        if segment.ack == self.iss + 1 {
+            return Reaction::Complete;
+        }
+        match Bare::reset(segment) {
+            Some(reset) => Reaction::Answer(reset, DropReason::BadAck),
+            None => Reaction::Ignore(DropReason::BadAck),
+        }
+    }
+
+    /// RFC 9293 §3.10.7.4: back to LISTEN on the exact number, challenged inside the window.
+    fn on_reset(&self, segment: &Segment<'_>) -> Reaction {
+        let nxt = self.irs + 1;
+        if segment.seq == nxt {
+            Reaction::Forget
+        } else if segment.seq.within(nxt, u32::from(self.told)) {
+            Reaction::Answer(self.ack(), DropReason::BadReset)
+        } else {
+            Reaction::Ignore(DropReason::OutsideWindow)
+        }
+    }
+
+    fn ack(&self) -> Bare {
+        Bare::ack(self.iss + 1, self.irs + 1, self.told)
+    }
+
+    /// Our SYN-ACK, and what was agreed for its options.
+    #[must_use]
+    pub fn syn_ack(&self) -> (Bare, Agreed) {
+        let flags = Flags::SYN.with(Flags::ACK);
+        (Bare { seq: self.iss, ack: self.irs + 1, flags, wnd: self.told }, self.agreed)
+    }
+
+    /// The SYN-ACK has left: when it is to be repeated.
+    pub fn on_sent(&mut self, now: Instant) -> Instant {
+        let wait = FIRST_WAIT.doubled(u32::from(self.tries));
+        self.tries = self.tries.saturating_add(1);
+        self.sent_at = now;
+        now + wait
+    }
+
+    /// Whether it is time to give up rather than to repeat the SYN-ACK.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.tries >= TRIES_MAX
+    }
+
+    /// What the connection that this becomes needs to know.
+    #[must_use]
+    pub fn handshake(&self, now: Instant) -> Handshake {
+        Handshake {
+            flow: self.flow,
+            iss: self.iss,
+            irs: self.irs,
+            agreed: self.agreed,
+            wnd: self.wnd,
+            told: self.told,
+            // Karn's rule: an answer to a repeated SYN-ACK measures nothing.
+            rtt: (self.tries == 1).then(|| now.since(self.sent_at)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::tcp_options::Options;
+
+    fn segment(seq: u32, ack: u32, flags: Flags) -> Segment<'static> {
+        let options = Options::EMPTY;
+        let (seq, ack) = (SeqNum::new(seq), SeqNum::new(ack));
+        Segment { seq, ack, wnd: 1000, flags, options, text: &[] }
+    }
+
+    fn record() -> HalfOpen {
+        let offer = Offer::new(1460, 65_535, true);
+        let flow = FlowKey::EMPTY;
+        HalfOpen::new(flow, &segment(100, 0, Flags::SYN), SeqNum::new(500), offer, 1000)
+    }
+
+    #[test]
+    fn listen_answers_as_the_rfc_says() {
+        for (flags, expected) in [
+            (Flags::RST, Knock::Ignore(DropReason::BadReset)),
+            (Flags::RST.with(Flags::SYN), Knock::Ignore(DropReason::BadReset)),
+            (Flags::ACK, Knock::Refuse),
+            (Flags::SYN.with(Flags::ACK), Knock::Refuse),
+            (Flags::SYN, Knock::Begin),
+            (Flags::FIN, Knock::Ignore(DropReason::NoAck)),
+            (Flags::NONE, Knock::Ignore(DropReason::NoAck)),
+        ] {
+            assert_eq!(on_knock(&segment(1, 2, flags)), expected, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_half_open_record_believes_only_the_exact_numbers() {
+        let record = record();
+        let ack = Bare::ack(SeqNum::new(501), SeqNum::new(101), 1000);
+        let reset = |seq| Bare { seq, ack: SeqNum::ZERO, flags: Flags::RST, wnd: 0 };
+        for (seq, ackn, flags, expected) in [
+            (101, 501, Flags::ACK, Reaction::Complete),
+            (101, 501, Flags::ACK.with(Flags::FIN), Reaction::Complete),
+            (100, 0, Flags::SYN, Reaction::Repeat),
+            (101, 0, Flags::SYN, Reaction::Answer(ack, DropReason::UnexpectedSyn)),
+            (101, 0, Flags::RST, Reaction::Forget),
+            (102, 0, Flags::RST, Reaction::Answer(ack, DropReason::BadReset)),
+            (1101, 0, Flags::RST, Reaction::Ignore(DropReason::OutsideWindow)),
+            (100, 501, Flags::ACK, Reaction::Answer(ack, DropReason::OutsideWindow)),
+            (1101, 501, Flags::ACK, Reaction::Answer(ack, DropReason::OutsideWindow)),
+            (101, 500, Flags::ACK, Reaction::Answer(reset(SeqNum::new(500)), DropReason::BadAck)),
+            (101, 502, Flags::ACK, Reaction::Answer(reset(SeqNum::new(502)), DropReason::BadAck)),
+            (101, 501, Flags::NONE, Reaction::Ignore(DropReason::NoAck)),
+        ] {
+            let got = record.on_segment(&segment(seq, ackn, flags));
+            assert_eq!(got, expected, "{seq} {ackn} {flags:?}");
+        }
+    }
+
+    #[test]
+    fn syn_acks_back_off_and_end() {
+        let mut record = record();
+        let mut at = Instant::ZERO;
+        let mut waits = std::vec::Vec::new();
+        while !record.is_exhausted() {
+            let next = record.on_sent(at);
+            waits.push(next.since(at).millis());
+            at = next;
+        }
+        assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000]);
+        assert_eq!(record.handshake(at).rtt, None, "a repeated SYN-ACK measures nothing");
+    }
+
+    #[test]
+    fn a_record_is_small() {
+        // Room is left for links and the listener's handle below 100 octets.
+        assert!(size_of::<HalfOpen>() <= 72, "{}", size_of::<HalfOpen>());
+    }
+}

@@ -1,0 +1,216 @@
+//! The receive sequence space and the queue behind it: RCV.* of RFC 9293 §3.3.1.
+//!
+//! A window, once told, is never taken back: RCV.NXT + RCV.WND (`edge`) only moves forward, and
+//! with `AllocationPolicy::Reserved` the memory behind it is promised before it is told.
+
+use crate::seq::SeqNum;
+use crate::storage::Empty;
+use crate::storage::assembler::Reassembly;
+use crate::storage::block_pool::BlockPool;
+use crate::storage::policy::AllocationPolicy;
+use crate::storage::queue::Queue;
+
+use super::segment::text_len;
+use super::window;
+
+/// RCV.*, with what has arrived and was not read.
+#[derive(Debug)]
+pub struct ReceiveSpace<R> {
+    /// IRS, the peer's initial sequence number.
+    pub irs: SeqNum,
+    /// RCV.NXT, the next number expected.
+    pub nxt: SeqNum,
+    /// RCV.NXT + RCV.WND as far as it was ever told.
+    pub edge: SeqNum,
+    /// The most that is queued, octets.
+    pub limit: u32,
+    /// Octets from the start of the queue on that may be told.
+    granted: u32,
+    queue: Queue,
+    holes: R,
+}
+
+/// What became of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The stream grew by so many octets; `filled` where a hole was closed by it.
+    InOrder {
+        /// Octets by which RCV.NXT moved.
+        octets: u32,
+        /// Whether data that had come too early is in order now.
+        filled: bool,
+    },
+    /// Kept for later.
+    Early,
+    /// It found no place.
+    Nowhere,
+}
+
+impl<R: Reassembly> ReceiveSpace<R> {
+    /// Nothing received.
+    pub const EMPTY: Self = Self {
+        irs: SeqNum::ZERO,
+        nxt: SeqNum::ZERO,
+        edge: SeqNum::ZERO,
+        limit: 0,
+        granted: 0,
+        queue: Queue::EMPTY,
+        holes: R::EMPTY,
+    };
+
+    /// Prepares the queue and its first grant. `None` where not even one block can be promised.
+    #[must_use]
+    pub fn prepare(
+        &mut self,
+        limit: u32,
+        policy: AllocationPolicy,
+        blocks: &mut BlockPool<'_>,
+    ) -> Option<()> {
+        self.limit = limit.min(Queue::window_max(blocks.block_size()));
+        let promised = blocks.promise(self.queue.credit_mut(), 1);
+        if promised == 0 {
+            return None;
+        }
+        self.grant(policy, blocks);
+        Some(())
+    }
+
+    /// The peer's SYN is here; `told` octets of window were told in ours.
+    pub fn start(&mut self, irs: SeqNum, told: u32) {
+        self.irs = irs;
+        self.nxt = irs + 1;
+        self.edge = self.nxt + told;
+    }
+
+    /// RCV.WND, octets.
+    #[must_use]
+    pub fn wnd(&self) -> u32 {
+        if self.edge.after(self.nxt) { self.edge.since(self.nxt) } else { 0 }
+    }
+
+    /// The window that a SYN of ours tells: never scaled (RFC 7323 §2.2).
+    #[must_use]
+    pub fn syn_window(&self) -> u16 {
+        self.granted.min(u32::from(u16::MAX)) as u16
+    }
+
+    /// The window field of the next segment, and the edge that it tells.
+    #[must_use]
+    pub fn next_window(&self, shift: u8, mss: u32) -> (u16, SeqNum) {
+        let reach = self.reach();
+        let edge = if self.owes_update(mss) { self.nxt + reach } else { self.edge };
+        let open = if edge.after(self.nxt) { edge.since(self.nxt) } else { 0 };
+        // RFC 7323 §2.4: rounding down may make the window look a little smaller than it is; what
+        // was told before is still accepted, as the edge stays.
+        let field = (open >> shift).min(u32::from(u16::MAX));
+        (field as u16, self.edge.later(self.nxt + (field << shift)))
+    }
+
+    /// Whether the edge can move so far that the peer should hear of it (RFC 9293 §3.8.6.2.2).
+    #[must_use]
+    pub fn owes_update(&self, mss: u32) -> bool {
+        let edge = self.nxt + self.reach();
+        edge.after(self.edge) && window::worth_telling(edge.since(self.edge), self.limit, mss)
+    }
+
+    /// Octets in order and not read.
+    #[must_use]
+    pub fn readable(&self) -> u32 {
+        self.queue.len()
+    }
+
+    /// Whether nothing waits behind a hole.
+    #[must_use]
+    pub fn is_in_order(&self) -> bool {
+        self.holes.is_empty()
+    }
+
+    /// Stores a text that was trimmed to the window.
+    pub fn take(&mut self, seq: SeqNum, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
+        if seq == self.nxt {
+            self.take_next(text, blocks)
+        } else {
+            self.take_early(seq, text, blocks)
+        }
+    }
+
+    fn take_next(&mut self, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
+        let at = self.queue.len();
+        let mut stored = self.queue.write_at(blocks, at, text);
+        if stored < text.len() && !self.holes.is_empty() {
+            // What came too early may hold the last block: it can be sent again, this must go on.
+            self.drop_early(blocks);
+            stored = self.queue.write_at(blocks, at, text);
+        }
+        let stored = text_len(text.get(..stored).unwrap_or(&[]));
+        if stored == 0 {
+            return Taken::Nowhere;
+        }
+        let filled = !self.holes.is_empty();
+        let octets = stored.wrapping_add(self.holes.advance(stored));
+        self.queue.commit(octets);
+        self.nxt = self.nxt + octets;
+        Taken::InOrder { octets, filled }
+    }
+
+    fn take_early(&mut self, seq: SeqNum, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
+        let gap = seq.since(self.nxt);
+        let stored = self.queue.write_at(blocks, self.queue.len().saturating_add(gap), text);
+        let stored = text_len(text.get(..stored).unwrap_or(&[]));
+        if stored == 0 || self.holes.add(gap, gap.saturating_add(stored)).is_err() {
+            return Taken::Nowhere;
+        }
+        Taken::Early
+    }
+
+    /// Forgets what came too early and gives its blocks back.
+    pub fn drop_early(&mut self, blocks: &mut BlockPool<'_>) {
+        self.holes.clear();
+        self.queue.discard_from(blocks, self.queue.len());
+    }
+
+    /// Copies octets that lie `offset` behind the next unread one; returns how many.
+    pub fn peek(&self, offset: u32, buffer: &mut [u8], blocks: &BlockPool<'_>) -> usize {
+        self.queue.read_at(blocks, offset, buffer)
+    }
+
+    /// The first unread octets that lie in one piece.
+    #[must_use]
+    pub fn first_slice<'p>(&self, blocks: &'p BlockPool<'_>) -> &'p [u8] {
+        self.queue.first_slice(blocks)
+    }
+
+    /// The user has read so many octets.
+    pub fn on_read(&mut self, octets: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
+        let octets = octets.min(self.queue.len());
+        self.queue.consume(blocks, octets);
+        self.granted = self.granted.saturating_sub(octets);
+        self.grant(policy, blocks);
+    }
+
+    /// Gives everything back.
+    pub fn clear(&mut self, blocks: &mut BlockPool<'_>) {
+        self.holes.clear();
+        self.queue.clear(blocks);
+    }
+
+    /// Octets beyond RCV.NXT that may be told.
+    fn reach(&self) -> u32 {
+        self.granted.saturating_sub(self.queue.len())
+    }
+
+    /// Extends the grant as far as the limit and the policy let it.
+    fn grant(&mut self, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
+        let covered = match policy {
+            AllocationPolicy::Reserved => self.queue.cover(blocks, self.limit),
+            AllocationPolicy::Overcommit => {
+                // The one block without which an empty queue could not take anything.
+                if self.queue.blocks_held() == 0 && self.queue.credit_mut().blocks() == 0 {
+                    blocks.promise(self.queue.credit_mut(), 1);
+                }
+                self.limit
+            }
+        };
+        self.granted = self.granted.max(covered);
+    }
+}

@@ -1,0 +1,200 @@
+//! The send sequence space and the queue behind it: SND.* of RFC 9293 §3.3.1.
+//!
+//! SND.NXT only ever moves forward. What is sent again is asked of `recovery`.
+
+use crate::seq::SeqNum;
+use crate::storage::Empty;
+use crate::storage::block_pool::BlockPool;
+use crate::storage::queue::Queue;
+
+/// SND.*, with what is queued from SND.UNA on.
+#[derive(Debug)]
+pub struct SendSpace {
+    /// ISS, the initial sequence number: that of our SYN.
+    pub iss: SeqNum,
+    /// SND.UNA, the oldest number not acknowledged.
+    pub una: SeqNum,
+    /// SND.NXT, the next number to be sent for the first time.
+    pub nxt: SeqNum,
+    /// SND.WND in octets, scaled.
+    pub wnd: u32,
+    /// The largest SND.WND so far.
+    pub max_wnd: u32,
+    /// SND.WL1: SEG.SEQ of the last window update.
+    pub wl1: SeqNum,
+    /// SND.WL2: SEG.ACK of the last window update.
+    pub wl2: SeqNum,
+    /// The most that is queued, octets.
+    pub limit: u32,
+    /// The sequence number of the first octet in the queue.
+    first: SeqNum,
+    /// Whether a FIN follows what is queued.
+    fin: bool,
+    queue: Queue,
+}
+
+impl SendSpace {
+    /// Nothing sent, nothing queued.
+    pub const EMPTY: Self = Self {
+        iss: SeqNum::ZERO,
+        una: SeqNum::ZERO,
+        nxt: SeqNum::ZERO,
+        wnd: 0,
+        max_wnd: 0,
+        wl1: SeqNum::ZERO,
+        wl2: SeqNum::ZERO,
+        limit: 0,
+        first: SeqNum::ZERO,
+        fin: false,
+        queue: Queue::EMPTY,
+    };
+
+    /// Starts at an initial sequence number; our SYN is still to be sent. `None` where the pool
+    /// cannot promise the one block without which nothing could ever be sent.
+    #[must_use]
+    pub fn start(&mut self, iss: SeqNum, limit: u32, blocks: &mut BlockPool<'_>) -> Option<()> {
+        self.iss = iss;
+        self.una = iss;
+        self.nxt = iss;
+        self.first = iss + 1;
+        self.limit = limit.min(Queue::window_max(blocks.block_size()));
+        self.keep_promise(blocks).then_some(())
+    }
+
+    /// Our SYN was acknowledged in a handshake kept elsewhere.
+    pub fn skip_syn(&mut self) {
+        self.una = self.iss + 1;
+        self.nxt = self.una;
+    }
+
+    /// Octets queued, sent or not.
+    #[must_use]
+    pub fn queued(&self) -> u32 {
+        self.queue.len()
+    }
+
+    /// Octets that may still be queued before the limit.
+    #[must_use]
+    pub fn room(&self) -> u32 {
+        self.limit.saturating_sub(self.queue.len())
+    }
+
+    /// The sequence number behind the last queued octet: the FIN's, if there is one.
+    #[must_use]
+    pub fn data_end(&self) -> SeqNum {
+        self.first + self.queue.len()
+    }
+
+    /// Octets of data in flight and beyond, not yet sent for the first time.
+    #[must_use]
+    pub fn unsent(&self) -> u32 {
+        let end = self.data_end();
+        if self.nxt.before(end) { end.since(self.nxt.later(self.first)) } else { 0 }
+    }
+
+    /// Whether the FIN is still to be sent for the first time.
+    #[must_use]
+    pub fn fin_unsent(&self) -> bool {
+        self.fin && self.nxt.at_or_before(self.data_end())
+    }
+
+    /// Whether a FIN ends the stream at or behind `end`, counting from what is queued.
+    #[must_use]
+    pub fn fin_at(&self, end: SeqNum) -> bool {
+        self.fin && end == self.data_end()
+    }
+
+    /// Whether our FIN has been sent and acknowledged.
+    #[must_use]
+    pub fn fin_acked(&self) -> bool {
+        self.fin && self.una.after(self.data_end())
+    }
+
+    /// Sequence numbers sent and not acknowledged.
+    #[must_use]
+    pub fn outstanding(&self) -> u32 {
+        self.nxt.since(self.una)
+    }
+
+    /// What the peer's window takes beyond SND.NXT, octets.
+    #[must_use]
+    pub fn usable(&self) -> u32 {
+        let edge = self.una + self.wnd;
+        if edge.after(self.nxt) { edge.since(self.nxt) } else { 0 }
+    }
+
+    /// Where in the queue a sequence number lies.
+    #[must_use]
+    pub fn offset_of(&self, seq: SeqNum) -> u32 {
+        if seq.before(self.first) { 0 } else { seq.since(self.first) }
+    }
+
+    /// The queue, to gather a segment's text from.
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Queues as much of `data` as the limit and the pool allow; returns how much.
+    pub fn push(&mut self, data: &[u8], blocks: &mut BlockPool<'_>) -> usize {
+        let room = (self.room() as usize).min(data.len());
+        self.queue.append(blocks, data.get(..room).unwrap_or(&[]))
+    }
+
+    /// Lets `fill` write into the queue in place; returns how many octets it wrote.
+    pub fn push_with(
+        &mut self,
+        fill: &mut dyn FnMut(&mut [u8]) -> usize,
+        blocks: &mut BlockPool<'_>,
+    ) -> usize {
+        let room = self.room() as usize;
+        self.queue.append_with(blocks, room, fill)
+    }
+
+    /// A FIN follows what is queued now; nothing can be queued any more.
+    pub fn finish(&mut self) {
+        self.fin = true;
+    }
+
+    /// Everything below `una` has arrived. The caller has checked UNA < `una` ≤ NXT.
+    pub fn on_acked(&mut self, una: SeqNum, blocks: &mut BlockPool<'_>) {
+        self.una = una;
+        if una.after(self.first) {
+            let octets = una.since(self.first).min(self.queue.len());
+            self.queue.consume(blocks, octets);
+            self.first = self.first + octets;
+        }
+        self.keep_promise(blocks);
+    }
+
+    /// Takes over a window that the peer told, unless the segment is older than the one that told
+    /// the last (RFC 9293 §3.10.7.4: WL1 and WL2).
+    pub fn update_window(&mut self, wnd: u32, seq: SeqNum, ack: SeqNum) -> bool {
+        let newer = self.wl1.before(seq) || (self.wl1 == seq && self.wl2.at_or_before(ack));
+        if newer {
+            self.set_window(wnd, seq, ack);
+        }
+        newer
+    }
+
+    /// Sets the window without asking how old it is: for the SYN that tells the first one.
+    pub fn set_window(&mut self, wnd: u32, seq: SeqNum, ack: SeqNum) {
+        self.wnd = wnd;
+        self.max_wnd = self.max_wnd.max(wnd);
+        self.wl1 = seq;
+        self.wl2 = ack;
+    }
+
+    /// Gives everything back.
+    pub fn clear(&mut self, blocks: &mut BlockPool<'_>) {
+        self.queue.clear(blocks);
+    }
+
+    /// An empty queue holds the promise of one block, so that every writer gets on some day.
+    fn keep_promise(&mut self, blocks: &mut BlockPool<'_>) -> bool {
+        if self.queue.blocks_held() > 0 || self.queue.credit_mut().blocks() > 0 {
+            return true;
+        }
+        blocks.promise(self.queue.credit_mut(), 1) == 1
+    }
+}

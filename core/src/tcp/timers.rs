@@ -1,0 +1,126 @@
+//! The timers of one connection. Those of the sender exclude each other and are one enum.
+//!
+//! Nothing here reads a clock or acts: a timer is a point in time and what it is for.
+
+use crate::time::Instant;
+
+/// A point in time, or none. Eight octets, all zero when unset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due(u64);
+
+impl Due {
+    /// Not set.
+    pub const NEVER: Self = Self(0);
+
+    /// Due at a point in time; the very first microsecond counts as the second.
+    #[must_use]
+    pub fn at(instant: Instant) -> Self {
+        Self(instant.micros().max(1))
+    }
+
+    /// When it is due.
+    #[must_use]
+    pub fn instant(self) -> Option<Instant> {
+        (self.0 != 0).then(|| Instant::from_micros(self.0))
+    }
+
+    /// Whether it is set and has come.
+    #[must_use]
+    pub fn has_come(self, now: Instant) -> bool {
+        self.instant().is_some_and(|at| at <= now)
+    }
+}
+
+/// What the sender waits for. Only one of these at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SendTimer {
+    /// Nothing is outstanding.
+    Idle,
+    /// An acknowledgement (RFC 6298).
+    Retransmit,
+    /// A window (RFC 9293 §3.8.6.1).
+    Persist,
+}
+
+/// All timers of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timers {
+    send: SendTimer,
+    send_at: Due,
+    /// When a coalesced ACK must leave (RFC 9293 §3.8.6.3).
+    pub ack: Due,
+    /// The end of TIME-WAIT, or of an orphan's FIN-WAIT-2.
+    pub linger: Due,
+    /// When the sender gives up, set while it waits in vain (RFC 9293 §3.8.3).
+    pub give_up: Due,
+}
+
+impl Timers {
+    /// None set.
+    pub const EMPTY: Self = Self {
+        send: SendTimer::Idle,
+        send_at: Due::NEVER,
+        ack: Due::NEVER,
+        linger: Due::NEVER,
+        give_up: Due::NEVER,
+    };
+
+    /// Starts or restarts the sender's timer.
+    pub fn start_send(&mut self, kind: SendTimer, at: Instant) {
+        self.send = kind;
+        self.send_at = Due::at(at);
+    }
+
+    /// Stops the sender's timer and its patience.
+    pub fn stop_send(&mut self) {
+        self.send = SendTimer::Idle;
+        self.send_at = Due::NEVER;
+        self.give_up = Due::NEVER;
+    }
+
+    /// What the sender waits for.
+    #[must_use]
+    pub fn sending(&self) -> SendTimer {
+        self.send
+    }
+
+    /// The sender's timer, once, when it has come.
+    pub fn take_expired_send(&mut self, now: Instant) -> Option<SendTimer> {
+        if !self.send_at.has_come(now) {
+            return None;
+        }
+        self.send_at = Due::NEVER;
+        Some(self.send)
+    }
+
+    /// The earliest of all.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        let all = [self.send_at, self.ack, self.linger, self.give_up];
+        all.into_iter().filter_map(Due::instant).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_timer_is_the_next() {
+        let at = Instant::from_millis;
+        let mut timers = Timers::EMPTY;
+        assert_eq!(timers.next(), None);
+        timers.start_send(SendTimer::Retransmit, at(300));
+        timers.ack = Due::at(at(40));
+        timers.linger = Due::at(at(900));
+        assert_eq!(timers.next(), Some(at(40)));
+        timers.ack = Due::NEVER;
+        assert_eq!(timers.next(), Some(at(300)));
+        assert_eq!(timers.take_expired_send(at(299)), None);
+        assert_eq!(timers.take_expired_send(at(300)), Some(SendTimer::Retransmit));
+        assert_eq!(timers.take_expired_send(at(301)), None, "a timer fires once");
+        timers.stop_send();
+        assert_eq!(timers.next(), Some(at(900)));
+    }
+}

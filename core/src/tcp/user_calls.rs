@@ -1,0 +1,393 @@
+//! The user's calls: OPEN, SEND, RECEIVE, CLOSE, ABORT and STATUS of RFC 9293 §3.10.1 to 3.10.6.
+//!
+//! They change what is queued and wished for; nothing is sent here.
+
+use core::fmt;
+
+use crate::flow::FlowKey;
+use crate::profile::Profile;
+use crate::readiness::Readiness;
+use crate::seq::SeqNum;
+use crate::storage::block_pool::BlockPool;
+use crate::time::Duration;
+
+use super::congestion::CongestionControl;
+use super::connection::{CloseReason, Connection, ConnectionConfig, Resources};
+use super::options::{Agreed, Offer};
+use super::recovery::Recovery;
+use super::state::{Event, State};
+
+/// One half of a connection, or both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Half {
+    /// Nothing more will be read; what still arrives is acknowledged and thrown away.
+    Read,
+    /// Nothing more will be written: a FIN follows what is queued.
+    Write,
+    /// Both of it.
+    Both,
+}
+
+/// Why a write took nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum WriteError {
+    /// The queue is full or the connection is not established yet; `WRITABLE` tells when to try.
+    WouldBlock,
+    /// The sending half was closed by us.
+    Closed,
+    /// The connection is over.
+    Ended(CloseReason),
+}
+
+/// Why a read brought nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ReadError {
+    /// Nothing is there yet; `READABLE` tells when to try.
+    WouldBlock,
+    /// The connection was broken off before the end of the stream.
+    Ended(CloseReason),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WouldBlock => f.write_str("the send queue is full"),
+            Self::Closed => f.write_str("the sending half is closed"),
+            Self::Ended(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WouldBlock => f.write_str("nothing to read yet"),
+            Self::Ended(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for WriteError {}
+impl core::error::Error for ReadError {}
+
+/// What STATUS tells (RFC 9293 §3.10.6), for people and tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Info {
+    /// The state.
+    pub state: State,
+    /// The smoothed round-trip time, once there was a sample.
+    pub srtt: Option<Duration>,
+    /// Its mean deviation.
+    pub rttvar: Option<Duration>,
+    /// The retransmission timeout now.
+    pub rto: Duration,
+    /// How often it was doubled.
+    pub backoff: u8,
+    /// The congestion window, octets.
+    pub cwnd: u32,
+    /// The slow start threshold, octets.
+    pub ssthresh: u32,
+    /// Sequence numbers sent and not acknowledged.
+    pub unacknowledged: u32,
+    /// Octets queued and not sent.
+    pub unsent: u32,
+    /// The peer's window, octets.
+    pub snd_wnd: u32,
+    /// Our window, octets.
+    pub rcv_wnd: u32,
+    /// The largest text we send, octets.
+    pub snd_mss: u16,
+    /// The largest text we announced, octets.
+    pub rcv_mss: u16,
+    /// Shift of the peer's windows.
+    pub snd_shift: u8,
+    /// Shift of ours.
+    pub rcv_shift: u8,
+}
+
+impl<P: Profile> Connection<P> {
+    /// OPEN, active: the SYN leaves as soon as there is room. `None` where the pools cannot give
+    /// what a connection needs at least.
+    #[must_use]
+    pub fn open(
+        &mut self,
+        flow: FlowKey,
+        iss: SeqNum,
+        offer: Offer,
+        config: &ConnectionConfig,
+        resources: &mut Resources<'_, '_>,
+    ) -> Option<()> {
+        self.set_up(flow, config, resources)?;
+        self.agreed = offer.assumed();
+        self.snd.start(iss, config.send_limit, resources.blocks)?;
+        self.recovery.start(iss);
+        self.state = self.state.on(Event::Connect);
+        Some(())
+    }
+
+    /// OPEN, passive, once a handshake kept in a half-open record is complete.
+    #[must_use]
+    pub fn accept(
+        &mut self,
+        handshake: &Handshake,
+        config: &ConnectionConfig,
+        resources: &mut Resources<'_, '_>,
+    ) -> Option<()> {
+        self.set_up(handshake.flow, config, resources)?;
+        if self.rcv.syn_window() < handshake.told {
+            return None;
+        }
+        self.snd.start(handshake.iss, config.send_limit, resources.blocks)?;
+        self.snd.skip_syn();
+        self.agreed = handshake.agreed;
+        self.rcv.start(handshake.irs, u32::from(handshake.told));
+        let told = u32::from(handshake.wnd);
+        self.snd.set_window(told, handshake.irs, self.snd.una);
+        self.recovery.start(self.snd.una);
+        self.state = self.state.on(Event::Listen).on(Event::SynArrived).on(Event::SynAcked);
+        match handshake.rtt {
+            Some(sample) => self.rtt.on_sample(sample),
+            None => self.rtt.on_timeout(),
+        }
+        self.on_established();
+        Some(())
+    }
+
+    /// SEND: queues what fits; returns how many octets.
+    ///
+    /// # Errors
+    ///
+    /// Nothing fits, or nothing may be sent any more.
+    pub fn write(&mut self, data: &[u8], blocks: &mut BlockPool<'_>) -> Result<usize, WriteError> {
+        self.may_write()?;
+        let written = self.snd.push(data, blocks);
+        self.after_write(written, written < data.len())
+    }
+
+    /// SEND in place: `fill` gets a part of the queue and returns how many octets it wrote.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::write`].
+    pub fn write_with(
+        &mut self,
+        fill: &mut dyn FnMut(&mut [u8]) -> usize,
+        blocks: &mut BlockPool<'_>,
+    ) -> Result<usize, WriteError> {
+        self.may_write()?;
+        let mut offered = false;
+        let written = self.snd.push_with(
+            &mut |buffer| {
+                offered = !buffer.is_empty();
+                fill(buffer)
+            },
+            blocks,
+        );
+        if offered { Ok(written) } else { self.after_write(written, true) }
+    }
+
+    fn may_write(&self) -> Result<(), WriteError> {
+        match self.reason {
+            Some(reason) => Err(WriteError::Ended(reason)),
+            None if !self.state.may_send() => Err(WriteError::Closed),
+            None => Ok(()),
+        }
+    }
+
+    fn after_write(&mut self, written: usize, cut_short: bool) -> Result<usize, WriteError> {
+        self.writer_waits |= cut_short;
+        if written == 0 && cut_short { Err(WriteError::WouldBlock) } else { Ok(written) }
+    }
+
+    /// RECEIVE: moves what is there into `buffer`. `Ok(0)` is the end of the stream, or an empty
+    /// buffer.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is there yet, or the connection was broken off.
+    pub fn read(
+        &mut self,
+        buffer: &mut [u8],
+        resources: &mut Resources<'_, '_>,
+    ) -> Result<usize, ReadError> {
+        let octets = self.peek(buffer, resources.blocks)?;
+        self.consume(octets, resources);
+        Ok(octets)
+    }
+
+    /// RECEIVE in place: `take` gets unread octets and returns how many of them it is done with.
+    /// An empty slice is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::read`].
+    pub fn read_with(
+        &mut self,
+        take: &mut dyn FnMut(&[u8]) -> usize,
+        resources: &mut Resources<'_, '_>,
+    ) -> Result<usize, ReadError> {
+        self.may_read()?;
+        let slice = self.rcv.first_slice(resources.blocks);
+        let octets = take(slice).min(slice.len());
+        self.consume(octets, resources);
+        Ok(octets)
+    }
+
+    /// Copies what is there and leaves it unread.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::read`].
+    pub fn peek(&self, buffer: &mut [u8], blocks: &BlockPool<'_>) -> Result<usize, ReadError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        self.may_read()?;
+        Ok(self.rcv.peek(0, buffer, blocks))
+    }
+
+    fn may_read(&self) -> Result<(), ReadError> {
+        match self.reason {
+            _ if self.deaf || self.rcv.readable() > 0 => Ok(()),
+            Some(reason) if reason != CloseReason::Graceful => Err(ReadError::Ended(reason)),
+            None if self.peer_may_send() => Err(ReadError::WouldBlock),
+            _ => Ok(()),
+        }
+    }
+
+    fn peer_may_send(&self) -> bool {
+        matches!(self.state, State::SynSent | State::SynReceived) || self.state.may_receive()
+    }
+
+    /// Octets left the queue: the window may open, and the peer may have to hear of it.
+    fn consume(&mut self, octets: usize, resources: &mut Resources<'_, '_>) {
+        if octets == 0 {
+            return;
+        }
+        self.rcv.on_read(octets as u32, resources.policy, resources.blocks);
+        if self.state.may_receive() && self.rcv.owes_update(u32::from(self.agreed.rcv_mss)) {
+            self.debt.together = true;
+        }
+    }
+
+    /// CLOSE: a FIN follows what is queued. Reading goes on.
+    pub fn close(&mut self, resources: &mut Resources<'_, '_>) {
+        if self.state == State::SynSent {
+            self.end(Event::Close, CloseReason::Aborted, resources);
+        } else if self.state.may_send() {
+            self.snd.finish();
+            self.state = self.state.on(Event::Close);
+        }
+    }
+
+    /// Closes one half or both.
+    pub fn shutdown(&mut self, half: Half, resources: &mut Resources<'_, '_>) {
+        if half != Half::Read {
+            self.close(resources);
+        }
+        if half != Half::Write {
+            self.deaf = true;
+            self.consume(self.rcv.readable() as usize, resources);
+        }
+    }
+
+    /// ABORT: a reset, if there is anybody to be told (RFC 9293 §3.10.5).
+    pub fn abort(&mut self, resources: &mut Resources<'_, '_>) {
+        if matches!(self.state, State::Closed) {
+            return;
+        }
+        self.reset_due = !matches!(self.state, State::SynSent | State::TimeWait);
+        self.end(Event::Reset, CloseReason::Aborted, resources);
+    }
+
+    /// The user lets go: what is queued is still delivered, the connection ends by itself.
+    pub fn release(&mut self, resources: &mut Resources<'_, '_>) {
+        let unread = self.rcv.readable() > 0 && !self.deaf;
+        self.released = true;
+        self.news = Readiness::NONE;
+        if unread && self.state != State::Closed {
+            // RFC 9293 §3.6.1, SHLD-3: data was lost on the way to the user; the peer must know.
+            self.abort(resources);
+        } else {
+            self.close(resources);
+        }
+        if self.state == State::Closed {
+            self.rcv.clear(resources.blocks);
+        }
+        self.settle_timers(resources.now);
+    }
+
+    /// Switches Nagle's algorithm (RFC 9293 §3.7.4, MUST-17).
+    pub fn set_nagle(&mut self, on: bool) {
+        self.settings.nagle = on;
+    }
+
+    /// Why the connection is over, once it is.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.reason
+    }
+
+    /// Octets that can be read at once.
+    #[must_use]
+    pub fn readable(&self) -> u32 {
+        self.rcv.readable()
+    }
+
+    /// Octets that the send limit still admits; the pool may have fewer.
+    #[must_use]
+    pub fn writable(&self) -> u32 {
+        if self.state.may_send() { self.snd.room() } else { 0 }
+    }
+
+    /// Octets handed over and not acknowledged, sent or not.
+    #[must_use]
+    pub fn send_queue(&self) -> u32 {
+        self.snd.queued()
+    }
+
+    /// STATUS.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        Info {
+            state: self.state,
+            srtt: self.rtt.srtt(),
+            rttvar: self.rtt.rttvar(),
+            rto: self.rto(),
+            backoff: self.rtt.backoff(),
+            cwnd: self.congestion.window(),
+            ssthresh: self.congestion.slow_start_threshold(),
+            unacknowledged: self.snd.outstanding(),
+            unsent: self.snd.unsent(),
+            snd_wnd: self.snd.wnd,
+            rcv_wnd: self.rcv.wnd(),
+            snd_mss: self.agreed.snd_mss,
+            rcv_mss: self.agreed.rcv_mss,
+            snd_shift: self.agreed.snd_shift,
+            rcv_shift: self.agreed.rcv_shift,
+        }
+    }
+}
+
+/// What a completed handshake hands over to the connection that it becomes.
+#[derive(Debug, Clone, Copy)]
+pub struct Handshake {
+    /// Addresses and ports.
+    pub flow: FlowKey,
+    /// Our initial sequence number.
+    pub iss: SeqNum,
+    /// The peer's.
+    pub irs: SeqNum,
+    /// What the SYNs settled.
+    pub agreed: Agreed,
+    /// The window in the peer's SYN, octets.
+    pub wnd: u16,
+    /// The window in our SYN-ACK, octets.
+    pub told: u16,
+    /// The round trip of the handshake; `None` where the SYN-ACK went out more than once.
+    pub rtt: Option<Duration>,
+}

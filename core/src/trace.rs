@@ -1,0 +1,49 @@
+//! What a stack tells an observer: events out, never log strings.
+//!
+//! The observer is part of the [`Profile`](crate::Profile); the one that does nothing, `()`, costs
+//! nothing.
+
+use crate::counters::DropReason;
+use crate::flow::FlowKey;
+use crate::seq::SeqNum;
+use crate::time::Instant;
+
+/// Something that happened inside a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Event {
+    /// A packet or segment was dropped.
+    Dropped(DropReason),
+    /// A segment of a connection left.
+    Sent {
+        /// The connection.
+        flow: FlowKey,
+        /// Its sequence number.
+        seq: SeqNum,
+        /// Octets of text.
+        octets: u32,
+        /// Whether it, or a part of it, was sent before.
+        again: bool,
+    },
+    /// A timer of a connection fired.
+    TimedOut {
+        /// The connection.
+        flow: FlowKey,
+    },
+    /// A connection is over and its slot is free again.
+    Freed {
+        /// The connection.
+        flow: FlowKey,
+    },
+}
+
+/// Takes note of events. Must not block: it runs inside `poll`.
+pub trait Observer: Default {
+    /// Something has happened at `now`.
+    fn on_event(&mut self, now: Instant, event: &Event);
+}
+
+impl Observer for () {
+    fn on_event(&mut self, _now: Instant, _event: &Event) {}
+}
