@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
-use hikyaku::device::{Capabilities, Device, NoRoom, Packet, RxMeta};
+use hikyaku::{Capabilities, Device, NoRoom, Packet, RxMeta};
 
 use crate::cli::{LinkArgs, LinkKind};
 use crate::entropy;

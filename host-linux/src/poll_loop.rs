@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use anyhow::Context;
-use hikyaku::socket::{Handle, Readiness};
-use hikyaku::stack::{AllocationPolicy, Capacity, Config, ConnectionConfig, Stack, Storage, Wake};
-use hikyaku::{Duration, Instant};
+use hikyaku::{
+    AllocationPolicy, Capacity, Config, ConnectionConfig, Duration, Handle, Instant, Readiness,
+    Stack, Storage, Wake,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
@@ -101,7 +102,7 @@ impl Net {
             block_size: 4096,
             ..Capacity::new()
         };
-        let mut stack = Stack::new(Storage::allocate(&capacity), config, entropy::secret()?)
+        let mut stack = Stack::new(Storage::allocate(&capacity), &config, entropy::secret()?)
             .context("the stack refuses its configuration")?;
         for (address, prefix) in [(args.addr.into(), PREFIX_4), (args.addr6.into(), PREFIX_6)] {
             stack
@@ -200,7 +201,8 @@ pub(crate) fn run(net: &mut Net, app: &mut dyn App, signals: &mut Signals) -> an
             return Ok(code);
         }
         let found = wait(net, app, signals, wake, acted)?;
-        for signal in found.signals.then(|| signals.collect()).unwrap_or_default() {
+        let arrived = if found.signals { signals.collect() } else { Vec::new() };
+        for signal in arrived {
             app.on_signal(net, signal)?;
         }
         app.on_files(net, &found.files)?;

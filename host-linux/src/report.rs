@@ -1,6 +1,6 @@
 //! What is told to people and to shells: notes on stderr, failures and their exit codes.
 
-use hikyaku::counters::Counters;
+use hikyaku::Counters;
 
 /// All went well.
 pub(crate) const OK: u8 = 0;

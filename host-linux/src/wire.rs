@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use hikyaku::device::NoRoom;
+use hikyaku::NoRoom;
 
 /// Packets on their way in one direction.
 type Lane = Rc<RefCell<VecDeque<Vec<u8>>>>;

@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::io::IsTerminal;
 
-use hikyaku::socket::{CloseReason, Handle, ListenerHandle, Readiness, TcpHandle, TcpSocket};
-use hikyaku::tcp::State;
-use hikyaku::{Duration, Instant};
+use hikyaku::{
+    CloseReason, Duration, Full, Handle, Instant, ListenerHandle, Readiness, State, TcpHandle,
+    TcpSocket,
+};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -199,7 +200,7 @@ impl Connection {
         }
     }
 
-    fn close(&mut self, socket: &mut TcpSocket<'_, '_>) {
+    fn close(&mut self, socket: &mut TcpSocket<'_, '_, Full>) {
         if !self.closed {
             self.closed = true;
             socket.close();
@@ -207,7 +208,7 @@ impl Connection {
     }
 
     /// Queues what came from stdin, as far as there is room.
-    fn push(&mut self, socket: &mut TcpSocket<'_, '_>) {
+    fn push(&mut self, socket: &mut TcpSocket<'_, '_, Full>) {
         if !self.outgoing.is_empty() {
             // A connection that has died in between is noticed by whoever settles it.
             let written = socket.write(&self.outgoing).unwrap_or(0);
@@ -216,7 +217,7 @@ impl Connection {
     }
 
     /// Takes the next octets for stdout once those before them are written. True if there were any.
-    fn refill(&mut self, socket: &mut TcpSocket<'_, '_>, chunk: usize) -> bool {
+    fn refill(&mut self, socket: &mut TcpSocket<'_, '_, Full>, chunk: usize) -> bool {
         if !self.pending.is_empty() || self.peer_done {
             return false;
         }
@@ -234,7 +235,12 @@ impl Connection {
     }
 
     /// Closes what is to be closed and says whether all is over.
-    fn settle(&mut self, socket: &mut TcpSocket<'_, '_>, stdin_done: bool, ending: bool) -> Fate {
+    fn settle(
+        &mut self,
+        socket: &mut TcpSocket<'_, '_, Full>,
+        stdin_done: bool,
+        ending: bool,
+    ) -> Fate {
         let state = socket.state();
         if !self.open && !matches!(state, State::SynSent | State::SynReceived) {
             self.open = state != State::Closed;
@@ -259,7 +265,7 @@ impl Connection {
 }
 
 /// Tells how a connection ended, and the exit code that this means.
-fn verdict(reason: CloseReason, socket: &TcpSocket<'_, '_>, ending: bool) -> u8 {
+fn verdict(reason: CloseReason, socket: &TcpSocket<'_, '_, Full>, ending: bool) -> u8 {
     let (text, code) = match reason {
         CloseReason::Graceful => return OK,
         CloseReason::Aborted if ending => return OK,

@@ -1,6 +1,6 @@
 //! RFC 864: characters without end, in lines of 72 that each begin one further.
 
-use hikyaku::socket::{ReadError, TcpSocket, WriteError};
+use hikyaku::{Full, ReadError, TcpSocket, WriteError};
 
 use super::services::{Client, Progress};
 
@@ -31,7 +31,7 @@ static PATTERN: [u8; PERIOD] = {
 ///
 /// A peer that has closed its direction still gets characters until it goes.
 pub(crate) fn attend(
-    socket: &mut TcpSocket<'_, '_>,
+    socket: &mut TcpSocket<'_, '_, Full>,
     client: &mut Client,
     scratch: &mut [u8],
 ) -> Progress {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use hikyaku::socket::ConnectConfig;
+use hikyaku::ConnectConfig;
 
 use super::bridge::Bridge;
 use crate::cli::{BridgeArgs, LinkArgs};

@@ -8,9 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration as Span;
 
 use anyhow::{Context, bail};
-use hikyaku::Instant;
-use hikyaku::socket::{ConnectConfig, Handle, ReadError, Readiness, TcpHandle, WriteError};
-use hikyaku::stack::Wake;
+use hikyaku::{ConnectConfig, Handle, Instant, ReadError, Readiness, TcpHandle, Wake, WriteError};
 use rustix::event::{PollFd, PollFlags};
 
 use super::services::{Service, Services};

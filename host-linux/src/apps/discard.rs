@@ -1,11 +1,11 @@
 //! RFC 863: take what comes and forget it.
 
-use hikyaku::socket::{ReadError, TcpSocket};
+use hikyaku::{Full, ReadError, TcpSocket};
 
 use super::services::{Client, Progress};
 
 /// Takes all that has arrived, without copying it.
-pub(crate) fn attend(socket: &mut TcpSocket<'_, '_>, client: &mut Client) -> Progress {
+pub(crate) fn attend(socket: &mut TcpSocket<'_, '_, Full>, client: &mut Client) -> Progress {
     loop {
         match socket.read_with(<[u8]>::len) {
             Ok(0) => return Progress::Done,

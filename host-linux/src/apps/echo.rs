@@ -1,12 +1,12 @@
 //! RFC 862: send back what comes.
 
-use hikyaku::socket::{ReadError, TcpSocket, WriteError};
+use hikyaku::{Full, ReadError, TcpSocket, WriteError};
 
 use super::services::{Client, Progress};
 
 /// Moves what has arrived into the queue that leaves, as far as that has room.
 pub(crate) fn attend(
-    socket: &mut TcpSocket<'_, '_>,
+    socket: &mut TcpSocket<'_, '_, Full>,
     client: &mut Client,
     scratch: &mut [u8],
 ) -> Progress {

@@ -1,7 +1,7 @@
 //! `hikyaku listen`: wait for a connection and join it to stdin and stdout.
 
 use anyhow::Context;
-use hikyaku::socket::ListenConfig;
+use hikyaku::ListenConfig;
 
 use super::bridge::Bridge;
 use super::services::hint;

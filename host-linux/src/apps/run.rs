@@ -5,7 +5,7 @@ use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 
-use hikyaku::socket::{Handle, Readiness};
+use hikyaku::{Handle, Readiness};
 use rustix::process::{Pid, Signal as KernelSignal, kill_process};
 use signal_hook::consts::SIGINT;
 

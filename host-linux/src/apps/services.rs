@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use hikyaku::Duration;
-use hikyaku::Instant;
-use hikyaku::socket::{
-    Handle, ListenConfig, ListenerHandle, Readiness, TcpHandle, UdpConfig, UdpHandle,
+use hikyaku::{
+    Duration, Handle, Instant, ListenConfig, ListenerHandle, Readiness, TcpHandle, UdpConfig,
+    UdpHandle,
 };
 
 use super::{chargen, discard, echo};
@@ -99,10 +98,9 @@ impl Services {
             .with_context(|| format!("{name} cannot listen on TCP port {port}"))?;
         self.listeners.insert(listener, service);
         let config = UdpConfig {
-            port,
             receive_limit: QUEUE_LIMIT,
             send_limit: QUEUE_LIMIT,
-            ..UdpConfig::new()
+            ..UdpConfig::new(port)
         };
         let socket = net
             .stack
