@@ -1,3 +1,54 @@
-//! hikyaku on a Linux TUN interface.
+//! hikyaku on Linux: the stack on a TUN interface, to be talked to with nc.
+//!
+//! Parse, run, exit code; all else has a file of its own.
 
-fn main() {}
+mod apps;
+mod cli;
+mod clock;
+mod entropy;
+mod impair;
+mod link;
+mod namespace;
+mod poll_loop;
+mod report;
+mod trace;
+mod tun;
+mod wire;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use crate::apps::{Service, connect, demo, kernel_nc, listen, run, serve};
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let cli = Cli::parse();
+    let code = dispatch(&cli, started).unwrap_or_else(|error| {
+        report::note!("{error:#}");
+        report::exit_code(&error)
+    });
+    ExitCode::from(code)
+}
+
+fn dispatch(cli: &Cli, started: Instant) -> anyhow::Result<u8> {
+    let (link, verbose) = (&cli.link, cli.verbose);
+    match &cli.command {
+        Command::Demo { json } => demo::demo(link, *json, verbose, started),
+        Command::Run { services, command } => run::run(link, services, command, verbose),
+        Command::Shell { services } => run::shell(link, services, verbose),
+        Command::Echo { port } => serve(link, Service::Echo, *port, verbose),
+        Command::Discard { port } => serve(link, Service::Discard, *port, verbose),
+        Command::Chargen { port } => serve(link, Service::Chargen, *port, verbose),
+        Command::Listen { bridge, keep, port } => {
+            listen::listen(link, bridge, *keep, *port, verbose)
+        }
+        Command::Connect { bridge, host, port } => {
+            connect::connect(link, bridge, SocketAddr::new(*host, *port), verbose)
+        }
+        Command::KernelNc(args) => kernel_nc::run(args, verbose),
+    }
+}

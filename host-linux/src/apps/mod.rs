@@ -1,0 +1,14 @@
+//! The apps: a file each, all driven by the one loop. [`Services`] is what the servers share.
+
+pub(crate) mod bridge;
+pub(crate) mod chargen;
+pub(crate) mod connect;
+pub(crate) mod demo;
+pub(crate) mod discard;
+pub(crate) mod echo;
+pub(crate) mod kernel_nc;
+pub(crate) mod listen;
+pub(crate) mod run;
+mod services;
+
+pub(crate) use services::{Service, serve};

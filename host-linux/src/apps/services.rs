@@ -1,0 +1,276 @@
+//! TCP and UDP servers by the dozen: which socket belongs to which service, and how all end.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use hikyaku::{
+    Duration, Handle, Instant, ListenConfig, ListenerHandle, Readiness, TcpHandle, UdpConfig,
+    UdpHandle,
+};
+
+use super::{chargen, discard, echo};
+use crate::cli::{LinkArgs, ServiceArgs};
+use crate::link::{Need, Rung, open_tun, spell};
+use crate::namespace;
+use crate::poll_loop::{App, Net, QUEUE_LIMIT, Signal, Signals, connection_config, run};
+use crate::report::{SIGNAL, note};
+
+/// What is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// RFC 862.
+    Echo,
+    /// RFC 863.
+    Discard,
+    /// RFC 864.
+    Chargen,
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Discard => "discard",
+            Self::Chargen => "chargen",
+        }
+    }
+}
+
+/// One TCP connection of a service.
+#[derive(Debug)]
+pub(crate) struct Client {
+    service: Service,
+    /// Octets taken from the peer.
+    pub(crate) taken: u64,
+    /// Octets given to the peer's queue, where the service cares.
+    pub(crate) given: u64,
+    /// Octets on their way back that found no room.
+    pub(crate) rest: Vec<u8>,
+}
+
+/// Whether a connection is still of interest.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It waits for events.
+    Waits,
+    /// All was said; what is queued goes out by itself.
+    Done,
+    /// It ended before its time.
+    Broken,
+}
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u16 = 256;
+/// How long an end waits for the peers' last words.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// All servers of a stack.
+#[derive(Debug, Default)]
+pub(crate) struct Services {
+    listeners: HashMap<ListenerHandle, Service>,
+    datagrams: HashMap<UdpHandle, Service>,
+    clients: HashMap<TcpHandle, Client>,
+    /// Octets taken by TCP services, over IPv4 and IPv6.
+    pub(crate) taken: [u64; 2],
+    scratch: Vec<u8>,
+    leaving: Option<(Instant, u8)>,
+    outcome: Option<u8>,
+}
+
+impl Services {
+    /// Starts one service on a port, over TCP and UDP.
+    pub(crate) fn start(
+        &mut self,
+        net: &mut Net,
+        service: Service,
+        port: u16,
+    ) -> anyhow::Result<()> {
+        self.scratch.resize(64 * 1024, 0);
+        let config = ListenConfig {
+            backlog: BACKLOG,
+            connection: connection_config(),
+            ..ListenConfig::new()
+        };
+        let name = service.name();
+        let listener = net
+            .stack
+            .listen(port, &config)
+            .with_context(|| format!("{name} cannot listen on TCP port {port}"))?;
+        self.listeners.insert(listener, service);
+        let config = UdpConfig {
+            receive_limit: QUEUE_LIMIT,
+            send_limit: QUEUE_LIMIT,
+            ..UdpConfig::new(port)
+        };
+        let socket = net
+            .stack
+            .bind_udp(&config)
+            .with_context(|| format!("{name} cannot have UDP port {port}"))?;
+        self.datagrams.insert(socket, service);
+        Ok(())
+    }
+
+    /// Starts what the options ask for; without any of them, all three on their own ports.
+    /// Returns the port of each.
+    pub(crate) fn start_all(
+        &mut self,
+        net: &mut Net,
+        args: &ServiceArgs,
+    ) -> anyhow::Result<Vec<(Service, u16)>> {
+        let named = |service, ports: &[u16]| -> Vec<(Service, u16)> {
+            ports.iter().map(|port| (service, *port)).collect()
+        };
+        let mut wanted = named(Service::Echo, &args.echo);
+        wanted.extend(named(Service::Discard, &args.discard));
+        wanted.extend(named(Service::Chargen, &args.chargen));
+        if wanted.is_empty() {
+            wanted = vec![(Service::Echo, 7), (Service::Discard, 9), (Service::Chargen, 19)];
+        }
+        for (service, port) in &wanted {
+            self.start(net, *service, *port)?;
+        }
+        Ok(wanted)
+    }
+
+    fn accept(&mut self, net: &mut Net, listener: ListenerHandle) {
+        let Some(service) = self.listeners.get(&listener).copied() else { return };
+        while let Ok(handle) = net.stack.accept(listener) {
+            self.clients.insert(handle, Client { service, taken: 0, given: 0, rest: Vec::new() });
+            // What came with the handshake may have raised its event already.
+            self.attend(net, handle);
+        }
+    }
+
+    fn attend(&mut self, net: &mut Net, handle: TcpHandle) {
+        let Some(client) = self.clients.get_mut(&handle) else { return };
+        let Ok(mut socket) = net.stack.tcp(handle) else {
+            self.clients.remove(&handle);
+            return;
+        };
+        let family = usize::from(socket.remote().is_ipv6());
+        let before = client.taken;
+        let progress = match client.service {
+            Service::Echo => echo::attend(&mut socket, client, &mut self.scratch),
+            Service::Discard => discard::attend(&mut socket, client),
+            Service::Chargen => chargen::attend(&mut socket, client, &mut self.scratch),
+        };
+        self.taken[family] += client.taken - before;
+        match progress {
+            Progress::Waits => return,
+            Progress::Done => socket.close(),
+            Progress::Broken => {}
+        }
+        socket.release();
+        self.clients.remove(&handle);
+    }
+
+    fn answer(&mut self, net: &mut Net, handle: UdpHandle) {
+        let Some(service) = self.datagrams.get(&handle).copied() else { return };
+        let Ok(mut socket) = net.stack.udp(handle) else { return };
+        while let Ok(datagram) = socket.recv_from(&mut self.scratch) {
+            let reply: Option<&[u8]> = match service {
+                Service::Echo => self.scratch.get(..datagram.len),
+                Service::Discard => None,
+                Service::Chargen => Some(chargen::datagram()),
+            };
+            if let Some(reply) = reply {
+                // A full queue loses the reply, as a network may.
+                let _ = socket.send_to(reply, datagram.source);
+            }
+        }
+    }
+
+    /// No connection is left.
+    fn is_deserted(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// Ends all: with FIN at first, with RST when asked again.
+    pub(crate) fn leave(&mut self, net: &mut Net, code: u8) {
+        let again = self.leaving.is_some();
+        let farewell = net.now() + FAREWELL;
+        self.leaving.get_or_insert((farewell, code));
+        for listener in std::mem::take(&mut self.listeners).into_keys() {
+            let _ = net.stack.close_listener(listener);
+        }
+        for handle in self.clients.keys() {
+            if let Ok(mut socket) = net.stack.tcp(*handle) {
+                if again { socket.abort() } else { socket.close() }
+            }
+        }
+        if again || self.is_deserted() {
+            self.outcome = Some(code);
+        } else {
+            note!("closing {} connections; once more to abort them", self.clients.len());
+        }
+    }
+}
+
+impl App for Services {
+    fn on_event(&mut self, net: &mut Net, handle: Handle, _: Readiness) -> anyhow::Result<()> {
+        match handle {
+            Handle::Listener(listener) => self.accept(net, listener),
+            Handle::Tcp(handle) => self.attend(net, handle),
+            Handle::Udp(handle) => self.answer(net, handle),
+        }
+        if let Some((_, code)) = self.leaving
+            && self.is_deserted()
+        {
+            self.outcome = Some(code);
+        }
+        Ok(())
+    }
+
+    fn on_signal(&mut self, net: &mut Net, signal: Signal) -> anyhow::Result<()> {
+        if let Signal::End(number) = signal {
+            self.leave(net, SIGNAL + number as u8);
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.leaving.map(|(farewell, _)| farewell)
+    }
+
+    fn on_deadline(&mut self, _: &mut Net) -> anyhow::Result<()> {
+        self.outcome = self.leaving.map(|(_, code)| code);
+        Ok(())
+    }
+
+    fn outcome(&self) -> Option<u8> {
+        self.outcome
+    }
+}
+
+/// Runs one service until a signal ends it.
+pub(crate) fn serve(
+    args: &LinkArgs,
+    service: Service,
+    port: u16,
+    verbose: bool,
+) -> anyhow::Result<u8> {
+    let (link, rung) = open_tun(args, Need::Shared)?;
+    let mut net = Net::new(link, args)?;
+    let mut signals = Signals::take()?;
+    let mut services = Services::default();
+    services.start(&mut net, service, port)?;
+    note!(
+        "{} on {} and {}, TCP and UDP",
+        service.name(),
+        spell(args.addr, port),
+        spell(args.addr6, port)
+    );
+    hint(rung, &format!("nc {} {port}", args.addr));
+    let code = run(&mut net, &mut services, &mut signals)?;
+    net.report(verbose);
+    Ok(code)
+}
+
+/// Prints a command that can be pasted into another terminal.
+pub(crate) fn hint(rung: Rung, command: &str) {
+    match rung {
+        Rung::UserNamespace => note!("try: {} {command}", namespace::join_line(true)),
+        Rung::NetworkNamespace => note!("try: {} {command}", namespace::join_line(false)),
+        Rung::Here | Rung::Existing => note!("try: {command}"),
+    }
+}

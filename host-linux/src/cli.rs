@@ -1,0 +1,266 @@
+//! The command line: what can be asked for, and nothing about how it is done.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::impair::Loss;
+
+const ABOUT: &str = "A TCP/IP stack of its own on a Linux TUN interface, to be talked to with nc";
+
+const LINKS: &str = "\
+Which network:
+  demo, run, shell     a network namespace of their own with a TUN in it; the machine's own
+                       network is never touched, and no root is needed where user namespaces
+                       and /dev/net/tun are open to you
+  echo, discard,       a TUN in the network you are in where you may make one (root, or inside
+  chargen, listen,     `hikyaku shell`), gone again on exit; else, except for connect, a
+  connect              namespace of their own, with the line that lets a second terminal join
+  --tun NAME           everywhere: an existing TUN device, made beforehand
+
+Exit codes: 0 ok, 1 transfer failed, 2 usage, 3 not permitted (the message has the remedy),
+4 timeout, 130 interrupted. Data goes to stdout, all else to stderr.
+Ctrl-C closes with FIN, a second one aborts with RST.";
+
+/// All that was asked for.
+#[derive(Debug, Parser)]
+#[command(name = "hikyaku", version, about = ABOUT, after_help = LINKS)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) link: LinkArgs,
+    /// Print the stack's counters on exit
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The network below the stack.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Link options")]
+pub(crate) struct LinkArgs {
+    /// What carries the packets; `wire` is memory between two stacks and for `demo` only
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "KIND")]
+    pub(crate) link: LinkKind,
+    /// Use this TUN device, made beforehand (`ip tuntap add dev NAME mode tun user $USER`)
+    #[arg(long, global = true, value_name = "NAME", value_parser = device_name)]
+    pub(crate) tun: Option<String>,
+    /// Our IPv4 address; the kernel's side is the first other one of its /24
+    #[arg(long, global = true, value_name = "IP", default_value = "192.168.69.2")]
+    pub(crate) addr: Ipv4Addr,
+    /// Our IPv6 address; the kernel's side is the first other one of its /64
+    #[arg(long, global = true, value_name = "IP", default_value = "fd69::2")]
+    pub(crate) addr6: Ipv6Addr,
+    /// Largest IP packet, in octets
+    #[arg(long, global = true, value_name = "OCTETS", default_value = "1500",
+          value_parser = clap::value_parser!(u16).range(1280..))]
+    pub(crate) mtu: u16,
+    /// Lose packets at random: `PCT`, `tx:PCT` (ours) or `rx:PCT` (theirs); may be repeated
+    #[arg(long, global = true, value_name = "[tx:|rx:]PCT")]
+    pub(crate) loss: Vec<Loss>,
+    /// Repeat the losses of an earlier run
+    #[arg(long, global = true, value_name = "N", requires = "loss")]
+    pub(crate) seed: Option<u64>,
+    /// Print a line a packet to stderr, as tcpdump does
+    #[arg(long, global = true)]
+    pub(crate) trace: bool,
+}
+
+/// What may carry the packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LinkKind {
+    /// The first that can be had: a TUN, for `demo` else an in-memory wire
+    Auto,
+    /// A TUN and nothing else
+    Tun,
+    /// An in-memory wire between two stacks of ours
+    Wire,
+}
+
+/// The apps.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start our echo server, send 1 MiB through it with nc over IPv4 and IPv6, compare
+    Demo {
+        /// End with one line of JSON on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a command beside our stack, in a namespace of its own
+    Run {
+        #[command(flatten)]
+        services: ServiceArgs,
+        /// The command; it sees our addresses as HIKYAKU_ADDR and HIKYAKU_ADDR6
+        #[arg(last = true, required = true, value_name = "CMD")]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// Run a shell beside our stack, in a namespace of its own
+    Shell {
+        #[command(flatten)]
+        services: ServiceArgs,
+    },
+    /// Send back all that comes (RFC 862), TCP and UDP
+    Echo {
+        /// Port to serve
+        #[arg(default_value = "7", value_parser = port())]
+        port: u16,
+    },
+    /// Take all that comes and drop it (RFC 863), TCP and UDP
+    Discard {
+        /// Port to serve
+        #[arg(default_value = "9", value_parser = port())]
+        port: u16,
+    },
+    /// Send characters without end (RFC 864), TCP and UDP
+    Chargen {
+        /// Port to serve
+        #[arg(default_value = "19", value_parser = port())]
+        port: u16,
+    },
+    /// Wait for a TCP connection and join it to stdin and stdout
+    Listen {
+        #[command(flatten)]
+        bridge: BridgeArgs,
+        /// Keep listening after a connection has ended
+        #[arg(short = 'k')]
+        keep: bool,
+        /// Port to listen on
+        #[arg(value_parser = port())]
+        port: u16,
+    },
+    /// Open a TCP connection and join it to stdin and stdout
+    Connect {
+        #[command(flatten)]
+        bridge: BridgeArgs,
+        /// Address to connect to (names do not work yet)
+        #[arg(value_parser = address)]
+        host: IpAddr,
+        /// Port to connect to
+        #[arg(value_parser = port())]
+        port: u16,
+    },
+    /// A stand-in for OpenBSD's nc over the kernel's sockets, where nc is not installed
+    #[command(hide = true)]
+    KernelNc(KernelNcArgs),
+}
+
+/// Services beside a command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServiceArgs {
+    /// Serve echo on this port (repeatable); without any service: all three on 7, 9 and 19
+    #[arg(long, value_name = "PORT", value_parser = port())]
+    pub(crate) echo: Vec<u16>,
+    /// Serve discard on this port (repeatable)
+    #[arg(long, value_name = "PORT", value_parser = port())]
+    pub(crate) discard: Vec<u16>,
+    /// Serve chargen on this port (repeatable)
+    #[arg(long, value_name = "PORT", value_parser = port())]
+    pub(crate) chargen: Vec<u16>,
+}
+
+/// What `listen` and `connect` share with nc.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BridgeArgs {
+    /// Close our direction (FIN) when stdin ends
+    #[arg(short = 'N')]
+    pub(crate) shut_on_eof: bool,
+    /// Give up (exit 4) after this many seconds in which nothing was opened, sent or received
+    #[arg(short = 'w', value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) wait: Option<u64>,
+}
+
+/// The flags of nc that demo and tests need.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KernelNcArgs {
+    /// Listen
+    #[arg(short = 'l')]
+    pub(crate) listen: bool,
+    /// Shut down our direction when stdin ends
+    #[arg(short = 'N')]
+    pub(crate) shut_on_eof: bool,
+    /// Send stdin as one datagram and print one that comes back
+    #[arg(short = 'u')]
+    pub(crate) udp: bool,
+    /// Only see whether the ports are open
+    #[arg(short = 'z')]
+    pub(crate) scan: bool,
+    /// Seconds to wait for a connection
+    #[arg(short = 'w')]
+    pub(crate) wait: Option<u64>,
+    /// Address
+    pub(crate) host: IpAddr,
+    /// Port, or FIRST-LAST with -z
+    pub(crate) ports: String,
+}
+
+fn port() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..)
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| {
+        "not an IPv4 or IPv6 address; names are not looked up yet, so give the address".to_owned()
+    })
+}
+
+fn device_name(text: &str) -> Result<String, String> {
+    // IFNAMSIZ counts the closing NUL.
+    let legal = |c: char| c.is_ascii_graphic() && c != '/' && c != '%' && c != ':';
+    if text.is_empty() || text.len() > 15 || !text.chars().all(legal) {
+        return Err("a device name has 1 to 15 characters, none of them '/', '%' or ':'".into());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn link_options_are_global() {
+        for line in ["hikyaku --link tun demo --json", "hikyaku demo --link tun --json"] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.link.link, LinkKind::Tun);
+            assert!(matches!(cli.command, Command::Demo { json: true }));
+        }
+    }
+
+    #[test]
+    fn a_command_keeps_its_own_options() {
+        let cli = parse("hikyaku run --echo 7 -- nc -v --link x").unwrap();
+        let Command::Run { services, command } = cli.command else { panic!("run") };
+        assert_eq!(services.echo, [7]);
+        assert_eq!(command, ["nc", "-v", "--link", "x"]);
+        assert!(!cli.verbose);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_exit_code_2() {
+        for line in [
+            "hikyaku",
+            "hikyaku frobnicate",
+            "hikyaku run",
+            "hikyaku echo 0",
+            "hikyaku echo 65536",
+            "hikyaku connect example.org 80",
+            "hikyaku demo --mtu 1279",
+            "hikyaku demo --loss 101",
+            "hikyaku demo --loss up:1",
+            "hikyaku demo --seed 1",
+            "hikyaku demo --tun a/b",
+            "hikyaku demo --tun much-too-long-a-name",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

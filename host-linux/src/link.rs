@@ -1,0 +1,304 @@
+//! Which network carries the packets: the ladder of ways to one, and the device that the stack
+//! sees, with losses and a trace in front of it.
+
+use std::fs::OpenOptions;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
+
+use hikyaku::{Capabilities, Device, NoRoom, Packet, RxMeta};
+
+use crate::cli::{LinkArgs, LinkKind};
+use crate::entropy;
+use crate::impair::{Impair, Way};
+use crate::namespace;
+use crate::report::{Failure, note};
+use crate::trace::Trace;
+use crate::tun::{self, SendError, Tun};
+use crate::wire::WireEnd;
+
+/// The rungs that lead to a TUN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rung {
+    /// A user namespace of our own with a TUN in it.
+    UserNamespace,
+    /// A network namespace of our own by privilege, with a TUN in it.
+    NetworkNamespace,
+    /// A TUN of our own in the network that we are in.
+    Here,
+    /// A TUN made beforehand.
+    Existing,
+}
+
+impl Rung {
+    /// The name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::UserNamespace => "userns-tun",
+            Self::NetworkNamespace => "netns-tun",
+            Self::Here | Self::Existing => "tun",
+        }
+    }
+}
+
+/// What a command needs of its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A network of its own, for itself and its children.
+    Own,
+    /// A network where others are; one of its own that others can join will do.
+    Shared,
+    /// A network where others already are.
+    Inhabited,
+}
+
+/// The lower end of a stack.
+pub(crate) struct Link {
+    medium: Medium,
+    mtu: u16,
+    impair: Impair,
+    trace: Option<Trace>,
+    buffer: Box<[u8]>,
+}
+
+enum Medium {
+    Tun(Tun),
+    Wire(WireEnd),
+}
+
+/// How many packets in a row may be lost before the stack gets its turn again.
+const LOST_IN_A_ROW: usize = 64;
+
+/// Opens a TUN by the first rung that holds, and says which one and why not those before it.
+///
+/// # Errors
+/// [`Failure::NotPermitted`] with the remedy of every rung that was tried.
+pub(crate) fn open_tun(args: &LinkArgs, need: Need) -> anyhow::Result<(Link, Rung)> {
+    if args.link == LinkKind::Wire {
+        let text = "--link wire joins two stacks inside one process; only demo can use it";
+        return Err(Failure::Usage(text.to_owned()).into());
+    }
+    let (tun, rung) = match &args.tun {
+        Some(name) => (join(name)?, Rung::Existing),
+        None => climb(args, need)?,
+    };
+    let on = tun.name().to_owned();
+    match rung {
+        Rung::UserNamespace => note!("link: {on}, in a user and network namespace of our own"),
+        Rung::NetworkNamespace => note!("link: {on}, in a network namespace of our own"),
+        Rung::Here => note!("link: {on}, a TUN of our own in this network"),
+        Rung::Existing => note!("link: {on}, made beforehand"),
+    }
+    let mtu = if rung == Rung::Existing { tun.mtu()?.min(args.mtu) } else { args.mtu };
+    Ok((Link::new(Medium::Tun(tun), mtu, args)?, rung))
+}
+
+/// Climbs the ladder.
+fn climb(args: &LinkArgs, need: Need) -> anyhow::Result<(Tun, Rung)> {
+    let rungs: &[Rung] = match need {
+        Need::Own => &[Rung::UserNamespace, Rung::NetworkNamespace],
+        Need::Shared => &[Rung::Here, Rung::UserNamespace, Rung::NetworkNamespace],
+        Need::Inhabited => &[Rung::Here],
+    };
+    // Asked before anything is unshared, which cannot be undone.
+    door()?;
+    let mut reasons = Vec::new();
+    for rung in rungs {
+        match try_rung(*rung, args) {
+            Ok(tun) => {
+                reasons.iter().for_each(|reason| note!("{reason}"));
+                return Ok((tun, *rung));
+            }
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    if need == Need::Inhabited {
+        reasons.push(
+            "in a namespace of our own nobody would answer; run this inside `hikyaku shell`, \
+             or as root, or give --tun NAME"
+                .to_owned(),
+        );
+    }
+    Err(Failure::NotPermitted(reasons.join("\nhikyaku: ")).into())
+}
+
+fn try_rung(rung: Rung, args: &LinkArgs) -> Result<Tun, String> {
+    match rung {
+        Rung::UserNamespace => namespace::enter_user()?,
+        Rung::NetworkNamespace => namespace::enter_privileged()?,
+        Rung::Existing => {}
+        Rung::Here => {
+            if !namespace::may_make_devices() {
+                return Err("no TUN in this network: that needs root (CAP_NET_ADMIN)".to_owned());
+            }
+            for (ours, option) in
+                [(IpAddr::V4(args.addr), "--addr"), (args.addr6.into(), "--addr6")]
+            {
+                if let Some(device) = tun::taken(ours) {
+                    return Err(format!(
+                        "the network around {ours} is in use by {device}; choose another {option}"
+                    ));
+                }
+            }
+        }
+    }
+    let (addr, addr6) = (tun::kernel_side_4(args.addr), tun::kernel_side_6(args.addr6));
+    Tun::create(addr, addr6, args.mtu).map_err(|error| format!("a TUN device: {error}"))
+}
+
+/// Whether `/dev/net/tun` opens for us.
+fn door() -> Result<(), Failure> {
+    use std::io::ErrorKind::{NotFound, PermissionDenied};
+    let path = tun::DOOR;
+    let error = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    let remedy = match error.kind() {
+        PermissionDenied => "try `sudo chmod 0666 /dev/net/tun`, or run as root",
+        NotFound => {
+            "try `sudo modprobe tun`; in a container: `--device /dev/net/tun`, or as root \
+             `mkdir -p /dev/net && mknod -m 0666 /dev/net/tun c 10 200`"
+        }
+        _ => "the kernel lacks TUN, or this container forbids the device; try outside of it",
+    };
+    let cause = match error.kind() {
+        PermissionDenied => "permission denied".to_owned(),
+        NotFound => "not there".to_owned(),
+        _ => error.to_string(),
+    };
+    Err(Failure::NotPermitted(format!("{path}: {cause}; {remedy}")))
+}
+
+fn join(name: &str) -> Result<Tun, Failure> {
+    door()?;
+    Tun::join(name).map_err(|error| {
+        let remedy = match error.raw_os_error() {
+            None => format!(
+                "make it first: `ip tuntap add dev {name} mode tun user $USER && \
+                 ip addr add 192.168.69.1/24 dev {name} && \
+                 ip addr add fd69::1/64 dev {name} && ip link set {name} up`"
+            ),
+            Some(libc::EBUSY) => "another program has it; stop that one first".to_owned(),
+            Some(libc::EPERM) => {
+                format!("it belongs to another user; make it with `ip tuntap add dev {name} mode tun user $USER`, or run as root")
+            }
+            Some(libc::EINVAL) => format!(
+                "it is no TUN without packet information and with one queue; make it with \
+                 `ip tuntap add dev {name} mode tun`"
+            ),
+            Some(_) => "is it a TUN device of yours?".to_owned(),
+        };
+        Failure::NotPermitted(format!("--tun {name}: {error}; {remedy}"))
+    })
+}
+
+impl Link {
+    fn new(medium: Medium, mtu: u16, args: &LinkArgs) -> anyhow::Result<Self> {
+        let seed = match args.seed {
+            Some(seed) => seed,
+            None => entropy::seed()?,
+        };
+        let impair = Impair::new(&args.loss, seed);
+        if impair.is_active() {
+            note!("{}", impair.plan());
+        }
+        let trace = args.trace.then(Trace::new);
+        // As long as any IP packet, so that no read is ever cut short.
+        let buffer = vec![0; usize::from(u16::MAX)].into_boxed_slice();
+        Ok(Self { medium, mtu, impair, trace, buffer })
+    }
+
+    /// One end of an in-memory wire.
+    pub(crate) fn on_wire(end: WireEnd, args: &LinkArgs) -> anyhow::Result<Self> {
+        Self::new(Medium::Wire(end), args.mtu, args)
+    }
+
+    /// The largest IP packet.
+    pub(crate) fn mtu(&self) -> u16 {
+        self.mtu
+    }
+
+    /// What to wait for, where there is something.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.medium {
+            Medium::Tun(tun) => Some(tun.fd()),
+            Medium::Wire(_) => None,
+        }
+    }
+
+    /// Whether a packet from the other end waits in memory, where no descriptor tells.
+    pub(crate) fn has_waiting(&self) -> bool {
+        match &self.medium {
+            Medium::Tun(_) => false,
+            Medium::Wire(end) => end.has_waiting(),
+        }
+    }
+
+    /// Prints what the link did, where there is something to tell.
+    pub(crate) fn report(&self) {
+        if self.impair.is_active() {
+            note!("{}", self.impair.tally());
+        }
+        match &self.medium {
+            Medium::Tun(tun) if tun.errors() != 0 => {
+                note!("{}: {} packets refused by the kernel", tun.name(), tun.errors());
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Device for Link {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::ip(self.mtu);
+        capabilities.ack_per_burst = true;
+        capabilities
+    }
+
+    fn receive<R>(&mut self, take: impl FnOnce(&[u8], RxMeta) -> R) -> Option<R> {
+        for _ in 0..LOST_IN_A_ROW {
+            let len = match &mut self.medium {
+                Medium::Tun(tun) => tun.receive(&mut self.buffer)?,
+                Medium::Wire(end) => end.receive(&mut self.buffer)?,
+            };
+            let packet = self.buffer.get(..len)?;
+            let lost = self.impair.loses(Way::Rx);
+            if let Some(trace) = &mut self.trace {
+                trace.packet(packet, lost);
+            }
+            if !lost {
+                return Some(take(packet, RxMeta::default()));
+            }
+        }
+        None
+    }
+
+    fn transmit(&mut self, packet: &Packet<'_>) -> Result<(), NoRoom> {
+        let Some(len) = packet.copy_into(&mut self.buffer) else {
+            return Ok(());
+        };
+        let Some(bytes) = self.buffer.get(..len) else {
+            return Ok(());
+        };
+        let lost = self.impair.loses(Way::Tx);
+        if !lost {
+            match &mut self.medium {
+                Medium::Tun(tun) => {
+                    if tun.send(bytes) == Err(SendError::WouldBlock) {
+                        return Err(NoRoom);
+                    }
+                }
+                Medium::Wire(end) => end.send(bytes)?,
+            }
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.packet(bytes, lost);
+        }
+        Ok(())
+    }
+}
+
+/// `address` and `port` as people write them.
+pub(crate) fn spell(address: impl Into<IpAddr>, port: u16) -> String {
+    SocketAddr::new(address.into(), port).to_string()
+}

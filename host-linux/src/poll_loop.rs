@@ -1,0 +1,275 @@
+//! The loop around a stack: sleep in ppoll until a packet, a timer, a file or a signal is due.
+//!
+//! No timer of its own ticks here: a host without traffic sleeps.
+
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use anyhow::Context;
+use hikyaku::{
+    AllocationPolicy, Capacity, Config, ConnectionConfig, Duration, Handle, Instant, Readiness,
+    Stack, Storage, Wake,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level::pipe;
+
+use crate::cli::LinkArgs;
+use crate::clock::Clock;
+use crate::entropy;
+use crate::link::Link;
+use crate::report;
+use crate::tun::{PREFIX_4, PREFIX_6};
+
+/// A signal that apps care for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Someone wants us to end: SIGINT, SIGTERM or SIGHUP.
+    End(i32),
+    /// A child has changed its state.
+    Child,
+}
+
+/// An app on a stack. All calls return at once; the loop sleeps for them.
+pub(crate) trait App {
+    /// Something happened on a socket.
+    fn on_event(
+        &mut self,
+        net: &mut Net,
+        handle: Handle,
+        readiness: Readiness,
+    ) -> anyhow::Result<()>;
+
+    /// Adds the files to wait for, beside the link.
+    fn watch<'f>(&'f self, _net: &mut Net, _files: &mut Vec<PollFd<'f>>) {}
+
+    /// What [`watch`](Self::watch) asked for, in its order, with what was found.
+    fn on_files(&mut self, _net: &mut Net, _found: &[PollFlags]) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// A signal has come.
+    fn on_signal(&mut self, net: &mut Net, signal: Signal) -> anyhow::Result<()>;
+
+    /// When to call [`on_deadline`](Self::on_deadline) at the latest.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The deadline has passed.
+    fn on_deadline(&mut self, _net: &mut Net) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// The exit code, once there is nothing more to do.
+    fn outcome(&self) -> Option<u8>;
+}
+
+/// A stack, its link and its clock.
+pub(crate) struct Net {
+    /// The stack.
+    pub(crate) stack: Stack<'static>,
+    /// What carries its packets.
+    pub(crate) link: Link,
+    clock: Clock,
+}
+
+/// Octets that a connection may queue in either direction.
+pub(crate) const QUEUE_LIMIT: u32 = 256 * 1024;
+
+/// How a host treats its connections.
+pub(crate) fn connection_config() -> ConnectionConfig {
+    ConnectionConfig {
+        send_limit: QUEUE_LIMIT,
+        receive_limit: QUEUE_LIMIT,
+        ..ConnectionConfig::new()
+    }
+}
+
+impl Net {
+    /// A stack of host size with our addresses on it.
+    pub(crate) fn new(link: Link, args: &LinkArgs) -> anyhow::Result<Self> {
+        let mut config = Config::new();
+        config.mtu = link.mtu();
+        config.policy = AllocationPolicy::Overcommit;
+        config.connection = connection_config();
+        let capacity = Capacity {
+            connections: 1024,
+            listeners: 16,
+            udp_sockets: 16,
+            blocks: 16 * 1024,
+            block_size: 4096,
+            ..Capacity::new()
+        };
+        let mut stack = Stack::new(Storage::allocate(&capacity), &config, entropy::secret()?)
+            .context("the stack refuses its configuration")?;
+        for (address, prefix) in [(args.addr.into(), PREFIX_4), (args.addr6.into(), PREFIX_6)] {
+            stack
+                .add_address(address, prefix)
+                .with_context(|| format!("the stack refuses the address {address}"))?;
+        }
+        Ok(Self { stack, link, clock: Clock::start() })
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Lets the stack work once.
+    pub(crate) fn poll(&mut self) -> Wake {
+        self.stack.poll(self.clock.now(), &mut self.link)
+    }
+
+    /// Prints what link and stack did, where someone wants to know.
+    pub(crate) fn report(&self, verbose: bool) {
+        if verbose {
+            report::counters(self.stack.counters());
+        }
+        self.link.report();
+    }
+
+    /// Lets the stack work until there is nothing more to send or take at this moment; bounded.
+    pub(crate) fn flush(&mut self) {
+        const TURNS: usize = 64;
+        for _ in 0..TURNS {
+            if self.poll() != Wake::Now {
+                break;
+            }
+        }
+    }
+}
+
+/// Where signals become bytes on a socket that can be waited for.
+pub(crate) struct Signals {
+    end: [(i32, UnixStream); 3],
+    child: UnixStream,
+}
+
+impl Signals {
+    /// Takes the signals over from their default actions.
+    pub(crate) fn take() -> anyhow::Result<Self> {
+        let catch = |signal| -> anyhow::Result<UnixStream> {
+            let (reader, writer) = UnixStream::pair()?;
+            reader.set_nonblocking(true)?;
+            pipe::register(signal, writer)?;
+            Ok(reader)
+        };
+        let end = |signal| anyhow::Ok((signal, catch(signal)?));
+        Ok(Self { end: [end(SIGINT)?, end(SIGTERM)?, end(SIGHUP)?], child: catch(SIGCHLD)? })
+    }
+
+    fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.end.iter().map(|(_, file)| file.as_fd()).chain([self.child.as_fd()])
+    }
+
+    /// The signals that have come since the last call.
+    fn collect(&mut self) -> Vec<Signal> {
+        let mut found = Vec::new();
+        for (signal, file) in &mut self.end {
+            (0..drain(file)).for_each(|_| found.push(Signal::End(*signal)));
+        }
+        if drain(&mut self.child) != 0 {
+            found.push(Signal::Child);
+        }
+        found
+    }
+}
+
+/// Empties a signal's socket and says how many bytes it held.
+fn drain(file: &mut UnixStream) -> usize {
+    let mut bytes = [0; 16];
+    let mut total = 0;
+    while let Ok(count @ 1..) = file.read(&mut bytes) {
+        total += count;
+    }
+    total
+}
+
+/// Runs an app to its end and returns the exit code.
+pub(crate) fn run(net: &mut Net, app: &mut dyn App, signals: &mut Signals) -> anyhow::Result<u8> {
+    loop {
+        let wake = net.poll();
+        let mut acted = false;
+        while let Some((handle, readiness)) = net.stack.next_event() {
+            app.on_event(net, handle, readiness)?;
+            acted = true;
+        }
+        if let Some(code) = app.outcome() {
+            net.flush();
+            return Ok(code);
+        }
+        let found = wait(net, app, signals, wake, acted)?;
+        let arrived = if found.signals { signals.collect() } else { Vec::new() };
+        for signal in arrived {
+            app.on_signal(net, signal)?;
+        }
+        app.on_files(net, &found.files)?;
+        if app.deadline().is_some_and(|deadline| deadline <= net.now()) {
+            app.on_deadline(net)?;
+        }
+    }
+}
+
+/// What ended a sleep.
+struct Found {
+    signals: bool,
+    files: Vec<PollFlags>,
+}
+
+fn wait(
+    net: &mut Net,
+    app: &dyn App,
+    signals: &Signals,
+    wake: Wake,
+    acted: bool,
+) -> anyhow::Result<Found> {
+    let mut app_files = Vec::new();
+    app.watch(net, &mut app_files);
+    let now = net.now();
+    let (mut until, mut interest) = (app.deadline(), PollFlags::IN);
+    match wake {
+        Wake::Now => until = Some(now),
+        Wake::At(at) => until = earlier(until, at),
+        Wake::OnIngress => {}
+        Wake::OnRoom { or_at } => {
+            interest |= PollFlags::OUT;
+            until = or_at.map_or(until, |at| earlier(until, at));
+        }
+    }
+    if acted || net.link.has_waiting() {
+        until = Some(now);
+    }
+    let timeout = until.map(|until| timespec(until.since(now)));
+    let mut files: Vec<PollFd<'_>> =
+        signals.files().map(|file| PollFd::from_borrowed_fd(file, PollFlags::IN)).collect();
+    let own = files.len();
+    files.extend(app_files);
+    let others = files.len();
+    files.extend(net.link.fd().map(|file| PollFd::from_borrowed_fd(file, interest)));
+    match poll(&mut files, timeout.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error).context("ppoll"),
+    }
+    let found = |range: &[PollFd<'_>]| range.iter().map(PollFd::revents).collect::<Vec<_>>();
+    if found(&files[others..]).iter().any(|link| link.intersects(GONE)) {
+        anyhow::bail!("the TUN device is gone; was it deleted?");
+    }
+    Ok(Found {
+        signals: found(&files[..own]).iter().any(|signal| !signal.is_empty()),
+        files: found(&files[own..others]),
+    })
+}
+
+/// What a device says that will never carry a packet again.
+const GONE: PollFlags = PollFlags::ERR.union(PollFlags::NVAL);
+
+fn earlier(one: Option<Instant>, other: Instant) -> Option<Instant> {
+    Some(one.map_or(other, |one| one.min(other)))
+}
+
+fn timespec(span: Duration) -> Timespec {
+    let micros = span.micros();
+    Timespec { tv_sec: (micros / 1_000_000) as i64, tv_nsec: ((micros % 1_000_000) * 1_000) as i64 }
+}

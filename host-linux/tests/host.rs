@@ -1,0 +1,248 @@
+//! The program as its users meet it: demo, run, links, signals, exit codes, and its rest.
+
+mod lab;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use lab::{HIKYAKU, Lab, require};
+use serde_json::Value;
+
+fn demo_json(report: &lab::Report) -> Value {
+    let line = report.stdout.lines().last().expect("a last line");
+    serde_json::from_str(line).expect("JSON")
+}
+
+#[track_caller]
+fn assert_all_equal(told: &Value) {
+    for family in ["ipv4", "ipv6"] {
+        assert_eq!(told[family]["up"], 1 << 20, "{told}");
+        assert_eq!(told[family]["down"], 1 << 20, "{told}");
+        assert_eq!(told[family]["equal"], true, "{told}");
+    }
+}
+
+#[test]
+fn demo_over_a_tun_of_its_own() {
+    let lab = Lab::new("demo");
+    let report = lab.hikyaku(&["demo", "--link", "tun", "--json"]).succeeded();
+    let told = demo_json(&report);
+    assert_all_equal(&told);
+    let real_nc = lab::nc() == "nc";
+    assert_eq!(told["peer"], if real_nc { "nc" } else { "kernel-socket" });
+    assert!(told["ms"].as_u64().unwrap() <= 3_000, "{told}");
+    let keys = r#"{"link":"userns-tun","peer":"#;
+    assert!(report.stdout.starts_with(keys) || told["link"] == "netns-tun", "{}", report.stdout);
+}
+
+#[test]
+fn demo_without_nc_uses_a_kernel_socket_and_says_so() {
+    let lab = Lab::new("demo");
+    let report = lab.finish(Command::new(HIKYAKU).args(["demo", "--json"]).env("PATH", "/nowhere"));
+    let report = report.succeeded();
+    let told = demo_json(&report);
+    assert_all_equal(&told);
+    assert_eq!(told["peer"], "kernel-socket");
+    assert!(report.stderr.contains("netcat-openbsd"), "{}", report.stderr);
+}
+
+#[test]
+fn demo_over_a_wire_needs_nothing() {
+    let lab = Lab::new("demo");
+    let report = lab.hikyaku(&["demo", "--link", "wire", "--json"]).succeeded();
+    let told = demo_json(&report);
+    assert_all_equal(&told);
+    assert_eq!(told["link"], "wire");
+}
+
+#[test]
+fn demo_in_bad_weather() {
+    let lab = Lab::new("demo");
+    for link in ["wire", "tun"] {
+        let args = ["-v", "demo", "--link", link, "--json", "--loss", "2", "--seed", "5"];
+        let report = lab.hikyaku(&args).succeeded();
+        assert_all_equal(&demo_json(&report));
+        assert!(report.counter("retransmissions") > 0, "{}", report.stderr);
+        assert!(report.stderr.contains("--seed 5"), "{}", report.stderr);
+    }
+}
+
+#[test]
+fn demo_over_a_device_made_beforehand() {
+    require("ip", "iproute2");
+    let lab = Lab::new("demo");
+    let script = "ip tuntap add dev hk7 mode tun\n\
+                  ip addr add 192.168.71.1/24 dev hk7\n\
+                  ip addr add fd71::1/64 dev hk7 nodad\n\
+                  ip link set hk7 up\n\
+                  \"$HIKYAKU\" --tun hk7 --addr 192.168.71.2 --addr6 fd71::2 demo --json";
+    let told = demo_json(&lab.script(&[], script).succeeded());
+    assert_all_equal(&told);
+    assert_eq!(told["link"], "tun");
+}
+
+#[test]
+fn a_link_that_cannot_be_had_exits_3_with_the_remedy() {
+    let lab = Lab::new("refused");
+    for args in [&["demo", "--tun", "nosuch0"][..], &["echo", "--link", "tun", "--tun", "nosuch0"]]
+    {
+        let report = lab.hikyaku(args);
+        assert_eq!(report.status.code(), Some(3), "{}", report.stderr);
+        assert!(report.stderr.contains("ip tuntap add dev nosuch0 mode tun"), "{}", report.stderr);
+    }
+}
+
+#[test]
+fn usage_errors_exit_2() {
+    let lab = Lab::new("usage");
+    for args in [
+        &["frobnicate"][..],
+        &["echo", "--link", "wire"],
+        &["connect", "example.org", "80"],
+        &["demo", "--loss", "200"],
+        &["run", "--"],
+    ] {
+        let report = lab.hikyaku(args);
+        assert_eq!(report.status.code(), Some(2), "{args:?}: {}", report.stderr);
+        assert_eq!(report.stdout, "");
+        assert!(!report.stderr.is_empty());
+    }
+}
+
+#[test]
+fn run_passes_the_exit_code_on() {
+    let lab = Lab::new("run");
+    for (script, code) in [("exit 0", 0), ("exit 42", 42), ("kill -9 $$", 137)] {
+        assert_eq!(lab.script(&[], script).status.code(), Some(code), "{script}");
+    }
+    let report = lab.hikyaku(&["run", "--", "no-such-program-here"]);
+    assert_eq!(report.status.code(), Some(127));
+}
+
+#[test]
+fn run_makes_its_command_a_direct_child_with_our_addresses() {
+    let lab = Lab::new("run");
+    let script = "echo $HIKYAKU_ADDR $HIKYAKU_ADDR6; readlink /proc/$PPID/exe";
+    let report = lab.script(&["--addr", "10.9.8.1", "--addr6", "fd98::7"], script).succeeded();
+    let lines: Vec<&str> = report.stdout.lines().collect();
+    assert_eq!(lines, ["10.9.8.1 fd98::7", HIKYAKU]);
+}
+
+#[test]
+fn shell_runs_the_shell_and_gives_hints() {
+    let lab = Lab::new("shell");
+    let report = lab.finish(Command::new(HIKYAKU).args(["shell"]).env("SHELL", "/bin/true"));
+    assert!(report.status.success());
+    assert!(report.stderr.contains("try: nc 192.168.69.2 7"), "{}", report.stderr);
+    assert!(report.stderr.contains("nsenter -t "), "{}", report.stderr);
+}
+
+const OWN: &str = "--addr 192.168.70.2 --addr6 fd70::2";
+
+#[test]
+fn a_closed_port_refuses_us() {
+    let lab = Lab::new("refused");
+    let script = format!("\"$HIKYAKU\" {OWN} connect 192.168.70.1 5000 </dev/null");
+    let report = lab.script(&[], &script);
+    assert_eq!(report.status.code(), Some(1), "{}", report.stderr);
+    assert!(report.stderr.contains("connection refused"), "{}", report.stderr);
+}
+
+#[test]
+fn silence_exits_4_where_w_is_given() {
+    let lab = Lab::new("silence");
+    let script = format!(
+        "sleep 3 | $NC -l 0.0.0.0 5000 &\n\
+         wait_for sh -c \"$KERNEL_LISTENS\" sh 5000\n\
+         \"$HIKYAKU\" {OWN} connect -w 1 192.168.70.1 5000 </dev/null"
+    );
+    let report = lab.script(&[], &script);
+    assert_eq!(report.status.code(), Some(4), "{}", report.stderr);
+    assert!(report.seconds < 5.0);
+}
+
+#[test]
+fn an_interrupt_closes_with_fin_and_exits_130() {
+    let lab = Lab::new("interrupt");
+    // The listener has its stdin held open by a pipe, so that only the signal ends it.
+    let script = format!(
+        "mkfifo hold; sleep 30 >hold & holder=$!\n\
+         trap 'kill $holder' EXIT\n\
+         \"$HIKYAKU\" {OWN} listen 5000 <hold >out 2>err & we=$!\n\
+         wait_for we_listen err\n\
+         $NC 192.168.70.2 5000 </dev/null & they=$!\n\
+         wait_for grep -q 'connected to' err\n\
+         kill -INT $we\n\
+         code=0; wait $we || code=$?\n\
+         wait $they\n\
+         echo we $code"
+    );
+    let report = lab.script(&[], &script).succeeded();
+    assert_eq!(report.stdout, "we 130\n", "{}", lab.read("err"));
+    assert!(report.seconds < 10.0);
+}
+
+#[test]
+fn a_listener_with_k_serves_one_after_the_other() {
+    let lab = Lab::new("keep");
+    let script = format!(
+        "\"$HIKYAKU\" {OWN} listen -k 5000 </dev/null >out 2>err & we=$!\n\
+         wait_for we_listen err\n\
+         for word in first second third; do echo $word | $NC -N 192.168.70.2 5000; done\n\
+         wait_for grep -q third out\n\
+         kill -INT $we; wait $we || test $? = 130"
+    );
+    lab.script(&[], &script).succeeded();
+    assert_eq!(lab.read("out"), "first\nsecond\nthird\n");
+}
+
+#[test]
+fn a_device_that_goes_down_and_up_again_loses_packets_only() {
+    require("ip", "iproute2");
+    let lab = Lab::new("down");
+    lab.sample("in", 100_000, 4);
+    let script = "$NC -N $HIKYAKU_ADDR 7 <in >out; cmp in out\n\
+                  ip link set hikyaku0 down; sleep 0.2; ip link set hikyaku0 up\n\
+                  $NC -N $HIKYAKU_ADDR 7 <in >out; cmp in out";
+    lab.script(&[], script).succeeded();
+}
+
+#[test]
+fn a_device_that_is_deleted_ends_the_program() {
+    require("ip", "iproute2");
+    let lab = Lab::new("deleted");
+    let script = format!(
+        "\"$HIKYAKU\" {OWN} listen 5000 </dev/null >out 2>err & we=$!\n\
+         wait_for we_listen err\n\
+         ip link del hikyaku1\n\
+         code=0; wait $we || code=$?\n\
+         echo we $code"
+    );
+    let report = lab.script(&[], &script).succeeded();
+    assert_eq!(report.stdout, "we 1\n");
+    assert!(lab.read("err").contains("is gone"));
+}
+
+#[test]
+fn a_host_without_traffic_sleeps() {
+    let mut command = Command::new(HIKYAKU);
+    // Without listeners in between: the idle program with all its services.
+    command.args(["run", "--", "sleep", "8"]);
+    let mut child = command.spawn().unwrap();
+    // The kernel's own first packets (router solicitations) belong to the start.
+    std::thread::sleep(Duration::from_secs(1));
+    let (start, before) = (Instant::now(), ticks(child.id()));
+    std::thread::sleep(Duration::from_secs(5));
+    let (after, seconds) = (ticks(child.id()), start.elapsed().as_secs_f64());
+    assert!(child.wait().unwrap().success(), "not permitted? run it by hand");
+    println!("{} clock ticks in {seconds:.1} s", after - before);
+    assert!(after - before <= 1, "{} clock ticks in {seconds:.1} s", after - before);
+}
+
+/// User and system time of a process, in clock ticks.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The name in parentheses may hold anything; fields 14 and 15 are counted from behind it.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
