@@ -124,7 +124,7 @@ impl<P: Profile> Connection<P> {
         let (nxt, wnd) = (self.rcv.nxt, self.rcv.wnd());
         let len = segment.len();
         let acceptable = if len == 0 && !segment.has(Flags::RST) {
-            // Deviation: decision 0005. A peer that has filled our window goes on from its edge.
+            // Deviation: decision 0009. A peer that has filled our window goes on from its edge.
             // RFC 9293 §3.10.7.4 would not hear its ACKs, so that two such peers, each having lost
             // something, answer each other for ever.
             segment.seq.within(nxt, wnd.saturating_add(1))
