@@ -271,7 +271,10 @@ fn check_text(half: &mut Half, other: &Half, segment: &Seen) -> Result<(), Strin
         half.fin = Some(segment.end());
     }
     if segment.end().after(half.nxt) {
-        let is_probe = segment.text == 1 && half.heard == Some(segment.seq);
+        // The edge that it knows may lie before the furthest one by what scaling rounded off.
+        let rounding = (1 << shift(other, half, segment)) - 1;
+        let known = |edge: SeqNum| (segment.seq + rounding).at_or_after(edge);
+        let is_probe = segment.text == 1 && half.heard.is_some_and(known);
         half.probe = is_probe.then_some(segment.seq);
         half.nxt = segment.end();
     }
