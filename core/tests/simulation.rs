@@ -51,10 +51,15 @@ fn host(random: &mut Random, host: &mut HostSetup) {
     // With the timeout at its cap of a minute, two are too little to tell a bad link from none.
     connection.user_timeout = Duration::from_secs(1_200);
     connection.window_scale = random.below(4) != 0;
-    host.config.policy = random.one_of(&[AllocationPolicy::Reserved, AllocationPolicy::Overcommit]);
     host.config.mtu = random.one_of(&[1280, 1500, 1500, 9000]);
-    host.capacity.blocks = random.one_of(&[24, 64, 512]);
-    host.capacity.block_size = random.one_of(&[128, 512, 2048]);
+    // What is overcommitted creeps where a segment never finds room whole: hosts have more.
+    let (policy, blocks, sizes) = match random.below(2) {
+        0 => (AllocationPolicy::Reserved, [24, 64, 512], [128, 512, 2048]),
+        _ => (AllocationPolicy::Overcommit, [128, 256, 512], [512, 512, 2048]),
+    };
+    host.config.policy = policy;
+    host.capacity.blocks = random.one_of(&blocks);
+    host.capacity.block_size = random.one_of(&sizes);
     host.capacity.records = random.one_of(&[8, 64, 512]);
     host.clock = Duration::from_micros(random.below(1 << 35));
 }

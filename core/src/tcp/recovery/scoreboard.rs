@@ -55,6 +55,9 @@ impl Empty for Scoreboard {
     };
 }
 
+/// Records that may go again in one segment.
+const GATHERED_MAX: u32 = 16;
+
 impl Recovery for Scoreboard {
     fn start(&mut self, iss_plus_one: SeqNum) {
         self.episode.start(iss_plus_one);
@@ -145,8 +148,21 @@ impl Recovery for Scoreboard {
         }
     }
 
-    fn next_lost(&self, _records: &Records<'_>, una: SeqNum, nxt: SeqNum) -> Option<Range> {
-        self.resend.next(una, nxt)
+    fn next_lost(&self, records: &Records<'_>, una: SeqNum, nxt: SeqNum) -> Option<Range> {
+        let mut range = self.resend.next(una, nxt)?;
+        // RFC 9293 §3.8.6.2.1 wants no silly segments, and crumbs in their old cut would be just
+        // that: a burst of them, as large as the window, into a path that has lost some already.
+        let mut next = self.current.and_then(|id| self.by_seq.next(records, id));
+        for _ in 0..GATHERED_MAX {
+            let Some(id) = next else { break };
+            let Some(record) = records.get(id) else { break };
+            if !record.has(LOST) || record.start != range.end {
+                break;
+            }
+            range.end = record.end;
+            next = self.by_seq.next(records, id);
+        }
+        Some(range)
     }
 
     fn flight(&self, una: SeqNum, nxt: SeqNum, _mss: u32) -> u32 {
