@@ -98,7 +98,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
     #[must_use]
     pub fn next_window(&self, shift: u8, mss: u32) -> (u16, SeqNum) {
         let reach = self.reach();
-        let edge = if self.owes_update(mss) { self.nxt + reach } else { self.edge };
+        let edge = if self.has_news(mss) { self.nxt + reach } else { self.edge };
         let open = if edge.after(self.nxt) { edge.since(self.nxt) } else { 0 };
         // RFC 7323 §2.4: rounding down may make the window look a little smaller than it is; what
         // was told before is still accepted, as the edge stays.
@@ -106,13 +106,23 @@ impl<R: Reassembly> ReceiveSpace<R> {
         (field as u16, self.edge.later(self.nxt + (field << shift)))
     }
 
-    /// Whether the edge can move so far that the peer should hear of it (RFC 9293 §3.8.6.2.2).
+    /// Whether the peer should hear of a new edge at once. While half of the buffer is open to it
+    /// the next ACK for data is soon enough.
     #[must_use]
     pub fn owes_update(&self, mss: u32) -> bool {
+        self.wnd() < self.buffer() / 2 && self.has_news(mss)
+    }
+
+    /// Whether the edge can move so far that it may be told (RFC 9293 §3.8.6.2.2).
+    fn has_news(&self, mss: u32) -> bool {
         let edge = self.nxt + self.reach();
-        // What the pool has promised may be far less than the limit: RCV.BUFF is what there is.
-        let buffer = self.limit.min(self.granted);
-        edge.after(self.edge) && window::worth_telling(edge.since(self.edge), buffer, mss)
+        let gain = edge.since(self.edge);
+        edge.after(self.edge) && window::worth_telling(gain, self.buffer(), mss)
+    }
+
+    /// RCV.BUFF: what the pool has promised may be far less than the limit.
+    fn buffer(&self) -> u32 {
+        self.limit.min(self.granted)
     }
 
     /// Octets in order and not read.
