@@ -12,6 +12,7 @@ use crate::seq::SeqNum;
 use crate::storage::deadlines::Deadlines;
 use crate::storage::hash_table::HashTable;
 use crate::storage::list::List;
+use crate::storage::policy::AllocationPolicy;
 use crate::storage::slab::{Key, Slab};
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
@@ -183,6 +184,15 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.egress.remove(&mut self.connections, id);
         self.news.remove(&mut self.connections, id);
         self.connections.release(id);
+        self.keep_back(commons);
+    }
+
+    /// With reserved memory the first connections leave the later ones a block each way.
+    pub fn keep_back(&self, commons: &mut Commons<'a>) {
+        if commons.policy == AllocationPolicy::Reserved {
+            let free = self.connections.capacity().saturating_sub(self.connections.len());
+            commons.blocks.keep_back(free.saturating_mul(2).min(u32::MAX as usize) as u32);
+        }
     }
 
     /// Keeps a TIME-WAIT record; where there is no room the oldest goes (RFC 9293 §3.6.1 wants
@@ -339,11 +349,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         open: impl FnOnce(&mut Connection<P>, &mut Resources<'_, 'a>) -> Option<()>,
     ) -> Option<Id> {
         let id = self.connections.acquire()?;
+        self.keep_back(commons);
         let slot = self.connections.get_mut(id)?;
         let mut resources = resources(&mut self.records, commons);
         if open(&mut slot.connection, &mut resources).is_none() {
             slot.connection.dismantle(&mut resources);
             self.connections.release(id);
+            self.keep_back(commons);
             return None;
         }
         let hash = flow_hash::<P>(commons.table_keys, flow);

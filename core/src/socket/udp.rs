@@ -161,11 +161,14 @@ impl FrameQueue {
     }
 
     fn pop(&mut self, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
-        if let Some((_, len)) = self.first(blocks) {
-            self.queue.consume(blocks, len.saturating_add(FRAME_HEADER as u32));
-        }
-        if policy == AllocationPolicy::Reserved {
-            self.queue.cover(blocks, self.limit);
+        let Some((_, len)) = self.first(blocks) else { return };
+        let octets = len.saturating_add(FRAME_HEADER as u32);
+        match policy {
+            AllocationPolicy::Reserved => {
+                self.queue.consume_and_keep(blocks, octets);
+                self.queue.cover(blocks, self.limit);
+            }
+            AllocationPolicy::Overcommit => self.queue.consume(blocks, octets),
         }
     }
 }

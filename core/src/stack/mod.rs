@@ -165,7 +165,8 @@ impl<'a, P: Profile> Stack<'a, P> {
         }
         let blocks = BlockPool::new(storage.blocks, storage.block_links, storage.block_size)
             .ok_or(ConfigError::BadBlocks)?;
-        Ok(Self {
+        let tcp = TcpPool::new(storage.tcp);
+        let mut stack = Self {
             commons: Commons {
                 now: Instant::ZERO,
                 secret,
@@ -179,7 +180,7 @@ impl<'a, P: Profile> Stack<'a, P> {
                 ack_per_burst: false,
             },
             link: Link::new(),
-            tcp: TcpPool::new(storage.tcp),
+            tcp,
             #[cfg(feature = "udp")]
             udp: UdpPool::new(storage.udp),
             #[cfg(feature = "udp")]
@@ -188,7 +189,9 @@ impl<'a, P: Profile> Stack<'a, P> {
             ingress_budget: config.ingress_budget.max(1),
             egress_budget: config.egress_budget.max(1),
             hop_limit: config.hop_limit,
-        })
+        };
+        stack.tcp.keep_back(&mut stack.commons);
+        Ok(stack)
     }
 
     /// Gives the link an address, up to four.

@@ -400,7 +400,7 @@ impl<P: Profile> Connection<P> {
         self.owe_single_ack();
     }
 
-    /// Owes for text taken in order: RFC 9293 §3.8.6.3, MUST-58: at least one ACK for every two
+    /// Owes for text taken in order: RFC 9293 §3.8.6.3, SHLD-19 and MUST-40: an ACK for every two
     /// segments' worth of octets, and none waits longer than the delay.
     fn owe_for_text(&mut self, octets: u32, filled: bool, resources: &mut Resources<'_, '_>) {
         // RFC 5681 §4.2: what fills a hole, wholly or in part, is acknowledged at once.

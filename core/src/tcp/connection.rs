@@ -23,6 +23,9 @@ use super::state::{Event, State};
 use super::time_wait::TimeWait;
 use super::timers::{Due, SendTimer, Timers};
 
+/// RFC 9293 §3.8.6.3, MUST-40: less than half a second.
+const ACK_DELAY_MAX: u32 = 499_999;
+
 /// How long an orphan waits for the peer's FIN.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -190,7 +193,7 @@ impl Settings {
 
     fn new(config: &ConnectionConfig) -> Self {
         Self {
-            ack_delay: micros(config.ack_delay).min(500_000),
+            ack_delay: micros(config.ack_delay).min(ACK_DELAY_MAX),
             rto_min: micros(config.rto_min),
             user_timeout: micros(config.user_timeout),
             connect_timeout: micros(config.connect_timeout),

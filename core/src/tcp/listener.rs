@@ -87,8 +87,8 @@ pub enum Reaction {
 }
 
 impl HalfOpen {
-    /// The record of a SYN. Text in a SYN is left to be sent again (RFC 9293 §3.10.7.2 allows to
-    /// keep it; a record has no room).
+    /// The record of a SYN. Deviation: decision 0006, text in a SYN is left to be sent again: a
+    /// record has no room for it.
     #[must_use]
     pub fn new(flow: FlowKey, syn: &Segment<'_>, iss: SeqNum, offer: Offer, told: u16) -> Self {
         let agreed = offer.agree(&syn.options, flow.is_ipv4());

@@ -185,7 +185,10 @@ impl<R: Reassembly> ReceiveSpace<R> {
     /// The user has read so many octets.
     pub fn on_read(&mut self, octets: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
         let octets = octets.min(self.queue.len());
-        self.queue.consume(blocks, octets);
+        match policy {
+            AllocationPolicy::Reserved => self.queue.consume_and_keep(blocks, octets),
+            AllocationPolicy::Overcommit => self.queue.consume(blocks, octets),
+        }
         self.granted = self.granted.saturating_sub(octets);
         self.grant(policy, blocks);
     }

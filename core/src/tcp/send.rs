@@ -254,14 +254,9 @@ mod tests {
         let mut snd = SendSpace { una: seq(20), ..SendSpace::EMPTY };
         snd.set_window(500, seq(100), seq(10));
         // (seq, ack, taken)
-        for (at, ack, taken) in [
-            (99, 20, false),
-            (100, 9, false),
-            (100, 10, true),
-            (101, 5, true),
-            // Older text, sent again after all of these: nothing before acknowledged as much.
-            (50, 21, true),
-        ] {
+        for (at, ack, taken) in
+            [(99, 20, false), (100, 9, false), (100, 10, true), (101, 5, true), (90, 21, true)]
+        {
             assert_eq!(snd.update_window(7, seq(at), seq(ack)), taken, "{at} {ack}");
         }
         assert_eq!((snd.wnd, snd.max_wnd), (7, 500));
