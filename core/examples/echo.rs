@@ -18,11 +18,11 @@ storage!(static NET: Small {
 
 /// A stack that listens on TCP port 7. `None`: this is the second one, or the secret is all zero.
 fn start(secret: [u8; 16]) -> Option<Stack<'static, Small>> {
-    let mut config = ListenConfig::new();
+    let mut config = Config::new();
     (config.connection.receive_limit, config.connection.send_limit) = (2048, 2048);
-    let mut stack = Stack::new(NET.take()?, &Config::new(), Secret::new(secret)?).ok()?;
+    let mut stack = Stack::new(NET.take()?, &config, Secret::new(secret)?).ok()?;
     stack.add_address([192, 168, 69, 2].into(), 24).ok()?;
-    stack.listen(7, &config).ok().map(|_| stack)
+    stack.listen(7, &ListenConfig::new()).ok().map(|_| stack)
 }
 
 /// One turn of the loop. Says when to take the next.

@@ -58,8 +58,7 @@
 //! here.add_address([10, 0, 0, 1].into(), 24).ok()?;
 //! there.add_address([10, 0, 0, 2].into(), 24).ok()?;
 //!
-//! let listening = ListenConfig { connection, ..ListenConfig::new() };
-//! let listener = there.listen(7, &listening).ok()?;
+//! let listener = there.listen(7, &ListenConfig::new()).ok()?;
 //! let mut now = Instant::ZERO;
 //! let remote = "10.0.0.2:7".parse().ok()?;
 //! let client = here.connect(now, remote, &ConnectConfig::new()).ok()?;

@@ -5,10 +5,10 @@
 use hikyaku::time::Duration;
 use hikyaku::{AllocationPolicy, ListenConfig};
 use hikyaku_testkit::applications::{Application, End, Script};
-use hikyaku_testkit::host::Kind;
+use hikyaku_testkit::host::{HostSetup, Kind};
 use hikyaku_testkit::invariants::Sights;
 use hikyaku_testkit::link::Impairments;
-use hikyaku_testkit::pair::{Family, HostSetup, LEFT, Pair, RIGHT, Setup};
+use hikyaku_testkit::pair::{Family, LEFT, Pair, RIGHT, Setup};
 use hikyaku_testkit::random::{Chance, Random};
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -31,15 +31,15 @@ pub struct ListenConfig {
     pub address: Option<IpAddr>,
     /// The most connections that wait to be accepted.
     pub backlog: u16,
-    /// How accepted connections behave.
-    pub connection: ConnectionConfig,
+    /// How accepted connections behave; `None` for the stack's own settings.
+    pub connection: Option<ConnectionConfig>,
 }
 
 impl ListenConfig {
-    /// On all addresses, sixteen waiting, plain connections.
+    /// On all addresses, sixteen waiting.
     #[must_use]
     pub const fn new() -> Self {
-        Self { address: None, backlog: 16, connection: ConnectionConfig::new() }
+        Self { address: None, backlog: 16, connection: None }
     }
 }
 
@@ -124,7 +124,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let id = self.listeners.acquire().ok_or(ListenError::NoMemory)?;
         if let Some(slot) = self.listeners.get_mut(id) {
             slot.listening.bound = bound;
-            slot.listening.config = config.connection;
+            slot.listening.config = config.connection.unwrap_or(commons.connection);
             slot.listening.limit = config.backlog;
         }
         self.by_port.insert(&mut self.listeners, hash, id);

@@ -4,16 +4,14 @@
 //! test's mistake and panics; [`Host::is_stale`] asks.
 
 use hikyaku::counters::Counters;
-use hikyaku::time::Instant;
+use hikyaku::time::{Duration, Instant};
 use hikyaku::{
-    AcceptError, CloseReason, ConnectConfig, ConnectError, Full, Half, Handle, Info, ListenConfig,
-    ListenError, ListenerHandle, Profile, ReadError, Readiness, Small, Stack, State, Storage,
-    TcpHandle, UdpConfig, UdpHandle, Usage, Wake, WriteError,
+    AcceptError, Capacity, CloseReason, Config, ConnectConfig, ConnectError, Full, Half, Handle,
+    Info, ListenConfig, ListenError, ListenerHandle, Profile, ReadError, Readiness, Small, Stack,
+    State, Storage, TcpHandle, UdpConfig, UdpHandle, Usage, Wake, WriteError,
 };
 
-use std::net::SocketAddr;
-
-use crate::pair::HostSetup;
+use std::net::{IpAddr, SocketAddr};
 
 /// Which parts a stack is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +184,21 @@ impl<P: Profile> Host for Stack<'static, P> {
     fn close_udp(&mut self, handle: UdpHandle) {
         self.udp(handle).expect("the handle is live").close();
     }
+}
+
+/// How one host is made.
+#[derive(Clone)]
+pub struct HostSetup {
+    /// Its profile.
+    pub kind: Kind,
+    /// Its configuration.
+    pub config: Config,
+    /// Its pools.
+    pub capacity: Capacity,
+    /// How far its clock is ahead.
+    pub clock: Duration,
+    /// Its addresses, with their prefixes.
+    pub addresses: [(IpAddr, u8); 2],
 }
 
 fn made<P: Profile>(setup: &HostSetup, secret: u64) -> Box<dyn Host> {

@@ -19,7 +19,7 @@ use hikyaku::{
 };
 
 use crate::applications::{Application, Script};
-use crate::host::{Host, Kind, make};
+use crate::host::{Host, HostSetup, Kind, make};
 use crate::invariants::Watch;
 use crate::link::{Impairments, Link};
 use crate::random::{Chance, Random};
@@ -52,21 +52,6 @@ pub const fn address(side: usize, family: Family) -> IpAddr {
         Family::V4 => IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)),
         Family::V6 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last as u16)),
     }
-}
-
-/// How one host is made.
-#[derive(Clone)]
-pub struct HostSetup {
-    /// Its profile.
-    pub kind: Kind,
-    /// Its configuration.
-    pub config: Config,
-    /// Its pools.
-    pub capacity: Capacity,
-    /// How far its clock is ahead.
-    pub clock: Duration,
-    /// Its addresses, with their prefixes.
-    pub addresses: [(IpAddr, u8); 2],
 }
 
 /// How a pair is made.
@@ -249,7 +234,7 @@ impl Pair {
     /// How a host listens: with the settings that it connects with.
     #[must_use]
     pub fn listening(&self, side: usize) -> ListenConfig {
-        ListenConfig { connection: self.settings[side], ..ListenConfig::new() }
+        ListenConfig { connection: Some(self.settings[side]), ..ListenConfig::new() }
     }
 
     /// Listens on a port and runs `script` on every connection that comes.

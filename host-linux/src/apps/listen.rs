@@ -21,7 +21,7 @@ pub(crate) fn listen(
     let (link, rung) = open_tun(args, Need::Shared)?;
     let mut net = Net::new(link, args)?;
     let mut signals = Signals::take()?;
-    let config = ListenConfig { connection: connection_config(), ..ListenConfig::new() };
+    let config = ListenConfig { connection: Some(connection_config()), ..ListenConfig::new() };
     let listener =
         net.stack.listen(port, &config).with_context(|| format!("cannot listen on port {port}"))?;
     note!("listening on {} and {}", spell(args.addr, port), spell(args.addr6, port));

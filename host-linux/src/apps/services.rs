@@ -88,7 +88,7 @@ impl Services {
         self.scratch.resize(64 * 1024, 0);
         let config = ListenConfig {
             backlog: BACKLOG,
-            connection: connection_config(),
+            connection: Some(connection_config()),
             ..ListenConfig::new()
         };
         let name = service.name();
