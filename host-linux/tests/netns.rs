@@ -47,12 +47,12 @@ const OWN: &str = "--addr 192.168.70.2 --addr6 fd70::2";
 /// forward hook of a third party does a drop look like loss to the kernel's TCP.
 const ROUTER: &str = r#"
 if [ "$(id -u)" = 0 ]; then unshared=""; entered=""; else
-    unshared="-U --map-current-user --keep-caps"; entered="-U --preserve-credentials"
+    unshared="-U -r"; entered="-U --preserve-credentials"
 fi
 unshare $unshared -n sleep 300 & far=$!
 trap 'kill $far' EXIT
 in_far() { nsenter -t $far $entered -n "$@"; }
-is_apart() { [ "$(readlink /proc/$far/ns/net)" != "$(readlink /proc/self/ns/net)" ]; }
+is_apart() { [ "$(readlink /proc/$far/ns/net)" != "$(readlink /proc/self/ns/net)" ] && [ "$(in_far id -u)" = 0 ]; }
 wait_for is_apart
 ip link add r0 type veth peer name c0
 ip link set c0 netns $far
