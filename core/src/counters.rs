@@ -84,6 +84,7 @@ const REASONS: usize = DropReason::ALL.len();
 
 /// Packets dropped, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Drops([Count; REASONS]);
 
 impl Drops {
@@ -110,6 +111,7 @@ macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What a stack has counted since it was made.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]
         pub struct Counters {
             $($(#[$doc])* pub $name: Count,)*
@@ -124,7 +126,8 @@ macro_rules! counters {
             /// Every counter that is not zero with its name, drops last.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, Count)> + '_ {
                 let plain = [$((stringify!($name), self.$name),)*];
-                let drops = DropReason::ALL.iter().map(|reason| (reason.text(), self.drops.of(*reason)));
+                let named = |reason: &DropReason| (reason.text(), self.drops.of(*reason));
+                let drops = DropReason::ALL.iter().map(named);
                 plain.into_iter().chain(drops).filter(|(_, count)| *count != 0)
             }
         }

@@ -70,34 +70,23 @@ impl FlowKey {
     /// The key with these bytes: the reverse of [`FlowKey::to_bytes`].
     #[must_use]
     pub fn from_bytes(bytes: &[u8; FLOW_BYTES]) -> Self {
-        let mut key = Self::EMPTY;
-        let ([mut local_port, mut remote_port], mut bytes) = ([[0; 2]; 2], bytes.iter());
-        let fields = key
-            .local
-            .iter_mut()
-            .chain(&mut key.remote)
-            .chain(&mut local_port)
-            .chain(&mut remote_port);
-        for (field, byte) in fields.zip(&mut bytes) {
-            *field = *byte;
-        }
-        key.local_port = u16::from_be_bytes(local_port);
-        key.remote_port = u16::from_be_bytes(remote_port);
-        key
+        let Some((local, rest)) = bytes.split_first_chunk() else { return Self::EMPTY };
+        let Some((remote, rest)) = rest.split_first_chunk() else { return Self::EMPTY };
+        let Some(&[a, b, c, d]) = rest.first_chunk() else { return Self::EMPTY };
+        let (local_port, remote_port) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        Self { local: *local, remote: *remote, local_port, remote_port }
     }
 
     /// The key as bytes, for keyed hashes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; FLOW_BYTES] {
         let mut bytes = [0; FLOW_BYTES];
-        let fields = self
-            .local
-            .into_iter()
-            .chain(self.remote)
-            .chain(self.local_port.to_be_bytes())
-            .chain(self.remote_port.to_be_bytes());
-        for (slot, byte) in bytes.iter_mut().zip(fields) {
-            *slot = byte;
+        if let Some((local, rest)) = bytes.split_first_chunk_mut()
+            && let Some((remote, rest)) = rest.split_first_chunk_mut()
+            && let Some(ports) = rest.first_chunk_mut()
+        {
+            let ([a, b], [c, d]) = (self.local_port.to_be_bytes(), self.remote_port.to_be_bytes());
+            (*local, *remote, *ports) = (self.local, self.remote, [a, b, c, d]);
         }
         bytes
     }

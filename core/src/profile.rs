@@ -75,7 +75,7 @@ pub struct Full;
 impl Profile for Full {
     type Recovery = Scoreboard;
     type Congestion = Chosen;
-    type Reassembly = Assembler<16>;
+    type Reassembly = Assembler<12>;
     type Tables = KeyedTables;
     type Observer = ();
     const ICMP_ECHO: bool = true;

@@ -26,16 +26,6 @@ pub enum Event {
         /// Whether it, or a part of it, was sent before.
         again: bool,
     },
-    /// A timer of a connection fired.
-    TimedOut {
-        /// The connection.
-        flow: FlowKey,
-    },
-    /// A connection is over and its slot is free again.
-    Freed {
-        /// The connection.
-        flow: FlowKey,
-    },
 }
 
 /// Takes note of events. Must not block: it runs inside `poll`.

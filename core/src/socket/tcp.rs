@@ -24,8 +24,10 @@ const PORT_TRIES: u16 = 64;
 
 /// How a listener listens.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ListenConfig {
     /// Only on this address of ours; `None` for all.
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: Option<IpAddr>,
     /// The most connections that wait to be accepted.
     pub backlog: u16,
@@ -49,8 +51,10 @@ impl Default for ListenConfig {
 
 /// How a connection is opened.
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConnectConfig {
     /// From this address of ours; `None` for the one that suits the peer.
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub local_address: Option<IpAddr>,
     /// From this port; `None` for an ephemeral one.
     pub local_port: Option<u16>,
@@ -215,6 +219,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &'s mut Commons<'a>,
     ) -> Result<TcpSocket<'s, 'a, P>, StaleHandle> {
         let id = self.connections.resolve(handle.0).ok_or(StaleHandle)?;
+        // An orphan lives on by itself, but its handle does not.
+        let slot = self.connections.get(id).filter(|slot| !slot.connection.is_released());
+        slot.ok_or(StaleHandle)?;
         Ok(TcpSocket { pool: self, commons, id })
     }
 }

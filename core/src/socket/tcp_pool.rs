@@ -12,6 +12,7 @@ use crate::seq::SeqNum;
 use crate::storage::deadlines::Deadlines;
 use crate::storage::hash_table::HashTable;
 use crate::storage::list::List;
+use crate::storage::policy::AllocationPolicy;
 use crate::storage::slab::{Key, Slab};
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
@@ -78,7 +79,7 @@ pub struct TcpUsage {
 }
 
 impl<'a, P: Profile> TcpPool<'a, P> {
-    /// A pool over storage that is all [`Empty`](crate::storage::Empty).
+    /// A pool over storage that is all [`Empty`].
     #[must_use]
     pub fn new(storage: TcpStorage<'a, P>) -> Self {
         Self {
@@ -146,6 +147,12 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             self.free(id, commons);
             return self.enter_time_wait(entry, commons);
         }
+        if connection.leaves_flow() {
+            let hash = flow_hash::<P>(commons.table_keys, connection.flow());
+            self.by_flow.remove(&mut self.connections, hash, id);
+        }
+        let Some(slot) = self.connections.get(id) else { return };
+        let connection = &slot.connection;
         match connection.next_due() {
             // Re-keyed lazily: one that moved towards later is looked at when it comes up.
             Some(at) if self.deadlines.of(id).is_none_or(|filed| at < filed) => {
@@ -177,6 +184,15 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.egress.remove(&mut self.connections, id);
         self.news.remove(&mut self.connections, id);
         self.connections.release(id);
+        self.keep_back(commons);
+    }
+
+    /// With reserved memory the first connections leave the later ones a block each way.
+    pub fn keep_back(&self, commons: &mut Commons<'a>) {
+        if commons.policy == AllocationPolicy::Reserved {
+            let free = self.connections.capacity().saturating_sub(self.connections.len());
+            commons.blocks.keep_back(free.saturating_mul(2).min(u32::MAX as usize) as u32);
+        }
     }
 
     /// Keeps a TIME-WAIT record; where there is no room the oldest goes (RFC 9293 §3.6.1 wants
@@ -213,6 +229,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         bump(&mut commons.counters.segments_in);
+        if let Some(id) = self.by_flow.last(&self.connections, flow) {
+            return self.connection_segment(id, segment, commons);
+        }
         let hash = flow_hash::<P>(commons.table_keys, flow);
         if let Some(id) = self.by_flow.find(&self.connections, hash, flow) {
             return self.connection_segment(id, segment, commons);
@@ -330,11 +349,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         open: impl FnOnce(&mut Connection<P>, &mut Resources<'_, 'a>) -> Option<()>,
     ) -> Option<Id> {
         let id = self.connections.acquire()?;
+        self.keep_back(commons);
         let slot = self.connections.get_mut(id)?;
         let mut resources = resources(&mut self.records, commons);
         if open(&mut slot.connection, &mut resources).is_none() {
             slot.connection.dismantle(&mut resources);
             self.connections.release(id);
+            self.keep_back(commons);
             return None;
         }
         let hash = flow_hash::<P>(commons.table_keys, flow);

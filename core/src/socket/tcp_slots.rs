@@ -4,8 +4,8 @@ use managed::ManagedSlice;
 
 use crate::flow::FlowKey;
 use crate::profile::{Profile, Tables};
-use crate::storage::hash_table::Chained;
-use crate::storage::list::{Linked, Links, List};
+use crate::storage::hash_table::chained;
+use crate::storage::list::{Links, List, linked};
 use crate::storage::slab::{Key, Slot};
 use crate::storage::{Empty, Id};
 use crate::tcp::connection::{Connection, ConnectionConfig};
@@ -27,43 +27,6 @@ pub enum Backlog {}
 /// Marks the list of TIME-WAIT records, the next to expire first.
 #[derive(Debug)]
 pub enum Expiry {}
-
-/// Threads a list through a slot type.
-macro_rules! linked {
-    ([$($generics:tt)*] $slot:ty, $field:ident: $marker:ty) => {
-        impl<$($generics)*> Linked<$marker> for $slot {
-            fn links(&self) -> &Links {
-                &self.$field
-            }
-
-            fn links_mut(&mut self) -> &mut Links {
-                &mut self.$field
-            }
-        }
-    };
-}
-
-/// Chains a slot type into a look-up table by the key of its record.
-macro_rules! chained {
-    ([$($generics:tt)*] $slot:ty, $record:ident.$key:ident(): $key_type:ty) => {
-        impl<$($generics)*> Chained for $slot {
-            type Key = $key_type;
-
-            fn key(&self) -> &$key_type {
-                self.$record.$key()
-            }
-
-            fn chain(&self) -> Option<Id> {
-                self.chain
-            }
-
-            fn set_chain(&mut self, chain: Option<Id>) {
-                self.chain = chain;
-            }
-        }
-    };
-}
-pub(super) use {chained, linked};
 
 /// A connection and its places.
 pub struct ConnectionSlot<P: Profile> {
@@ -162,7 +125,7 @@ impl Listening {
 
 type DeadlineSlot<P> = <<P as Profile>::Tables as Tables>::DeadlineSlot;
 
-/// The memory of a [`TcpPool`].
+/// The memory of a [`TcpPool`](super::tcp_pool::TcpPool).
 pub struct TcpStorage<'a, P: Profile> {
     /// One for each connection.
     pub connections: ManagedSlice<'a, Slot<ConnectionSlot<P>>>,
@@ -201,5 +164,23 @@ impl<P: Profile> ConnectionSlot<P> {
     #[must_use]
     pub fn waits_to_be_accepted(&self) -> bool {
         self.backlog.is_linked()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Full, Small};
+
+    #[test]
+    fn slots_are_no_larger_than_promised() {
+        // Without a pool's own bookkeeping and without any buffer.
+        assert!(size_of::<ConnectionSlot<Full>>() <= 536, "{}", size_of::<ConnectionSlot<Full>>());
+        assert!(
+            size_of::<ConnectionSlot<Small>>() <= 480,
+            "{}",
+            size_of::<ConnectionSlot<Small>>()
+        );
+        assert!(size_of::<HalfOpenSlot>() < 100, "{}", size_of::<HalfOpenSlot>());
     }
 }

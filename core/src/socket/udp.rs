@@ -13,15 +13,15 @@ use crate::flow::{FLOW_BYTES, FlowKey};
 use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::storage::block_pool::BlockPool;
-use crate::storage::hash_table::{Chained, HashTable};
-use crate::storage::list::{Linked, Links, List};
+use crate::storage::hash_table::{HashTable, chained};
+use crate::storage::list::{Links, List, linked};
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::{Slab, Slot};
 use crate::storage::{Empty, Id};
 
 use super::demux::{Bound, find_bound, port_hash};
-use super::tcp_slots::{Egress, News, chained, linked};
+use super::tcp_slots::{Egress, News};
 use super::{Commons, Handle, Route, StaleHandle, UdpHandle};
 
 /// Octets of a frame before its payload.
@@ -32,8 +32,10 @@ const EPHEMERAL_FIRST: u16 = 49_152;
 
 /// How a socket is bound.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UdpConfig {
     /// Only this address of ours; `None` for all.
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: Option<IpAddr>,
     /// The port; 0 for an ephemeral one.
     pub port: u16,
@@ -83,14 +85,17 @@ error_enum! {
 
 /// What was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Datagram {
     /// Octets put into the buffer.
     pub len: usize,
     /// Octets that the datagram had; more than `len` where the buffer was too short.
     pub full_len: usize,
     /// Who sent it.
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub source: SocketAddr,
     /// Which address of ours it was sent to.
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub destination: IpAddr,
 }
 
@@ -156,11 +161,14 @@ impl FrameQueue {
     }
 
     fn pop(&mut self, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
-        if let Some((_, len)) = self.first(blocks) {
-            self.queue.consume(blocks, len.saturating_add(FRAME_HEADER as u32));
-        }
-        if policy == AllocationPolicy::Reserved {
-            self.queue.cover(blocks, self.limit);
+        let Some((_, len)) = self.first(blocks) else { return };
+        let octets = len.saturating_add(FRAME_HEADER as u32);
+        match policy {
+            AllocationPolicy::Reserved => {
+                self.queue.consume_and_keep(blocks, octets);
+                self.queue.cover(blocks, self.limit);
+            }
+            AllocationPolicy::Overcommit => self.queue.consume(blocks, octets),
         }
     }
 }

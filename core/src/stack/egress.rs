@@ -21,23 +21,10 @@ use crate::wire::tcp_options::Options;
 use crate::wire::{Protocol, checksum, icmpv4, ipv4, tcp};
 
 use super::Stack;
+use super::link::{Attempt, Sink};
 
 /// Room for every header that a packet of ours can have: IPv6 and TCP with all options.
 const HEADERS_MAX: usize = 40 + tcp::HEADER_MAX;
-
-/// Where packets go.
-pub(super) type Sink<'s> = &'s mut dyn FnMut(&Packet<'_>) -> Result<(), NoRoom>;
-
-/// What became of an attempt to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Attempt {
-    /// A packet left, or one that never could was dropped.
-    Done,
-    /// There is nothing to send.
-    Nothing,
-    /// The device has no room.
-    Full,
-}
 
 /// The headers of a packet in the making.
 struct Headers {
@@ -281,7 +268,9 @@ fn send(
 ) -> Result<(), NoRoom> {
     let mut pieces: heapless::Vec<&[u8], PIECES_MAX> = heapless::Vec::new();
     if let Some(Payload { queue, offset, len }) = payload {
-        pieces.extend(queue.slices(blocks, offset, len).take(PIECES_MAX));
+        for piece in queue.slices(blocks, offset, len).take(PIECES_MAX) {
+            let _ = pieces.push(piece);
+        }
     }
     let header = headers.octets.get(..headers.len).unwrap_or(&[]);
     sink(&Packet::new(header, &pieces, headers.job))

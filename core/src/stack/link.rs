@@ -1,11 +1,27 @@
-//! The one link of a stack and all that belongs to it: addresses and replies that wait.
+//! The one link of a stack and all that belongs to it: addresses, replies that wait, and where
+//! packets go.
 
 use core::net::IpAddr;
 
+use crate::device::{NoRoom, Packet};
 use crate::socket::Route;
 use crate::wire::address::Cidr;
 
 use super::reply::Replies;
+
+/// Where packets go.
+pub(super) type Sink<'s> = &'s mut dyn FnMut(&Packet<'_>) -> Result<(), NoRoom>;
+
+/// What became of an attempt to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// A packet left, or one that never could was dropped.
+    Done,
+    /// There is nothing to send.
+    Nothing,
+    /// The device has no room.
+    Full,
+}
 
 /// The most addresses of a link.
 const ADDRESSES_MAX: usize = 4;

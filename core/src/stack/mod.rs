@@ -29,8 +29,7 @@ use crate::tcp::connection::ConnectionConfig;
 use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
 
-use egress::Attempt;
-use link::Link;
+use link::{Attempt, Link, Sink};
 
 pub use storage::{Arrays, Capacity, StaticStorage, Storage};
 
@@ -41,6 +40,7 @@ const MTU_MIN_IPV4: u16 = 68;
 
 /// How a stack behaves.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
     /// The largest IP packet, octets: 68 at least, with IPv6 1280. Not more than the device's.
     pub mtu: u16,
@@ -165,7 +165,8 @@ impl<'a, P: Profile> Stack<'a, P> {
         }
         let blocks = BlockPool::new(storage.blocks, storage.block_links, storage.block_size)
             .ok_or(ConfigError::BadBlocks)?;
-        Ok(Self {
+        let tcp = TcpPool::new(storage.tcp);
+        let mut stack = Self {
             commons: Commons {
                 now: Instant::ZERO,
                 secret,
@@ -179,7 +180,7 @@ impl<'a, P: Profile> Stack<'a, P> {
                 ack_per_burst: false,
             },
             link: Link::new(),
-            tcp: TcpPool::new(storage.tcp),
+            tcp,
             #[cfg(feature = "udp")]
             udp: UdpPool::new(storage.udp),
             #[cfg(feature = "udp")]
@@ -188,7 +189,9 @@ impl<'a, P: Profile> Stack<'a, P> {
             ingress_budget: config.ingress_budget.max(1),
             egress_budget: config.egress_budget.max(1),
             hop_limit: config.hop_limit,
-        })
+        };
+        stack.tcp.keep_back(&mut stack.commons);
+        Ok(stack)
     }
 
     /// Gives the link an address, up to four.
@@ -234,7 +237,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     }
 
     /// Sends what must leave before the next arrival.
-    fn flush(&mut self, sink: egress::Sink<'_>) {
+    fn flush(&mut self, sink: Sink<'_>) {
         let mut budget = self.egress_budget;
         while budget > 0 && (!self.link.replies.is_empty() || self.tcp.is_urgent(&self.commons)) {
             if self.send_one(sink) != Attempt::Done {

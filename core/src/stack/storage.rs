@@ -14,7 +14,7 @@ use crate::storage::{Empty, Id};
 use crate::tcp::recovery::Record;
 
 /// All memory that a stack works with. Made by [`storage!`](crate::storage!) or, with feature
-/// `alloc`, by [`Storage::allocate`].
+/// `alloc`, by `Storage::allocate`.
 pub struct Storage<'a, P: Profile> {
     pub(super) tcp: TcpStorage<'a, P>,
     #[cfg(feature = "udp")]
@@ -26,6 +26,7 @@ pub struct Storage<'a, P: Profile> {
 
 /// How many of everything a stack can have at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Capacity {
     /// Connections.
     pub connections: usize,

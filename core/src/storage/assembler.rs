@@ -70,7 +70,7 @@ pub trait Reassembly: Empty {
 /// Up to `N` ranges in place. Every operation is O(N).
 #[derive(Debug)]
 pub struct Assembler<const N: usize> {
-    ranges: Vec<Range, N>,
+    ranges: Vec<Range, N, u8>,
 }
 
 impl<const N: usize> Empty for Assembler<N> {

@@ -41,6 +41,7 @@ pub struct BlockPool<'a> {
     fresh: u32,
     used: u32,
     promised: u32,
+    kept_back: u32,
 }
 
 /// The smallest block size in octets.
@@ -78,6 +79,7 @@ impl<'a> BlockPool<'a> {
             fresh: 0,
             used: 0,
             promised: 0,
+            kept_back: 0,
         })
     }
 
@@ -116,7 +118,20 @@ impl<'a> BlockPool<'a> {
         self.capacity.saturating_sub(self.used).saturating_sub(self.promised)
     }
 
-    /// Promises `blocks` more to `credit`, or as many as are available; returns how many.
+    /// Keeps back so many of the available blocks for who is promised his first ones: nobody else
+    /// is given any of them.
+    pub fn keep_back(&mut self, blocks: u32) {
+        self.kept_back = blocks;
+    }
+
+    /// How many blocks are available to who has some already.
+    #[must_use]
+    pub fn spare(&self) -> u32 {
+        self.available().saturating_sub(self.kept_back)
+    }
+
+    /// Promises `blocks` more to `credit`, or as many as are available; returns how many. Blocks
+    /// that are kept back are there for this call.
     pub fn promise(&mut self, credit: &mut Credit, blocks: u32) -> u32 {
         let blocks = blocks.min(self.available());
         // The sum of all credits fits: it is at most the capacity, itself at most `RawId::MAX`.
@@ -132,13 +147,13 @@ impl<'a> BlockPool<'a> {
         self.promised = self.promised.saturating_sub(blocks);
     }
 
-    /// Takes a block against a promise of `credit`, or, where it holds none, one that is
-    /// available. The block contains what its last user left in it.
+    /// Takes a block against a promise of `credit`, or, where it holds none, one that is to spare.
+    /// The block contains what its last user left in it.
     ///
     /// `None` where there is neither.
     #[must_use]
     pub fn take(&mut self, credit: &mut Credit) -> Option<Id> {
-        if credit.0 == 0 && self.available() == 0 {
+        if credit.0 == 0 && self.spare() == 0 {
             return None;
         }
         let id = match self.free {

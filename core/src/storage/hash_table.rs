@@ -67,6 +67,12 @@ impl<'a> HashTable<'a> {
         Self { heads, mask, last_hit: None }
     }
 
+    /// The record that was found last, if it has this key: found without a hash.
+    #[must_use]
+    pub fn last<T: Empty + Chained>(&self, slab: &Slab<'_, T>, key: &T::Key) -> Option<Id> {
+        self.last_hit.filter(|id| slab.get(*id).is_some_and(|record| record.key() == key))
+    }
+
     /// The record with this key, which was inserted under this hash.
     #[must_use]
     pub fn find<T: Empty + Chained>(
@@ -75,9 +81,7 @@ impl<'a> HashTable<'a> {
         hash: u32,
         key: &T::Key,
     ) -> Option<Id> {
-        if let Some(id) = self.last_hit
-            && slab.get(id).is_some_and(|record| record.key() == key)
-        {
+        if let Some(id) = self.last(slab, key) {
             return Some(id);
         }
         let mut next = self.head(hash);
@@ -177,6 +181,28 @@ impl<'a> HashTable<'a> {
         self.heads.get(self.index(hash)).copied().flatten()
     }
 }
+
+/// Chains a slot type into a look-up table by the key of its record.
+macro_rules! chained {
+    ([$($generics:tt)*] $slot:ty, $record:ident.$key:ident(): $key_type:ty) => {
+        impl<$($generics)*> $crate::storage::hash_table::Chained for $slot {
+            type Key = $key_type;
+
+            fn key(&self) -> &$key_type {
+                self.$record.$key()
+            }
+
+            fn chain(&self) -> Option<$crate::storage::Id> {
+                self.chain
+            }
+
+            fn set_chain(&mut self, chain: Option<$crate::storage::Id>) {
+                self.chain = chain;
+            }
+        }
+    };
+}
+pub(crate) use chained;
 
 #[cfg(test)]
 mod tests;

@@ -195,5 +195,21 @@ impl<L> List<L> {
     }
 }
 
+/// Threads a list through a slot type.
+macro_rules! linked {
+    ([$($generics:tt)*] $slot:ty, $field:ident: $marker:ty) => {
+        impl<$($generics)*> $crate::storage::list::Linked<$marker> for $slot {
+            fn links(&self) -> &$crate::storage::list::Links {
+                &self.$field
+            }
+
+            fn links_mut(&mut self) -> &mut $crate::storage::list::Links {
+                &mut self.$field
+            }
+        }
+    };
+}
+pub(crate) use linked;
+
 #[cfg(test)]
 mod tests;

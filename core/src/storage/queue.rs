@@ -117,11 +117,11 @@ impl Queue {
     }
 
     /// Settles the credit so that, with the blocks held, it is just enough to write the first
-    /// `window` octets from the start of the queue on, as far as the pool has blocks to promise.
+    /// `window` octets from the start of the queue on, as far as the pool has blocks to spare.
     ///
     /// Returns how many octets from the start are sure to find room now, at most `window`. Called
     /// with the edge that was promised to the peer before and once more after each
-    /// [`Queue::consume`], it never returns less than that edge: what `consume` frees
+    /// [`Queue::consume_and_keep`], it never returns less than that edge: what that frees
     /// is enough. Blocks promised beyond what `window` needs are given back. O(1), but where the
     /// pool runs short it looks at the directory entries between the committed octets and the last
     /// one written.
@@ -139,7 +139,8 @@ impl Queue {
             pool.withdraw(&mut self.credit, promised.saturating_sub(needed));
         } else {
             let missing = needed.saturating_sub(promised);
-            if pool.promise(&mut self.credit, missing) < missing {
+            let spare = missing.min(pool.spare());
+            if pool.promise(&mut self.credit, spare) < missing {
                 return self.covered(pool).min(window);
             }
         }
@@ -273,6 +274,14 @@ impl Queue {
     #[must_use]
     pub fn first_slice<'p>(&self, pool: &'p BlockPool<'_>) -> &'p [u8] {
         self.slices(pool, 0, self.len).next().unwrap_or_default()
+    }
+
+    /// As [`Queue::consume`], and turns the blocks that this frees into promises to this queue.
+    pub fn consume_and_keep(&mut self, pool: &mut BlockPool<'_>, octets: u32) {
+        let before = self.blocks_held();
+        self.consume(pool, octets);
+        let freed = before.saturating_sub(self.blocks_held());
+        pool.promise(&mut self.credit, freed);
     }
 
     /// Drops committed octets from the front, as far as there are so many, and frees the blocks

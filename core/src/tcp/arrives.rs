@@ -16,7 +16,7 @@ use crate::wire::tcp::Flags;
 use super::congestion::{Ack, CongestionControl};
 use super::connection::{CloseReason, Connection, Resources};
 use super::receive::Taken;
-use super::recovery::{Acknowledged, Event as Loss, Recovery};
+use super::recovery::{Acknowledged, Event as Loss, Recovery, Sent};
 use super::segment::{Segment, text_len};
 use super::state::{Event, State};
 use super::timers::{Due, SendTimer};
@@ -101,6 +101,12 @@ impl<P: Profile> Connection<P> {
 
     /// RFC 9293 §3.10.7.4: the seven steps, first to last.
     fn otherwise(&mut self, mut segment: Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+        let is_syn = segment.has(Flags::SYN) && !segment.has(Flags::RST);
+        if self.state == State::SynReceived && is_syn && segment.seq == self.rcv.irs {
+            // RFC 9293 §3.5, figure 8: in a simultaneous open the SYN that is known already comes
+            // again with the ACK that completes the handshake.
+            segment.trim(self.rcv.nxt, self.rcv.edge);
+        }
         self.check_sequence(&mut segment, resources)?;
         self.check_rst(&segment, resources)?;
         self.check_syn(&segment, resources)?;
@@ -117,7 +123,12 @@ impl<P: Profile> Connection<P> {
     ) -> Check {
         let (nxt, wnd) = (self.rcv.nxt, self.rcv.wnd());
         let len = segment.len();
-        let acceptable = if len == 0 {
+        let acceptable = if len == 0 && !segment.has(Flags::RST) {
+            // Deviation: decision 0009. A peer that has filled our window goes on from its edge.
+            // RFC 9293 §3.10.7.4 would not hear its ACKs, so that two such peers, each having lost
+            // something, answer each other for ever.
+            segment.seq.within(nxt, wnd.saturating_add(1))
+        } else if len == 0 {
             segment.seq == nxt || segment.seq.within(nxt, wnd)
         } else {
             let last = segment.end() - 1;
@@ -184,10 +195,14 @@ impl<P: Profile> Connection<P> {
             }
             self.state = self.state.on(Event::SynAcked);
             self.on_established();
+            if self.snd.is_finished() {
+                self.state = self.state.on(Event::Close);
+            }
             let wnd = u32::from(segment.wnd) << self.agreed.snd_shift;
             self.snd.set_window(wnd, segment.seq, segment.ack);
         }
         // RFC 9293 §3.10.7.4, RFC 5961 §5.2: neither of what was never sent nor long gone.
+        self.take_probe(segment.ack, resources);
         let oldest = self.snd.una - self.snd.max_wnd;
         if segment.ack.after(self.snd.nxt) || segment.ack.before(oldest) {
             self.challenge(resources);
@@ -209,6 +224,18 @@ impl<P: Profile> Connection<P> {
             (_, next) => self.state = next,
         }
         ControlFlow::Continue(())
+    }
+
+    /// The peer has taken the octet that probed its window: it counts as sent from now on.
+    fn take_probe(&mut self, ack: SeqNum, resources: &mut Resources<'_, '_>) {
+        if self.probed && ack == self.snd.nxt + 1 {
+            let sent = Sent { start: self.snd.nxt, end: ack, at: resources.now };
+            self.recovery.on_sent(resources.records, &sent);
+            // Karn's rule: nobody knows which of the probes this answers.
+            self.recovery.on_resent(resources.records, &sent);
+            self.snd.nxt = ack;
+            self.probed = false;
+        }
     }
 
     /// An acceptable acknowledgement: what it frees, what it tells of the window and of losses.
@@ -373,7 +400,7 @@ impl<P: Profile> Connection<P> {
         self.owe_single_ack();
     }
 
-    /// Owes for text taken in order: RFC 9293 §3.8.6.3, MUST-58: at least one ACK for every two
+    /// Owes for text taken in order: RFC 9293 §3.8.6.3, SHLD-19 and MUST-40: an ACK for every two
     /// segments' worth of octets, and none waits longer than the delay.
     fn owe_for_text(&mut self, octets: u32, filled: bool, resources: &mut Resources<'_, '_>) {
         // RFC 5681 §4.2: what fills a hole, wholly or in part, is acknowledged at once.
@@ -386,7 +413,7 @@ impl<P: Profile> Connection<P> {
         if self.debt.octets >= two || self.rcv.wnd() < two {
             self.debt.together = true;
         } else if self.timers.ack == Due::NEVER {
-            let delay = Duration::from_millis(u64::from(self.settings.ack_delay_ms));
+            let delay = Duration::from_micros(u64::from(self.settings.ack_delay));
             self.timers.ack = Due::at(resources.now + delay);
         }
     }

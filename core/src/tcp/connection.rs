@@ -23,6 +23,9 @@ use super::state::{Event, State};
 use super::time_wait::TimeWait;
 use super::timers::{Due, SendTimer, Timers};
 
+/// RFC 9293 §3.8.6.3, MUST-40: less than half a second.
+const ACK_DELAY_MAX: u32 = 499_999;
+
 /// How long an orphan waits for the peer's FIN.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,9 +52,11 @@ pub struct ConnectionConfig {
     pub rto_min: Duration,
     /// The congestion controller.
     pub congestion: Algorithm,
-    /// How long the sender waits for any sign of life before it gives up (RFC 9293 §3.8.3, R2).
+    /// How long the sender waits for any sign of life before it gives up (RFC 9293 §3.8.3, R2); at
+    /// most 71 minutes.
     pub user_timeout: Duration,
-    /// How long an answer to our SYN is waited for (RFC 9293 §3.8.3: R2 of a SYN).
+    /// How long an answer to our SYN is waited for (RFC 9293 §3.8.3: R2 of a SYN); at most 71
+    /// minutes.
     pub connect_timeout: Duration,
 }
 
@@ -163,13 +168,13 @@ impl Debt {
     pub(super) const EMPTY: Self = Self { single: 0, octets: 0, together: false };
 }
 
-/// The settings that are needed after the handshake, small.
+/// The settings that are needed after the handshake, small: spans in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
-    pub(super) ack_delay_ms: u16,
-    pub(super) rto_min_ms: u16,
-    pub(super) user_timeout_ms: u32,
-    pub(super) connect_timeout_ms: u32,
+    pub(super) ack_delay: u32,
+    pub(super) rto_min: u32,
+    pub(super) user_timeout: u32,
+    pub(super) connect_timeout: u32,
     pub(super) nagle: bool,
     pub(super) initial_window: u8,
     pub(super) algorithm: Algorithm,
@@ -177,10 +182,10 @@ pub(super) struct Settings {
 
 impl Settings {
     const EMPTY: Self = Self {
-        ack_delay_ms: 0,
-        rto_min_ms: 0,
-        user_timeout_ms: 0,
-        connect_timeout_ms: 0,
+        ack_delay: 0,
+        rto_min: 0,
+        user_timeout: 0,
+        connect_timeout: 0,
         nagle: false,
         initial_window: 0,
         algorithm: Algorithm::Reno,
@@ -188,10 +193,10 @@ impl Settings {
 
     fn new(config: &ConnectionConfig) -> Self {
         Self {
-            ack_delay_ms: millis(config.ack_delay).min(500) as u16,
-            rto_min_ms: millis(config.rto_min).min(60_000) as u16,
-            user_timeout_ms: millis(config.user_timeout),
-            connect_timeout_ms: millis(config.connect_timeout),
+            ack_delay: micros(config.ack_delay).min(ACK_DELAY_MAX),
+            rto_min: micros(config.rto_min),
+            user_timeout: micros(config.user_timeout),
+            connect_timeout: micros(config.connect_timeout),
             nagle: config.nagle,
             initial_window: config.initial_window,
             algorithm: config.congestion,
@@ -199,8 +204,9 @@ impl Settings {
     }
 }
 
-fn millis(span: Duration) -> u32 {
-    span.millis().min(u64::from(u32::MAX)) as u32
+/// A span in 32 bits: more than an hour counts as an hour and eleven minutes.
+fn micros(span: Duration) -> u32 {
+    span.micros().min(u64::from(u32::MAX)) as u32
 }
 
 /// A connection. All zero when it is none.
@@ -219,6 +225,8 @@ pub struct Connection<P: Profile> {
     pub(super) reason: Option<CloseReason>,
     /// A probe of a closed window is due.
     pub(super) probe_due: bool,
+    /// The octet at SND.NXT went out as a probe: the peer may acknowledge it.
+    pub(super) probed: bool,
     /// A reset ends the connection as soon as there is room to send it.
     pub(super) reset_due: bool,
     /// A write was refused or cut short.
@@ -246,6 +254,7 @@ impl<P: Profile> Empty for Connection<P> {
         settings: Settings::EMPTY,
         reason: None,
         probe_due: false,
+        probed: false,
         reset_due: false,
         writer_waits: false,
         deaf: false,
@@ -278,10 +287,16 @@ impl<P: Profile> Connection<P> {
         !self.news.is_none() && !self.released
     }
 
+    /// Whether the user has let go of it.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.released
+    }
+
     /// Whether protocol and user are both done with it.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.state == State::Closed && self.released && !self.reset_due
+        self.released && self.leaves_flow()
     }
 
     /// Whether something may be ready to leave; `plan` knows for sure.
@@ -293,7 +308,7 @@ impl<P: Profile> Connection<P> {
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         self.debt.single > 0
             || self.debt.together
-            || nxt == self.snd.iss
+            || (self.snd.syn_outstanding() && una == nxt)
             || self.snd.unsent() > 0
             || self.snd.fin_unsent()
             || self.recovery.next_lost(records, una, nxt).is_some()
@@ -304,6 +319,12 @@ impl<P: Profile> Connection<P> {
     pub fn to_time_wait(&self, until: Instant) -> Option<TimeWait> {
         let left = self.state == State::TimeWait && self.released && self.debt == Debt::EMPTY;
         left.then(|| TimeWait::new(self.flow, self.snd.nxt, self.rcv.nxt, until))
+    }
+
+    /// Whether its flow is free for another connection, though the user still holds the handle.
+    #[must_use]
+    pub fn leaves_flow(&self) -> bool {
+        self.state == State::Closed && !self.reset_due
     }
 
     /// When time alone will change something.
@@ -339,7 +360,7 @@ impl<P: Profile> Connection<P> {
 
     /// The current retransmission timeout.
     pub(super) fn rto(&self) -> Duration {
-        self.rtt.rto(Duration::from_millis(u64::from(self.settings.rto_min_ms))).duration()
+        self.rtt.rto(Duration::from_micros(u64::from(self.settings.rto_min))).duration()
     }
 
     /// Starts the sender's timer and, where it was not waiting already, its patience.
@@ -353,10 +374,10 @@ impl<P: Profile> Connection<P> {
     /// The peer has shown that it lives.
     pub(super) fn renew_patience(&mut self, now: Instant) {
         let patience = match self.state {
-            State::SynSent | State::SynReceived => self.settings.connect_timeout_ms,
-            _ => self.settings.user_timeout_ms,
+            State::SynSent | State::SynReceived => self.settings.connect_timeout,
+            _ => self.settings.user_timeout,
         };
-        let patience = Duration::from_millis(u64::from(patience));
+        let patience = Duration::from_micros(u64::from(patience));
         self.timers.give_up = Due::at(now + patience);
     }
 

@@ -30,6 +30,8 @@ pub enum Purpose {
     New,
     /// To carry something again.
     Again,
+    /// To probe a closed window with an octet that is not counted as sent.
+    Probe,
 }
 
 /// One segment that could leave now.
@@ -118,7 +120,7 @@ impl<P: Profile> Connection<P> {
     fn plan_again(&self, records: &Records<'_>) -> Option<Plan> {
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         let mut range = self.recovery.next_lost(records, una, nxt)?;
-        if range.start == self.snd.iss {
+        if self.snd.syn_outstanding() {
             return Some(self.syn(Purpose::Again));
         }
         let mss = u32::from(self.agreed.snd_mss);
@@ -142,8 +144,8 @@ impl<P: Profile> Connection<P> {
 
     /// What goes for the first time.
     fn plan_new(&self) -> Option<Plan> {
-        if matches!(self.state, State::SynSent | State::SynReceived) {
-            return (self.snd.nxt == self.snd.iss).then(|| self.syn(Purpose::New));
+        if self.snd.syn_outstanding() {
+            return (self.snd.nxt == self.snd.una).then(|| self.syn(Purpose::New));
         }
         let nxt = self.snd.nxt;
         let unsent = self.snd.unsent();
@@ -153,9 +155,13 @@ impl<P: Profile> Connection<P> {
         }
         let mut len = self.sendable(unsent).next_len();
         if len.is_none() && self.probe_due {
-            // RFC 9293 §3.8.6.2.1, the override: what the window takes, or one octet to probe it.
-            let mss = u32::from(self.agreed.snd_mss);
-            len = Some(unsent.min(self.snd.usable()).min(mss).max(1));
+            // RFC 9293 §3.8.6.2.1, the override: what the window takes, however little.
+            len = Some(unsent.min(self.snd.usable()).min(u32::from(self.agreed.snd_mss)));
+        }
+        if len == Some(0) {
+            // RFC 9293 §3.8.6.1: an octet that the window does not take. SND.NXT stays, so that no
+            // ACK of ours ever lies beyond the peer's window; if the octet is taken, it moves then.
+            return Some(self.carry(Purpose::Probe, Range { start: nxt, end: nxt + 1 }));
         }
         let end = nxt + len?;
         // The FIN goes with the last of the text.
@@ -240,8 +246,9 @@ impl<P: Profile> Connection<P> {
             Purpose::New => {
                 self.snd.nxt = sent.end;
                 self.recovery.on_sent(resources.records, &sent);
-                self.probe_due = false;
+                (self.probe_due, self.probed) = (false, false);
             }
+            Purpose::Probe => (self.probe_due, self.probed) = (false, true),
             Purpose::Again => self.recovery.on_resent(resources.records, &sent),
             _ => return,
         }
@@ -250,8 +257,13 @@ impl<P: Profile> Connection<P> {
 
     /// RFC 6298 §5.1: whatever is outstanding has a timer running.
     fn keep_time(&mut self, now: Instant) {
-        if self.timers.sending() == SendTimer::Idle {
-            self.settle_timers(now);
+        match self.timers.sending() {
+            SendTimer::Idle => self.settle_timers(now),
+            // What was forced out into a window that is open after all is lost or arrives.
+            SendTimer::Persist if self.snd.wnd > 0 => {
+                self.start_send_timer(SendTimer::Retransmit, now);
+            }
+            _ => {}
         }
     }
 

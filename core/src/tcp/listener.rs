@@ -87,8 +87,8 @@ pub enum Reaction {
 }
 
 impl HalfOpen {
-    /// The record of a SYN. Text in a SYN is left to be sent again (RFC 9293 §3.10.7.2 allows to
-    /// keep it; a record has no room).
+    /// The record of a SYN. Deviation: decision 0006, text in a SYN is left to be sent again: a
+    /// record has no room for it.
     #[must_use]
     pub fn new(flow: FlowKey, syn: &Segment<'_>, iss: SeqNum, offer: Offer, told: u16) -> Self {
         let agreed = offer.agree(&syn.options, flow.is_ipv4());
@@ -144,7 +144,9 @@ impl HalfOpen {
     }
 
     fn ack(&self) -> Bare {
-        Bare::ack(self.iss + 1, self.irs + 1, self.told)
+        // RFC 7323 §2.2: all but the SYNs tell a scaled window; unscaled it would promise more.
+        let wnd = self.told >> self.agreed.rcv_shift.min(15);
+        Bare::ack(self.iss + 1, self.irs + 1, wnd)
     }
 
     /// Our SYN-ACK, and what was agreed for its options.

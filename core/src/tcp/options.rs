@@ -4,9 +4,6 @@ use crate::wire::tcp_options::Options;
 
 use super::window;
 
-/// The largest window shift (RFC 7323 §2.3).
-pub const SHIFT_MAX: u8 = 14;
-
 /// RFC 6691: headers that the MSS option does not count. Options are taken off it by the sender.
 const IPV4_HEADERS: u16 = 40;
 const IPV6_HEADERS: u16 = 60;
@@ -59,7 +56,7 @@ impl Offer {
         let told = theirs.mss.unwrap_or(default);
         // RFC 7323 §2.2: scaling holds only where both SYNs carry it; §2.3: above 14 means 14.
         let (snd_shift, rcv_shift) = match (self.window_shift, theirs.window_scale) {
-            (Some(ours), Some(theirs)) => (theirs.min(SHIFT_MAX), ours),
+            (Some(ours), Some(theirs)) => (theirs.min(window::SHIFT_MAX), ours),
             _ => (0, 0),
         };
         Agreed {

@@ -98,7 +98,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
     #[must_use]
     pub fn next_window(&self, shift: u8, mss: u32) -> (u16, SeqNum) {
         let reach = self.reach();
-        let edge = if self.owes_update(mss) { self.nxt + reach } else { self.edge };
+        let edge = if self.has_news(mss) { self.nxt + reach } else { self.edge };
         let open = if edge.after(self.nxt) { edge.since(self.nxt) } else { 0 };
         // RFC 7323 §2.4: rounding down may make the window look a little smaller than it is; what
         // was told before is still accepted, as the edge stays.
@@ -106,11 +106,23 @@ impl<R: Reassembly> ReceiveSpace<R> {
         (field as u16, self.edge.later(self.nxt + (field << shift)))
     }
 
-    /// Whether the edge can move so far that the peer should hear of it (RFC 9293 §3.8.6.2.2).
+    /// Whether the peer should hear of a new edge at once. While half of the buffer is open to it
+    /// the next ACK for data is soon enough.
     #[must_use]
     pub fn owes_update(&self, mss: u32) -> bool {
+        self.wnd() < self.buffer() / 2 && self.has_news(mss)
+    }
+
+    /// Whether the edge can move so far that it may be told (RFC 9293 §3.8.6.2.2).
+    fn has_news(&self, mss: u32) -> bool {
         let edge = self.nxt + self.reach();
-        edge.after(self.edge) && window::worth_telling(edge.since(self.edge), self.limit, mss)
+        let gain = edge.since(self.edge);
+        edge.after(self.edge) && window::worth_telling(gain, self.buffer(), mss)
+    }
+
+    /// RCV.BUFF: what the pool has promised may be far less than the limit.
+    fn buffer(&self) -> u32 {
+        self.limit.min(self.granted)
     }
 
     /// Octets in order and not read.
@@ -183,7 +195,10 @@ impl<R: Reassembly> ReceiveSpace<R> {
     /// The user has read so many octets.
     pub fn on_read(&mut self, octets: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
         let octets = octets.min(self.queue.len());
-        self.queue.consume(blocks, octets);
+        match policy {
+            AllocationPolicy::Reserved => self.queue.consume_and_keep(blocks, octets),
+            AllocationPolicy::Overcommit => self.queue.consume(blocks, octets),
+        }
         self.granted = self.granted.saturating_sub(octets);
         self.grant(policy, blocks);
     }
@@ -212,5 +227,96 @@ impl<R: Reassembly> ReceiveSpace<R> {
             }
         };
         self.granted = self.granted.max(covered);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::assembler::Assembler;
+    use std::vec;
+
+    type Space = ReceiveSpace<Assembler<4>>;
+
+    fn space(limit: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) -> Space {
+        let mut space = Space::EMPTY;
+        space.prepare(limit, policy, blocks).unwrap();
+        let told = u32::from(space.syn_window());
+        space.start(SeqNum::new(u32::MAX - 9), told);
+        space
+    }
+
+    fn pool(count: usize) -> BlockPool<'static> {
+        BlockPool::new(vec![0; count * 64].into(), vec![None; count].into(), 64).unwrap()
+    }
+
+    #[test]
+    fn a_reserved_window_is_as_large_as_the_promises_and_never_moves_back() {
+        let mut blocks = pool(3);
+        let mut space = space(1000, AllocationPolicy::Reserved, &mut blocks);
+        assert_eq!(space.wnd(), 192, "three blocks");
+        assert_eq!(blocks.available(), 0);
+        let first = space.nxt;
+        let mut edge = space.edge;
+        for round in 0..40u32 {
+            let text = [round as u8; 48];
+            let taken = space.take(space.nxt, &text, &mut blocks);
+            assert_eq!(taken, Taken::InOrder { octets: 48, filled: false }, "round {round}");
+            let (_, told) = space.next_window(0, 100);
+            assert!(told.at_or_after(edge), "round {round}");
+            let mut buffer = [0; 48];
+            assert_eq!(space.peek(0, &mut buffer, &blocks), 48);
+            assert_eq!(buffer, text);
+            space.on_read(48, AllocationPolicy::Reserved, &mut blocks);
+            let (field, told) = space.next_window(0, 100);
+            assert_eq!(told.since(space.nxt), u32::from(field));
+            edge = told;
+            space.edge = told;
+        }
+        assert_eq!(space.nxt.since(first), 40 * 48);
+        space.clear(&mut blocks);
+        assert_eq!((blocks.used(), blocks.promised()), (0, 0));
+    }
+
+    #[test]
+    fn what_comes_early_waits_and_gives_way_to_what_is_next() {
+        let mut blocks = pool(2);
+        let mut space = space(128, AllocationPolicy::Overcommit, &mut blocks);
+        let nxt = space.nxt;
+        assert_eq!(space.take(nxt + 70, &[7; 40], &mut blocks), Taken::Early);
+        // Somebody else takes the last block: what is next finds room only in place of the early.
+        let mut other = crate::storage::block_pool::Credit::EMPTY;
+        while blocks.take(&mut other).is_some() {}
+        let taken = space.take(nxt, &[1; 30], &mut blocks);
+        assert_eq!(taken, Taken::InOrder { octets: 30, filled: false });
+        assert!(space.is_in_order(), "the early text was dropped, to be sent again");
+        assert_eq!(space.nxt, nxt + 30);
+    }
+
+    #[test]
+    fn a_filled_hole_brings_what_waited_behind_it() {
+        let mut blocks = pool(8);
+        let mut space = space(300, AllocationPolicy::Reserved, &mut blocks);
+        let nxt = space.nxt;
+        assert_eq!(space.take(nxt + 10, b"klmno", &mut blocks), Taken::Early);
+        assert_eq!(space.take(nxt + 15, b"pq", &mut blocks), Taken::Early);
+        let taken = space.take(nxt, b"abcdefghij", &mut blocks);
+        assert_eq!(taken, Taken::InOrder { octets: 17, filled: true });
+        assert_eq!(space.first_slice(&blocks), b"abcdefghijklmnopq");
+    }
+
+    #[test]
+    fn the_window_field_is_rounded_down_and_the_edge_stays() {
+        let mut blocks = pool(64);
+        let mut space = space(2048, AllocationPolicy::Reserved, &mut blocks);
+        assert_eq!(
+            space.take(space.nxt, &[0; 5], &mut blocks),
+            Taken::InOrder { octets: 5, filled: false }
+        );
+        let (field, told) = space.next_window(4, 1460);
+        // A directory block of 64 octets has room for 15 blocks beside the one that is begun.
+        let limit = Queue::window_max(64);
+        assert_eq!(u32::from(field), (limit - 5) >> 4);
+        assert_eq!(told, space.edge, "what was told before is still accepted");
     }
 }

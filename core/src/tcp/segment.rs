@@ -145,7 +145,8 @@ mod tests {
     fn trimming_leaves_what_is_new_and_inside() {
         let text = b"0123456789";
         // (seq, flags, nxt, edge) -> (seq, text, FIN left)
-        let table: &[(u32, Flags, u32, u32, u32, &[u8], bool)] = &[
+        type Row = (u32, Flags, u32, u32, u32, &'static [u8], bool);
+        let table: &[Row] = &[
             (100, Flags::ACK, 100, 200, 100, text, false),
             (100, Flags::FIN, 100, 200, 100, text, true),
             (100, Flags::FIN, 104, 200, 104, b"456789", true),

@@ -110,6 +110,18 @@ impl SendSpace {
         self.fin && self.una.after(self.data_end())
     }
 
+    /// Whether our SYN is not acknowledged yet.
+    #[must_use]
+    pub fn syn_outstanding(&self) -> bool {
+        self.una + 1 == self.first
+    }
+
+    /// Whether a FIN follows what is queued.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.fin
+    }
+
     /// Sequence numbers sent and not acknowledged.
     #[must_use]
     pub fn outstanding(&self) -> u32 {
@@ -170,7 +182,11 @@ impl SendSpace {
     /// Takes over a window that the peer told, unless the segment is older than the one that told
     /// the last (RFC 9293 §3.10.7.4: WL1 and WL2).
     pub fn update_window(&mut self, wnd: u32, seq: SeqNum, ack: SeqNum) -> bool {
-        let newer = self.wl1.before(seq) || (self.wl1 == seq && self.wl2.at_or_before(ack));
+        // What acknowledges more than anything before was sent after all of it, even where it
+        // carries older text again: UNA must not move on under the window of another segment.
+        let newer = ack.after(self.una)
+            || self.wl1.before(seq)
+            || (self.wl1 == seq && self.wl2.at_or_before(ack));
         if newer {
             self.set_window(wnd, seq, ack);
         }
@@ -196,5 +212,61 @@ impl SendSpace {
             return true;
         }
         blocks.promise(self.queue.credit_mut(), 1) == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    fn pool() -> BlockPool<'static> {
+        BlockPool::new(vec![0; 8 * 64].into(), vec![None; 8].into(), 64).unwrap()
+    }
+
+    #[test]
+    fn syn_data_and_fin_take_up_sequence_space_in_turn() {
+        let mut blocks = pool();
+        let mut snd = SendSpace::EMPTY;
+        let iss = SeqNum::new(u32::MAX - 3);
+        snd.start(iss, 300, &mut blocks).unwrap();
+        assert!(snd.syn_outstanding() && snd.unsent() == 0);
+        assert_eq!(snd.push(&[1; 400], &mut blocks), 300, "the limit holds");
+        assert_eq!((snd.room(), snd.unsent()), (0, 300));
+        snd.nxt = iss + 1;
+        snd.on_acked(iss + 1, &mut blocks);
+        assert!(!snd.syn_outstanding());
+        snd.finish();
+        assert!(snd.fin_unsent() && snd.fin_at(snd.data_end()));
+        snd.nxt = snd.data_end() + 1;
+        assert_eq!((snd.unsent(), snd.fin_unsent(), snd.outstanding()), (0, false, 301));
+        snd.on_acked(iss + 101, &mut blocks);
+        assert_eq!((snd.queued(), snd.offset_of(iss + 111)), (200, 10));
+        snd.on_acked(snd.nxt, &mut blocks);
+        assert!(snd.fin_acked() && snd.queued() == 0);
+        snd.clear(&mut blocks);
+        assert_eq!((blocks.used(), blocks.promised()), (0, 0));
+    }
+
+    #[test]
+    fn an_old_segment_tells_no_window() {
+        let seq = SeqNum::new;
+        let mut snd = SendSpace { una: seq(20), ..SendSpace::EMPTY };
+        snd.set_window(500, seq(100), seq(10));
+        // (seq, ack, taken)
+        for (at, ack, taken) in
+            [(99, 20, false), (100, 9, false), (100, 10, true), (101, 5, true), (90, 21, true)]
+        {
+            assert_eq!(snd.update_window(7, seq(at), seq(ack)), taken, "{at} {ack}");
+        }
+        assert_eq!((snd.wnd, snd.max_wnd), (7, 500));
+    }
+
+    #[test]
+    fn a_window_that_shrinks_leaves_nothing_usable() {
+        let mut snd = SendSpace { nxt: SeqNum::new(80), wnd: 100, ..SendSpace::EMPTY };
+        assert_eq!(snd.usable(), 20);
+        snd.wnd = 50;
+        assert_eq!(snd.usable(), 0);
     }
 }

@@ -121,9 +121,10 @@ impl<P: Profile> Connection<P> {
         config: &ConnectionConfig,
         resources: &mut Resources<'_, '_>,
     ) -> Option<()> {
+        // The block without which nothing could be sent comes before any window.
+        self.snd.start(iss, config.send_limit, resources.blocks)?;
         self.set_up(flow, config, resources)?;
         self.agreed = offer.assumed();
-        self.snd.start(iss, config.send_limit, resources.blocks)?;
         self.recovery.start(iss);
         self.state = self.state.on(Event::Connect);
         Some(())
@@ -137,12 +138,12 @@ impl<P: Profile> Connection<P> {
         config: &ConnectionConfig,
         resources: &mut Resources<'_, '_>,
     ) -> Option<()> {
+        self.snd.start(handshake.iss, config.send_limit, resources.blocks)?;
+        self.snd.skip_syn();
         self.set_up(handshake.flow, config, resources)?;
         if self.rcv.syn_window() < handshake.told {
             return None;
         }
-        self.snd.start(handshake.iss, config.send_limit, resources.blocks)?;
-        self.snd.skip_syn();
         self.agreed = handshake.agreed;
         self.rcv.start(handshake.irs, u32::from(handshake.told));
         let told = u32::from(handshake.wnd);
@@ -193,7 +194,7 @@ impl<P: Profile> Connection<P> {
     fn may_write(&self) -> Result<(), WriteError> {
         match self.reason {
             Some(reason) => Err(WriteError::Ended(reason)),
-            None if !self.state.may_send() => Err(WriteError::Closed),
+            None if !self.state.may_send() || self.snd.is_finished() => Err(WriteError::Closed),
             None => Ok(()),
         }
     }
@@ -278,9 +279,12 @@ impl<P: Profile> Connection<P> {
     pub fn close(&mut self, resources: &mut Resources<'_, '_>) {
         if self.state == State::SynSent {
             self.end(Event::Close, CloseReason::Aborted, resources);
-        } else if self.state.may_send() {
+        } else if self.state.may_send() && !self.snd.is_finished() {
             self.snd.finish();
-            self.state = self.state.on(Event::Close);
+            // RFC 9293 §3.10.4: in SYN-RECEIVED the FIN waits until the handshake is complete.
+            if self.state != State::SynReceived {
+                self.state = self.state.on(Event::Close);
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! How large a window is told, and when it is worth sending into one: window scaling, avoidance
 //! of silly windows on both sides, Nagle's algorithm. Numbers in, numbers out.
 
-use super::options::SHIFT_MAX;
+/// The largest window shift (RFC 7323 §2.3).
+pub const SHIFT_MAX: u8 = 14;
 
 /// The smallest shift with which a window of `limit` octets can be told (RFC 7323 §2.3).
 #[must_use]

@@ -1,1 +1,22 @@
-//! What hikyaku's tests, fuzz targets and benchmarks share.
+//! What hikyaku's tests, fuzz targets and benchmarks stand on: two stacks on a bad link in virtual
+//! time, applications that use them, and what must hold whatever happens. None of it is part of the
+//! product.
+
+pub mod fuzz;
+pub mod link;
+pub mod random;
+pub mod stream;
+
+// Pairs of hosts speak both families.
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod applications;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod forge;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod host;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod invariants;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod pair;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod seen;

@@ -301,11 +301,13 @@ proptest! {
         shift in 6..10_u32,
         blocks in 1..30_usize,
         start in position(),
+        kept_back in 0..40_u32,
         steps in vec_of((0..400_u32, 0..200_u32, 0..200_u32, 0..400_u32, 0..5_usize), 1..40),
     ) {
         with_pool(blocks, shift, |mut pool| {
             let mut queue = Queue::starting_at(start);
             let (mut edge, mut others, mut none) = (0, Vec::new(), Credit::EMPTY);
+            pool.keep_back(kept_back);
             for (at, len, consumed, wish, given) in steps {
                 let unit = |value: u32| value * pool.block_size() / 16 + value % 3;
                 let wish = unit(wish).max(edge);
@@ -322,8 +324,11 @@ proptest! {
                 let gap = vec![9; consumed.min(edge - queue.len()) as usize];
                 prop_assert_eq!(queue.append(&mut pool, &gap), gap.len());
                 let before = queue.len();
-                queue.consume(&mut pool, consumed / 2);
+                queue.consume_and_keep(&mut pool, consumed / 2);
                 edge -= before - queue.len();
+                while let Some(id) = pool.take(&mut none) {
+                    others.push(id);
+                }
                 prop_assert_eq!(queue.cover(&mut pool, edge), edge);
                 others.drain(..given.min(others.len())).for_each(|id| pool.give_back(id));
             }

@@ -6,10 +6,12 @@
 //! when to believe that something is lost, both share.
 
 mod go_back;
+mod record;
 mod scoreboard;
 
 pub use go_back::GoBack;
-pub use scoreboard::{Record, Scoreboard};
+pub use record::Record;
+pub use scoreboard::Scoreboard;
 
 use crate::seq::SeqNum;
 use crate::storage::Empty;

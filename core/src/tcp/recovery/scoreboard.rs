@@ -4,83 +4,14 @@
 //! Exhaustion costs precision, never data: neighbours share a record, and a connection that has
 //! none at all falls back to two numbers, as [`super::GoBack`] does.
 
+use super::record::{BySeq, ByTime, LOST, MERGED, RETRANSMITTED};
 use super::{
     Acknowledged, Episode, Event, Outcome, Range, Records, Recovery, Resend, Sent, Step, Stopwatch,
 };
 use crate::seq::SeqNum;
-use crate::storage::list::{Linked, Links, List};
+use crate::storage::list::List;
 use crate::storage::{Empty, Id};
 use crate::time::Instant;
-
-/// Not in the network any more, and not sent again.
-const LOST: u8 = 1;
-/// Sent more than once, all of it or a part.
-const RETRANSMITTED: u8 = 2;
-/// Several sendings in one record: its time is that of the last.
-const MERGED: u8 = 4;
-
-/// The kind of list in sequence order.
-#[derive(Debug)]
-enum BySeq {}
-/// The kind of list in the order of sending.
-#[derive(Debug)]
-enum ByTime {}
-
-/// A segment in flight.
-#[derive(Debug)]
-pub struct Record {
-    sent_at: Instant,
-    start: SeqNum,
-    end: SeqNum,
-    by_seq: Links,
-    by_time: Links,
-    flags: u8,
-}
-
-impl Record {
-    fn has(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    fn set(&mut self, flag: u8, on: bool) {
-        self.flags = if on { self.flags | flag } else { self.flags & !flag };
-    }
-
-    fn len(&self) -> u32 {
-        self.end.since(self.start)
-    }
-}
-
-impl Empty for Record {
-    const EMPTY: Self = Self {
-        sent_at: Instant::ZERO,
-        start: SeqNum::ZERO,
-        end: SeqNum::ZERO,
-        by_seq: Links::EMPTY,
-        by_time: Links::EMPTY,
-        flags: 0,
-    };
-}
-
-impl Linked<BySeq> for Record {
-    fn links(&self) -> &Links {
-        &self.by_seq
-    }
-
-    fn links_mut(&mut self) -> &mut Links {
-        &mut self.by_seq
-    }
-}
-
-impl Linked<ByTime> for Record {
-    fn links(&self) -> &Links {
-        &self.by_time
-    }
-
-    fn links_mut(&mut self) -> &mut Links {
-        &mut self.by_time
-    }
-}
 
 /// What one ACK took out of the records.
 #[derive(Default)]
@@ -123,6 +54,9 @@ impl Empty for Scoreboard {
         timed: Stopwatch::EMPTY,
     };
 }
+
+/// Records that may go again in one segment.
+const GATHERED_MAX: u32 = 16;
 
 impl Recovery for Scoreboard {
     fn start(&mut self, iss_plus_one: SeqNum) {
@@ -214,8 +148,21 @@ impl Recovery for Scoreboard {
         }
     }
 
-    fn next_lost(&self, _records: &Records<'_>, una: SeqNum, nxt: SeqNum) -> Option<Range> {
-        self.resend.next(una, nxt)
+    fn next_lost(&self, records: &Records<'_>, una: SeqNum, nxt: SeqNum) -> Option<Range> {
+        let mut range = self.resend.next(una, nxt)?;
+        // RFC 9293 §3.8.6.2.1 wants no silly segments, and crumbs in their old cut would be just
+        // that: a burst of them, as large as the window, into a path that has lost some already.
+        let mut next = self.current.and_then(|id| self.by_seq.next(records, id));
+        for _ in 0..GATHERED_MAX {
+            let Some(id) = next else { break };
+            let Some(record) = records.get(id) else { break };
+            if !record.has(LOST) || record.start != range.end {
+                break;
+            }
+            range.end = record.end;
+            next = self.by_seq.next(records, id);
+        }
+        Some(range)
     }
 
     fn flight(&self, una: SeqNum, nxt: SeqNum, _mss: u32) -> u32 {

@@ -1,0 +1,76 @@
+//! One segment in flight, as the pool of records holds it. What a mark means is decided elsewhere.
+
+use crate::seq::SeqNum;
+use crate::storage::Empty;
+use crate::storage::list::{Linked, Links};
+use crate::time::Instant;
+
+/// Not in the network any more, and not sent again.
+pub(super) const LOST: u8 = 1;
+/// Sent more than once, all of it or a part.
+pub(super) const RETRANSMITTED: u8 = 2;
+/// Several sendings in one record: its time is that of the last.
+pub(super) const MERGED: u8 = 4;
+
+/// The kind of list in sequence order.
+#[derive(Debug)]
+pub(super) enum BySeq {}
+/// The kind of list in the order of sending.
+#[derive(Debug)]
+pub(super) enum ByTime {}
+
+/// A segment in flight.
+#[derive(Debug)]
+pub struct Record {
+    pub(super) sent_at: Instant,
+    pub(super) start: SeqNum,
+    pub(super) end: SeqNum,
+    by_seq: Links,
+    by_time: Links,
+    pub(super) flags: u8,
+}
+
+impl Record {
+    pub(super) fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(super) fn set(&mut self, flag: u8, on: bool) {
+        self.flags = if on { self.flags | flag } else { self.flags & !flag };
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.end.since(self.start)
+    }
+}
+
+impl Empty for Record {
+    const EMPTY: Self = Self {
+        sent_at: Instant::ZERO,
+        start: SeqNum::ZERO,
+        end: SeqNum::ZERO,
+        by_seq: Links::EMPTY,
+        by_time: Links::EMPTY,
+        flags: 0,
+    };
+}
+
+impl Linked<BySeq> for Record {
+    fn links(&self) -> &Links {
+        &self.by_seq
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.by_seq
+    }
+}
+
+impl Linked<ByTime> for Record {
+    fn links(&self) -> &Links {
+        &self.by_time
+    }
+
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.by_time
+    }
+}

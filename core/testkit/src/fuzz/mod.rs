@@ -1,0 +1,44 @@
+//! What the fuzz targets do with any bytes: parse them, emit what was parsed, and compare.
+//!
+//! The targets in `fuzz/` are doors to these functions, and `core/tests/fuzz_corpora.rs` replays
+//! their corpora through the same ones. A broken promise panics; nothing else may.
+
+mod icmp;
+mod ipv4;
+#[cfg(feature = "ipv6")]
+mod ipv6;
+pub mod seeds;
+mod tcp;
+mod transport;
+
+pub use icmp::icmp;
+pub use ipv4::ipv4;
+#[cfg(feature = "ipv6")]
+pub use ipv6::ipv6;
+pub use tcp::{tcp_header, tcp_options};
+
+/// A fuzz target: its name is that of its file and of its corpus.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The name of the target.
+    pub name: &'static str,
+    /// What it does with an input.
+    pub run: fn(&[u8]),
+}
+
+/// Every target of this build.
+pub const TARGETS: &[Target] = &[
+    Target { name: "ipv4", run: ipv4 },
+    #[cfg(feature = "ipv6")]
+    Target { name: "ipv6", run: ipv6 },
+    Target { name: "icmp", run: icmp },
+    Target { name: "tcp_header", run: tcp_header },
+    Target { name: "tcp_options", run: tcp_options },
+];
+
+/// Longest input that is looked at in octets: more is payload, and payload is not parsed.
+const INPUT_MAX: usize = 2048;
+
+fn clipped(data: &[u8]) -> &[u8] {
+    data.get(..INPUT_MAX).unwrap_or(data)
+}

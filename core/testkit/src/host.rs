@@ -1,0 +1,210 @@
+//! A stack of any profile behind one face, so that what drives stacks is compiled once.
+//!
+//! Only the public doors are used. Handles are live where a call needs one: a stale one is the
+//! test's mistake and panics; [`Host::is_stale`] asks.
+
+use hikyaku::counters::Counters;
+use hikyaku::time::Instant;
+use hikyaku::{
+    AcceptError, CloseReason, ConnectConfig, ConnectError, Full, Half, Handle, Info, ListenConfig,
+    ListenError, ListenerHandle, Profile, ReadError, Readiness, Small, Stack, State, Storage,
+    TcpHandle, UdpConfig, UdpHandle, Usage, Wake, WriteError,
+};
+
+use std::net::SocketAddr;
+
+use crate::pair::HostSetup;
+
+/// Which parts a stack is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Full`].
+    Full,
+    /// [`Small`].
+    Small,
+}
+
+/// What can be done with a stack.
+#[allow(missing_docs, reason = "each is the call of the same name of `Stack` or `TcpSocket`")]
+pub trait Host {
+    fn receive(&mut self, now: Instant, packet: &[u8]);
+    fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize>;
+    fn next_wake(&mut self, now: Instant) -> Wake;
+    fn next_event(&mut self) -> Option<(Handle, Readiness)>;
+    fn usage(&self) -> Usage;
+    fn counters(&self) -> &Counters;
+    fn listen(&mut self, port: u16, config: &ListenConfig) -> Result<ListenerHandle, ListenError>;
+    fn accept(&mut self, listener: ListenerHandle) -> Result<TcpHandle, AcceptError>;
+    fn close_listener(&mut self, listener: ListenerHandle);
+    fn connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        config: &ConnectConfig,
+    ) -> Result<TcpHandle, ConnectError>;
+    fn is_stale(&mut self, handle: TcpHandle) -> bool;
+    fn write(&mut self, handle: TcpHandle, data: &[u8]) -> Result<usize, WriteError>;
+    fn read(&mut self, handle: TcpHandle, buffer: &mut [u8]) -> Result<usize, ReadError>;
+    fn peek(&mut self, handle: TcpHandle, buffer: &mut [u8]) -> Result<usize, ReadError>;
+    fn state(&mut self, handle: TcpHandle) -> State;
+    fn close_reason(&mut self, handle: TcpHandle) -> Option<CloseReason>;
+    fn readable(&mut self, handle: TcpHandle) -> u32;
+    fn send_queue(&mut self, handle: TcpHandle) -> u32;
+    fn local(&mut self, handle: TcpHandle) -> SocketAddr;
+    fn remote(&mut self, handle: TcpHandle) -> SocketAddr;
+    fn info(&mut self, handle: TcpHandle) -> Info;
+    fn close(&mut self, handle: TcpHandle);
+    fn shutdown(&mut self, handle: TcpHandle, half: Half);
+    fn abort(&mut self, handle: TcpHandle);
+    fn release(&mut self, handle: TcpHandle);
+    fn bind_udp(&mut self, port: u16) -> UdpHandle;
+    fn recv_from(&mut self, handle: UdpHandle, buffer: &mut [u8]) -> Option<(usize, SocketAddr)>;
+    fn close_udp(&mut self, handle: UdpHandle);
+}
+
+macro_rules! socket {
+    ($stack:expr, $handle:expr) => {
+        $stack.tcp($handle).expect("the handle is live")
+    };
+}
+
+impl<P: Profile> Host for Stack<'static, P> {
+    fn receive(&mut self, now: Instant, packet: &[u8]) {
+        Self::receive(self, now, packet);
+    }
+
+    fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        Self::transmit(self, now, buffer)
+    }
+
+    fn next_wake(&mut self, now: Instant) -> Wake {
+        Self::next_wake(self, now)
+    }
+
+    fn next_event(&mut self) -> Option<(Handle, Readiness)> {
+        Self::next_event(self)
+    }
+
+    fn usage(&self) -> Usage {
+        Self::usage(self)
+    }
+
+    fn counters(&self) -> &Counters {
+        Self::counters(self)
+    }
+
+    fn listen(&mut self, port: u16, config: &ListenConfig) -> Result<ListenerHandle, ListenError> {
+        Self::listen(self, port, config)
+    }
+
+    fn accept(&mut self, listener: ListenerHandle) -> Result<TcpHandle, AcceptError> {
+        Self::accept(self, listener)
+    }
+
+    fn close_listener(&mut self, listener: ListenerHandle) {
+        Self::close_listener(self, listener).expect("the handle is live");
+    }
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        config: &ConnectConfig,
+    ) -> Result<TcpHandle, ConnectError> {
+        Self::connect(self, now, remote, config)
+    }
+
+    fn is_stale(&mut self, handle: TcpHandle) -> bool {
+        self.tcp(handle).is_err()
+    }
+
+    fn write(&mut self, handle: TcpHandle, data: &[u8]) -> Result<usize, WriteError> {
+        socket!(self, handle).write(data)
+    }
+
+    fn read(&mut self, handle: TcpHandle, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        socket!(self, handle).read(buffer)
+    }
+
+    fn peek(&mut self, handle: TcpHandle, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        socket!(self, handle).peek(buffer)
+    }
+
+    fn state(&mut self, handle: TcpHandle) -> State {
+        socket!(self, handle).state()
+    }
+
+    fn close_reason(&mut self, handle: TcpHandle) -> Option<CloseReason> {
+        socket!(self, handle).close_reason()
+    }
+
+    fn readable(&mut self, handle: TcpHandle) -> u32 {
+        socket!(self, handle).readable()
+    }
+
+    fn send_queue(&mut self, handle: TcpHandle) -> u32 {
+        socket!(self, handle).send_queue()
+    }
+
+    fn local(&mut self, handle: TcpHandle) -> SocketAddr {
+        socket!(self, handle).local()
+    }
+
+    fn remote(&mut self, handle: TcpHandle) -> SocketAddr {
+        socket!(self, handle).remote()
+    }
+
+    fn info(&mut self, handle: TcpHandle) -> Info {
+        socket!(self, handle).info().expect("the handle is live")
+    }
+
+    fn close(&mut self, handle: TcpHandle) {
+        socket!(self, handle).close();
+    }
+
+    fn shutdown(&mut self, handle: TcpHandle, half: Half) {
+        socket!(self, handle).shutdown(half);
+    }
+
+    fn abort(&mut self, handle: TcpHandle) {
+        socket!(self, handle).abort();
+    }
+
+    fn release(&mut self, handle: TcpHandle) {
+        socket!(self, handle).release();
+    }
+
+    fn bind_udp(&mut self, port: u16) -> UdpHandle {
+        Self::bind_udp(self, &UdpConfig::new(port)).expect("a free port")
+    }
+
+    fn recv_from(&mut self, handle: UdpHandle, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let datagram = self.udp(handle).expect("the handle is live").recv_from(buffer).ok()?;
+        Some((datagram.len, datagram.source))
+    }
+
+    fn close_udp(&mut self, handle: UdpHandle) {
+        self.udp(handle).expect("the handle is live").close();
+    }
+}
+
+fn made<P: Profile>(setup: &HostSetup, secret: u64) -> Box<dyn Host> {
+    let storage = Storage::<'static, P>::allocate(&setup.capacity);
+    let mut octets = [0x5a; 16];
+    octets[..8].copy_from_slice(&secret.to_be_bytes());
+    let secret = hikyaku::Secret::new(octets).expect("not all zero");
+    let mut stack = Stack::new(storage, &setup.config, secret).expect("a good config");
+    for (address, prefix) in setup.addresses {
+        stack.add_address(address, prefix).expect("room for two addresses");
+    }
+    Box::new(stack)
+}
+
+/// A stack as `setup` wants it.
+#[must_use]
+pub fn make(setup: &HostSetup, secret: u64) -> Box<dyn Host> {
+    match setup.kind {
+        Kind::Full => made::<Full>(setup, secret),
+        Kind::Small => made::<Small>(setup, secret),
+    }
+}
