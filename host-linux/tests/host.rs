@@ -149,6 +149,15 @@ fn a_closed_port_refuses_us() {
 }
 
 #[test]
+fn a_network_in_use_is_not_shadowed() {
+    let lab = Lab::new("taken");
+    let report = lab.script(&[], "code=0; \"$HIKYAKU\" echo 2>err || code=$?; echo $code");
+    assert_eq!(report.succeeded().stdout, "3\n");
+    let err = lab.read("err");
+    assert!(err.contains("in use by hikyaku0; try another --addr"), "{err}");
+}
+
+#[test]
 fn silence_exits_4_where_w_is_given() {
     let lab = Lab::new("silence");
     let script = format!(
