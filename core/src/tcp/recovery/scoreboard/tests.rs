@@ -160,7 +160,7 @@ fn new_data_sent_before_the_lost_costs_no_more_than_sending_it_again() {
 fn what_went_out_in_crumbs_goes_again_in_one_piece() {
     with_pool(32, |records| {
         let mut sender = Sender::<Scoreboard>::new();
-        (0..30).for_each(|_| _ = sender.send(records, 10));
+        (0..30).for_each(|_| sender.send(records, 10));
         sender.time_out(records);
         assert_eq!(sender.lost(records), Some((0, 170)), "as many records as are looked at");
         assert!(sender.resend(records, 170));
