@@ -186,7 +186,10 @@ fn join(name: &str) -> Result<Tun, Failure> {
             ),
             Some(libc::EBUSY) => "another program has it; stop that one first".to_owned(),
             Some(libc::EPERM) => {
-                format!("it belongs to another user; make it with `ip tuntap add dev {name} mode tun user $USER`, or run as root")
+                format!(
+                    "it belongs to another user; make it with `ip tuntap add dev {name} mode tun \
+                     user $USER`, or run as root"
+                )
             }
             Some(libc::EINVAL) => format!(
                 "it is no TUN without packet information and with one queue; make it with \

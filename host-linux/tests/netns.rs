@@ -52,7 +52,10 @@ fi
 unshare $unshared -n sleep 300 & far=$!
 trap 'kill $far' EXIT
 in_far() { nsenter -t $far $entered -n "$@"; }
-is_apart() { [ "$(readlink /proc/$far/ns/net)" != "$(readlink /proc/self/ns/net)" ] && [ "$(in_far id -u)" = 0 ]; }
+is_apart() {
+    [ "$(readlink /proc/$far/ns/net)" != "$(readlink /proc/self/ns/net)" ] &&
+        [ "$(in_far id -u)" = 0 ]
+}
 wait_for is_apart
 ip link add r0 type veth peer name c0
 ip link set c0 netns $far
@@ -138,7 +141,7 @@ impl Transfer {
         let retransmissions = counter(&err, "retransmissions");
         let dropped = dropped(&report.stdout);
         println!(
-            "{self:?}: {:.2} s, {retransmissions} retransmissions of ours, {dropped} dropped by nft",
+            "{self:?}: {:.2} s, {retransmissions} retransmissions of ours, {dropped} dropped",
             report.seconds
         );
         let bad_weather = self.weather != Weather::Fine;
@@ -238,7 +241,9 @@ fn twenty_clients_at_once() {
             lab.sample(&format!("in{client}"), 256 << 10, client);
         }
         let script = format!(
-            "for i in $(seq 0 19); do $NC -N {address} 7 <in$i >out$i & clients=\"${{clients-}} $!\"; done\n\
+            "for i in $(seq 0 19); do\n\
+             $NC -N {address} 7 <in$i >out$i & clients=\"${{clients-}} $!\"\n\
+             done\n\
              for client in $clients; do wait $client; done"
         );
         let report = lab.script(&[], &script).succeeded();
@@ -296,8 +301,8 @@ fn datagrams_come_back() {
 }
 
 /// What tshark makes of a capture, one line a packet.
-const ANALYSE: &str = "tshark -n -r cap.pcapng -o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE \
-                       -o udp.check_checksum:TRUE";
+const ANALYSE: &str = "tshark -n -r cap.pcapng -o tcp.check_checksum:TRUE \
+                       -o ip.check_checksum:TRUE -o udp.check_checksum:TRUE";
 
 /// Traffic of every kind: data and FINs, a closed port, a datagram, over both families.
 const TRAFFIC: &str = "for a in $HIKYAKU_ADDR $HIKYAKU_ADDR6; do\n\
@@ -326,7 +331,8 @@ fn tshark_has_nothing_to_complain_of() {
          kill -INT $shark; wait $shark || true\n\
          {ANALYSE} >all 2>shark.err\n\
          {ANALYSE} -Y '_ws.malformed || tcp.checksum.status == 0 || ip.checksum.status == 0 \
-           || udp.checksum.status == 0 || icmp.checksum.status == 0 || icmpv6.checksum.status == 0' >bad\n\
+           || udp.checksum.status == 0 || icmp.checksum.status == 0 \
+           || icmpv6.checksum.status == 0' >bad\n\
          {ANALYSE} -Y 'tcp.flags.reset == 1 && tcp.srcport == 8' >resets\n\
          {ANALYSE} -Y 'tcp.checksum.status == 1' >good"
     );
