@@ -101,6 +101,9 @@ fn climb(args: &LinkArgs, need: Need) -> anyhow::Result<(Tun, Rung)> {
     };
     // Asked before anything is unshared, which cannot be undone.
     door()?;
+    if rungs.contains(&Rung::Here) && namespace::may_make_devices() {
+        refuse_taken(args)?;
+    }
     let mut reasons = Vec::new();
     for rung in rungs {
         match try_rung(*rung, args) {
@@ -121,6 +124,18 @@ fn climb(args: &LinkArgs, need: Need) -> anyhow::Result<(Tun, Rung)> {
     Err(Failure::NotPermitted(reasons.join("\nhikyaku: ")).into())
 }
 
+/// A network that is there already is not shadowed by ours.
+fn refuse_taken(args: &LinkArgs) -> Result<(), Failure> {
+    for (ours, option) in [(IpAddr::V4(args.addr), "--addr"), (args.addr6.into(), "--addr6")] {
+        if let Some(device) = tun::taken(ours) {
+            return Err(Failure::NotPermitted(format!(
+                "the network around {ours} is in use by {device}; try another {option}"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn try_rung(rung: Rung, args: &LinkArgs) -> Result<Tun, String> {
     match rung {
         Rung::UserNamespace => namespace::enter_user()?,
@@ -129,15 +144,6 @@ fn try_rung(rung: Rung, args: &LinkArgs) -> Result<Tun, String> {
         Rung::Here => {
             if !namespace::may_make_devices() {
                 return Err("no TUN in this network: that needs root (CAP_NET_ADMIN)".to_owned());
-            }
-            for (ours, option) in
-                [(IpAddr::V4(args.addr), "--addr"), (args.addr6.into(), "--addr6")]
-            {
-                if let Some(device) = tun::taken(ours) {
-                    return Err(format!(
-                        "the network around {ours} is in use by {device}; choose another {option}"
-                    ));
-                }
             }
         }
     }
@@ -180,7 +186,10 @@ fn join(name: &str) -> Result<Tun, Failure> {
             ),
             Some(libc::EBUSY) => "another program has it; stop that one first".to_owned(),
             Some(libc::EPERM) => {
-                format!("it belongs to another user; make it with `ip tuntap add dev {name} mode tun user $USER`, or run as root")
+                format!(
+                    "it belongs to another user; make it with `ip tuntap add dev {name} mode tun \
+                     user $USER`, or run as root"
+                )
             }
             Some(libc::EINVAL) => format!(
                 "it is no TUN without packet information and with one queue; make it with \

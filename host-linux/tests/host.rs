@@ -115,17 +115,17 @@ fn run_passes_the_exit_code_on() {
     for (script, code) in [("exit 0", 0), ("exit 42", 42), ("kill -9 $$", 137)] {
         assert_eq!(lab.script(&[], script).status.code(), Some(code), "{script}");
     }
-    let report = lab.hikyaku(&["run", "--", "no-such-program-here"]);
+    let report = lab.hikyaku(&["run", "--", "/no/such/program"]);
     assert_eq!(report.status.code(), Some(127));
 }
 
 #[test]
 fn run_makes_its_command_a_direct_child_with_our_addresses() {
     let lab = Lab::new("run");
-    let script = "echo $HIKYAKU_ADDR $HIKYAKU_ADDR6; readlink /proc/$PPID/exe";
+    let script = "echo $HIKYAKU_ADDR $HIKYAKU_ADDR6; cat /proc/$PPID/comm";
     let report = lab.script(&["--addr", "10.9.8.1", "--addr6", "fd98::7"], script).succeeded();
     let lines: Vec<&str> = report.stdout.lines().collect();
-    assert_eq!(lines, ["10.9.8.1 fd98::7", HIKYAKU]);
+    assert_eq!(lines, ["10.9.8.1 fd98::7", "hikyaku"]);
 }
 
 #[test]
@@ -146,6 +146,15 @@ fn a_closed_port_refuses_us() {
     let report = lab.script(&[], &script);
     assert_eq!(report.status.code(), Some(1), "{}", report.stderr);
     assert!(report.stderr.contains("connection refused"), "{}", report.stderr);
+}
+
+#[test]
+fn a_network_in_use_is_not_shadowed() {
+    let lab = Lab::new("taken");
+    let report = lab.script(&[], "code=0; \"$HIKYAKU\" echo 2>err || code=$?; echo $code");
+    assert_eq!(report.succeeded().stdout, "3\n");
+    let err = lab.read("err");
+    assert!(err.contains("in use by hikyaku0; try another --addr"), "{err}");
 }
 
 #[test]

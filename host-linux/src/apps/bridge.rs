@@ -251,7 +251,8 @@ impl Connection {
         if !self.pending.is_empty() {
             return Fate::Lives;
         }
-        // A person at a terminal has nothing to say to a peer that is gone; a file is sent to its end.
+        // A person at a terminal has nothing to say to a peer that is gone; a file is sent to
+        // its end.
         if self.peer_done && (stdin_done || std::io::stdin().is_terminal()) {
             self.close(socket);
         }

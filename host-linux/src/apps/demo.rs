@@ -215,7 +215,8 @@ fn over_tun(args: &LinkArgs, verbose: bool) -> anyhow::Result<Story> {
         Peer::Nc => note!("nc sends 1 MiB to each and reads it back"),
         Peer::KernelSocket => {
             note!(
-                "OpenBSD's nc is not here, so a kernel socket plays its part (try: apt install netcat-openbsd)"
+                "OpenBSD's nc is not here, so a kernel socket plays its part \
+                 (try: apt install netcat-openbsd)"
             );
         }
     }

@@ -124,6 +124,8 @@ impl Lab {
         let files = ["stdout", "stderr"].map(|name| fs::File::create(self.path(name)).unwrap());
         let [stdout, stderr] = files;
         command.current_dir(&self.folder).env("HIKYAKU", HIKYAKU).env("NC", nc());
+        // A home that is there: tshark crashes without one.
+        command.env("HOME", &self.folder);
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
         let start = Instant::now();
         let mut child = command.spawn().unwrap();
