@@ -3,7 +3,7 @@
 
 mod lab;
 
-use lab::{Lab, counter, is_there, require, stand_in};
+use lab::{Lab, counter, is_there, stand_in};
 
 /// Which end opens the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +176,18 @@ fn both_ways(six: bool, mib: usize, weather: Weather) {
     }
 }
 
+/// Packets dropped between the two ends, by nftables where it is.
+#[track_caller]
+fn dropping(percent: u32) -> Weather {
+    for (tool, package) in [("nft", "nftables"), ("ip", "iproute2")] {
+        if !is_there(tool) {
+            stand_in(tool, package, "drops by `--loss`");
+            return Weather::Loss(percent);
+        }
+    }
+    Weather::Nft(percent)
+}
+
 #[test]
 fn ten_mib_in_both_roles_over_ipv4() {
     all_ways(false, 10, Weather::Fine);
@@ -204,18 +216,16 @@ fn five_percent_of_loss_in_both_roles() {
 
 #[test]
 fn one_percent_dropped_by_nftables() {
-    require("nft", "nftables");
-    require("ip", "iproute2");
-    both_ways(false, 10, Weather::Nft(1));
-    both_ways(true, 10, Weather::Nft(1));
+    let weather = dropping(1);
+    both_ways(false, 10, weather);
+    both_ways(true, 10, weather);
 }
 
 #[test]
 fn five_percent_dropped_by_nftables_in_both_roles() {
-    require("nft", "nftables");
-    require("ip", "iproute2");
-    all_ways(false, 1, Weather::Nft(5));
-    both_ways(true, 1, Weather::Nft(5));
+    let weather = dropping(5);
+    all_ways(false, 1, weather);
+    both_ways(true, 1, weather);
 }
 
 #[test]
