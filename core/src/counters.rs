@@ -155,6 +155,8 @@ counters! {
     fast_retransmits,
     /// Probes of a zero window.
     window_probes,
+    /// Connections given up because the peer showed no sign of life.
+    given_up,
     /// Segments that arrived out of order and were kept.
     out_of_order,
     /// Resets sent.

@@ -188,6 +188,27 @@ fn acknowledgements_are_delayed_and_not_for_ever() {
 }
 
 #[test]
+fn after_a_pause_the_window_starts_over() {
+    let (mut pair, left, right) = warm(&Setup::new(14));
+    let mut buffer = [0; 4096];
+    for _ in 0..100 {
+        let _ = pair.hosts[LEFT].write(left, &[7; 16_384]);
+        pair.run_for(Duration::from_millis(12));
+        while pair.hosts[RIGHT].read(right, &mut buffer).is_ok_and(|octets| octets > 0) {}
+    }
+    pair.run_for(Duration::from_millis(100));
+    let grown = pair.hosts[LEFT].info(left).cwnd;
+    assert!(grown > 14_600, "{grown}");
+    // Within an RTO nothing is forgotten, behind it the initial window holds (RFC 5681 §4.1).
+    for (pause, expected) in [(Duration::from_millis(1), grown), (MINUTE, 14_600)] {
+        pair.run_for(pause);
+        assert_eq!(pair.hosts[LEFT].write(left, b"again"), Ok(5));
+        assert_eq!(pair.hosts[LEFT].info(left).cwnd, expected, "after {pause:?}");
+        pair.run_for(Duration::from_millis(100));
+    }
+}
+
+#[test]
 fn a_window_closes_and_opens_again() {
     for kinds in KINDS {
         let mut pair = Setup::new(8).profiles(kinds).build();

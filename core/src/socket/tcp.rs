@@ -253,7 +253,7 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     ///
     /// There is no room now, or nothing may be sent any more. Copies what it queues.
     pub fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
-        self.with(|connection, resources| connection.write(data, resources.blocks))
+        self.with(|connection, resources| connection.write(data, resources))
             .unwrap_or(Err(WriteError::Closed))
     }
 
@@ -270,7 +270,7 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
         let mut fill = Some(fill);
         self.with(|connection, resources| {
             let mut once = |buffer: &mut [u8]| fill.take().map_or(0, |fill| fill(buffer));
-            connection.write_with(&mut once, resources.blocks)
+            connection.write_with(&mut once, resources)
         })
         .unwrap_or(Err(WriteError::Closed))
     }

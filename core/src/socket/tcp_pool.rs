@@ -221,7 +221,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     }
 
     /// A segment has arrived, its checksum verified. Returns the answer that needs no connection,
-    /// if one is due, and whether something must leave before the next arrival.
+    /// if one is due.
     pub fn on_segment(
         &mut self,
         flow: &FlowKey,

@@ -26,6 +26,9 @@ use super::timers::{Due, SendTimer, Timers};
 /// RFC 9293 §3.8.6.3, MUST-40: less than half a second.
 const ACK_DELAY_MAX: u32 = 499_999;
 
+/// Microseconds to ticks, without a division.
+const TICK_SHIFT: u32 = 10;
+
 /// How long an orphan waits for the peer's FIN.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -209,6 +212,11 @@ fn micros(span: Duration) -> u32 {
     span.micros().min(u64::from(u32::MAX)) as u32
 }
 
+/// A coarse clock: ticks of 1,024 µs, modulo 2³².
+pub(super) fn tick(now: Instant) -> u32 {
+    (now.micros() >> TICK_SHIFT) as u32
+}
+
 /// A connection. All zero when it is none.
 pub struct Connection<P: Profile> {
     pub(super) flow: FlowKey,
@@ -223,6 +231,8 @@ pub struct Connection<P: Profile> {
     pub(super) debt: Debt,
     pub(super) settings: Settings,
     pub(super) reason: Option<CloseReason>,
+    /// When data was sent last, in ticks of 1,024 µs, modulo 2³².
+    pub(super) sent_tick: u32,
     /// A probe of a closed window is due.
     pub(super) probe_due: bool,
     /// The octet at SND.NXT went out as a probe: the peer may acknowledge it.
@@ -253,6 +263,7 @@ impl<P: Profile> Empty for Connection<P> {
         debt: Debt::EMPTY,
         settings: Settings::EMPTY,
         reason: None,
+        sent_tick: 0,
         probe_due: false,
         probed: false,
         reset_due: false,
@@ -363,6 +374,11 @@ impl<P: Profile> Connection<P> {
         self.rtt.rto(Duration::from_micros(u64::from(self.settings.rto_min))).duration()
     }
 
+    /// Whether nothing was sent for longer than the retransmission timeout.
+    pub(super) fn is_stale(&self, now: Instant) -> bool {
+        u64::from(tick(now).wrapping_sub(self.sent_tick)) > self.rto().micros() >> TICK_SHIFT
+    }
+
     /// Starts the sender's timer and, where it was not waiting already, its patience.
     pub(super) fn start_send_timer(&mut self, kind: SendTimer, now: Instant) {
         self.timers.start_send(kind, now + self.rto());
@@ -421,6 +437,7 @@ impl<P: Profile> Connection<P> {
             self.timers.linger = Due::NEVER;
             self.end(Event::Expired, CloseReason::Graceful, resources);
         } else if self.timers.give_up.has_come(now) {
+            bump(&mut resources.counters.given_up);
             self.end(Event::Reset, CloseReason::TimedOut, resources);
         } else if let Some(kind) = self.timers.take_expired_send(now) {
             self.on_send_timeout(kind, resources);

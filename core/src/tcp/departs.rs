@@ -10,7 +10,7 @@ use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::Options;
 
 use super::congestion::CongestionControl;
-use super::connection::{Connection, Resources};
+use super::connection::{Connection, Resources, tick};
 use super::recovery::{Range, Records, Recovery, Sent};
 use super::state::State;
 use super::timers::{Due, SendTimer};
@@ -252,6 +252,7 @@ impl<P: Profile> Connection<P> {
             Purpose::Again => self.recovery.on_resent(resources.records, &sent),
             _ => return,
         }
+        self.sent_tick = tick(now);
         self.keep_time(now);
     }
 

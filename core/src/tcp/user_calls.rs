@@ -9,7 +9,7 @@ use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
 use crate::storage::block_pool::BlockPool;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 use super::congestion::CongestionControl;
 use super::connection::{CloseReason, Connection, ConnectionConfig, Resources};
@@ -33,7 +33,7 @@ pub enum Half {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum WriteError {
-    /// The queue is full or the connection is not established yet; `WRITABLE` tells when to try.
+    /// The queue or the pool is full; `WRITABLE` tells when to try.
     WouldBlock,
     /// The sending half was closed by us.
     Closed,
@@ -163,9 +163,14 @@ impl<P: Profile> Connection<P> {
     /// # Errors
     ///
     /// Nothing fits, or nothing may be sent any more.
-    pub fn write(&mut self, data: &[u8], blocks: &mut BlockPool<'_>) -> Result<usize, WriteError> {
+    pub fn write(
+        &mut self,
+        data: &[u8],
+        resources: &mut Resources<'_, '_>,
+    ) -> Result<usize, WriteError> {
         self.may_write()?;
-        let written = self.snd.push(data, blocks);
+        self.restart_if_idle(resources.now);
+        let written = self.snd.push(data, resources.blocks);
         self.after_write(written, written < data.len())
     }
 
@@ -177,18 +182,28 @@ impl<P: Profile> Connection<P> {
     pub fn write_with(
         &mut self,
         fill: &mut dyn FnMut(&mut [u8]) -> usize,
-        blocks: &mut BlockPool<'_>,
+        resources: &mut Resources<'_, '_>,
     ) -> Result<usize, WriteError> {
         self.may_write()?;
+        self.restart_if_idle(resources.now);
         let mut offered = false;
         let written = self.snd.push_with(
             &mut |buffer| {
                 offered = !buffer.is_empty();
                 fill(buffer)
             },
-            blocks,
+            resources.blocks,
         );
         if offered { Ok(written) } else { self.after_write(written, true) }
+    }
+
+    /// RFC 5681 §4.1: what was learned of the path is forgotten when nothing was sent for an RTO.
+    fn restart_if_idle(&mut self, now: Instant) {
+        let idle = self.snd.queued() == 0 && self.snd.outstanding() == 0;
+        if idle && self.state.is_synchronized() && self.is_stale(now) {
+            let mss = u32::from(self.agreed.snd_mss);
+            self.congestion.on_idle(mss, self.settings.initial_window);
+        }
     }
 
     fn may_write(&self) -> Result<(), WriteError> {
