@@ -13,7 +13,7 @@ use crate::time::Instant;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event {
-    /// A packet or segment was dropped.
+    /// A packet was dropped before it came to a socket.
     Dropped(DropReason),
     /// A segment of a connection left.
     Sent {
