@@ -89,7 +89,7 @@ impl<P: Profile> Connection<P> {
         if acks {
             self.advance(segment.ack, resources);
             self.state = self.state.on(Event::SynAcked);
-            self.on_established();
+            self.on_established(resources.now);
             self.owe_single_ack();
         } else {
             self.state = self.state.on(Event::SynArrived);
@@ -108,6 +108,7 @@ impl<P: Profile> Connection<P> {
             segment.trim(self.rcv.nxt, self.rcv.edge);
         }
         self.check_sequence(&mut segment, resources)?;
+        self.on_heard(resources.now);
         self.check_rst(&segment, resources)?;
         self.check_syn(&segment, resources)?;
         self.check_ack(&segment, resources)?;
@@ -194,7 +195,7 @@ impl<P: Profile> Connection<P> {
                 return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
             }
             self.state = self.state.on(Event::SynAcked);
-            self.on_established();
+            self.on_established(resources.now);
             if self.snd.is_finished() {
                 self.state = self.state.on(Event::Close);
             }
@@ -394,10 +395,12 @@ impl<P: Profile> Connection<P> {
         self.debt.single = self.debt.single.saturating_add(1);
     }
 
-    /// RFC 5961 §7: the answer to what may be a blind attack.
+    /// RFC 5961 §7: the answer to what may be a blind attack, within the connection's budget.
     fn challenge(&mut self, resources: &mut Resources<'_, '_>) {
-        bump(&mut resources.counters.challenge_acks);
-        self.owe_single_ack();
+        if self.may_challenge(resources.now) {
+            bump(&mut resources.counters.challenge_acks);
+            self.owe_single_ack();
+        }
     }
 
     /// Owes for text taken in order: RFC 9293 §3.8.6.3, SHLD-19 and MUST-40: an ACK for every two
