@@ -161,6 +161,10 @@ impl<P: Profile> Connection<P> {
         if !segment.has(Flags::RST) {
             return ControlFlow::Continue(());
         }
+        if self.state == State::TimeWait {
+            // RFC 1337 §2: a reset that comes late must not cut TIME-WAIT short.
+            return dropped(DropReason::BadReset);
+        }
         if segment.seq != self.rcv.nxt {
             self.challenge(resources);
             return dropped(DropReason::BadReset);
@@ -168,7 +172,7 @@ impl<P: Profile> Connection<P> {
         bump(&mut resources.counters.resets_in);
         let reason = match self.state {
             State::SynReceived => CloseReason::Refused,
-            State::Closing | State::TimeWait => CloseReason::Graceful,
+            State::Closing => CloseReason::Graceful,
             _ => CloseReason::Reset,
         };
         self.end(Event::Reset, reason, resources);
@@ -202,8 +206,8 @@ impl<P: Profile> Connection<P> {
             let wnd = u32::from(segment.wnd) << self.agreed.snd_shift;
             self.snd.set_window(wnd, segment.seq, segment.ack);
         }
-        // RFC 9293 §3.10.7.4, RFC 5961 §5.2: neither of what was never sent nor long gone.
         self.take_probe(segment.ack, resources);
+        // RFC 9293 §3.10.7.4, RFC 5961 §5.2: neither of what was never sent nor long gone.
         let oldest = self.snd.una - self.snd.max_wnd;
         if segment.ack.after(self.snd.nxt) || segment.ack.before(oldest) {
             self.challenge(resources);
