@@ -160,6 +160,10 @@ impl<P: Profile> Connection<P> {
         if !segment.has(Flags::RST) {
             return ControlFlow::Continue(());
         }
+        if self.state == State::TimeWait {
+            // RFC 1337 §3: a reset that comes late must not cut TIME-WAIT short.
+            return dropped(DropReason::BadReset);
+        }
         if segment.seq != self.rcv.nxt {
             self.challenge(resources);
             return dropped(DropReason::BadReset);
@@ -167,7 +171,7 @@ impl<P: Profile> Connection<P> {
         bump(&mut resources.counters.resets_in);
         let reason = match self.state {
             State::SynReceived => CloseReason::Refused,
-            State::Closing | State::TimeWait => CloseReason::Graceful,
+            State::Closing => CloseReason::Graceful,
             _ => CloseReason::Reset,
         };
         self.end(Event::Reset, reason, resources);
@@ -369,7 +373,16 @@ impl<P: Profile> Connection<P> {
     /// Eighth: the FIN bit, once everything before it is here.
     fn take_fin(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
         let in_order = segment.seq + text_len(segment.text) == self.rcv.nxt;
-        if !segment.has(Flags::FIN) || !in_order || !self.state.may_receive() {
+        if !segment.has(Flags::FIN) || !in_order {
+            return ControlFlow::Continue(());
+        }
+        if !self.state.may_receive() {
+            // RFC 9293 §3.10.7.4, eighth: the state remains, and the FIN is acknowledged. There is
+            // no second one, so RCV.NXT stays behind the first.
+            self.owe_single_ack();
+            if self.state == State::TimeWait {
+                self.linger(resources);
+            }
             return ControlFlow::Continue(());
         }
         self.rcv.nxt = self.rcv.nxt + 1;
