@@ -163,6 +163,11 @@ impl Lone {
         syn
     }
 
+    /// Takes the oldest connection that waits at [`PORT`].
+    pub fn accept(&mut self) -> Option<TcpHandle> {
+        self.host.accept(self.listener).ok()
+    }
+
     /// Peer number `number` connects; the handshake is done, the connection accepted.
     pub fn passive(&mut self, number: u16) -> Peer {
         self.passive_with(&self.syn(number))
