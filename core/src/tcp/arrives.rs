@@ -374,7 +374,16 @@ impl<P: Profile> Connection<P> {
     /// Eighth: the FIN bit, once everything before it is here.
     fn take_fin(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
         let in_order = segment.seq + text_len(segment.text) == self.rcv.nxt;
-        if !segment.has(Flags::FIN) || !in_order || !self.state.may_receive() {
+        if !segment.has(Flags::FIN) || !in_order {
+            return ControlFlow::Continue(());
+        }
+        if !self.state.may_receive() {
+            // RFC 9293 §3.10.7.4, eighth: the state remains, and the FIN is acknowledged. There is
+            // no second one, so RCV.NXT stays behind the first.
+            self.owe_single_ack();
+            if self.state == State::TimeWait {
+                self.linger(resources);
+            }
             return ControlFlow::Continue(());
         }
         self.rcv.nxt = self.rcv.nxt + 1;

@@ -80,7 +80,7 @@ impl<P: Profile> Connection<P> {
         if self.state == State::Closed {
             return None;
         }
-        if self.debt.single > 0 && self.state != State::SynReceived {
+        if self.debt.single > 0 {
             return Some(self.bare(Purpose::SingleAck, Flags::ACK));
         }
         self.plan_again(records)
