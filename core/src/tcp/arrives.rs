@@ -203,7 +203,7 @@ impl<P: Profile> Connection<P> {
             if self.snd.is_finished() {
                 self.state = self.state.on(Event::Close);
             }
-            let wnd = u32::from(segment.wnd) << self.agreed.snd_shift;
+            let wnd = self.agreed.window_of(segment.wnd);
             self.snd.set_window(wnd, segment.seq, segment.ack);
         }
         self.take_probe(segment.ack, resources);
@@ -246,7 +246,7 @@ impl<P: Profile> Connection<P> {
     /// An acceptable acknowledgement: what it frees, what it tells of the window and of losses.
     fn on_ack(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) {
         let (una, old_wnd) = (self.snd.una, self.snd.wnd);
-        let wnd = u32::from(segment.wnd) << self.agreed.snd_shift;
+        let wnd = self.agreed.window_of(segment.wnd);
         let current = segment.ack.at_or_after(una);
         if current && self.snd.update_window(wnd, segment.seq, segment.ack) {
             self.on_window(old_wnd, resources);
