@@ -79,7 +79,7 @@ pub(crate) struct Net {
 pub(crate) const QUEUE_LIMIT: u32 = 256 * 1024;
 
 /// How a host treats its connections.
-pub(crate) fn connection_config() -> ConnectionConfig {
+fn connection_config() -> ConnectionConfig {
     ConnectionConfig {
         send_limit: QUEUE_LIMIT,
         receive_limit: QUEUE_LIMIT,

@@ -79,7 +79,9 @@ impl TimeWait {
         if segment.has(Flags::FIN) && segment.end() == self.rcv_nxt {
             return Reaction::Restart(ack);
         }
-        if segment.is_empty() && segment.seq == self.rcv_nxt {
+        // RFC 9293 §3.10.7.4, fifth: an ACK of what was never sent is answered.
+        let lies = segment.has(Flags::ACK) && segment.ack.after(self.snd_nxt);
+        if segment.is_empty() && segment.seq == self.rcv_nxt && !lies {
             return Reaction::Ignore(DropReason::Duplicate);
         }
         Reaction::Answer(ack)

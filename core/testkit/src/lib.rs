@@ -17,6 +17,8 @@ pub mod host;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod invariants;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod lone;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod pair;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod seen;

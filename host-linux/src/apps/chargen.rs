@@ -2,7 +2,7 @@
 
 use hikyaku::{Full, ReadError, TcpSocket, WriteError};
 
-use super::services::{Client, Progress};
+use super::client::{Client, Progress};
 
 /// The printing characters of ASCII.
 const PRINTING: usize = 95;

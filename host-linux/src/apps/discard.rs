@@ -2,7 +2,7 @@
 
 use hikyaku::{Full, ReadError, TcpSocket};
 
-use super::services::{Client, Progress};
+use super::client::{Client, Progress};
 
 /// Takes all that has arrived, without copying it.
 pub(crate) fn attend(socket: &mut TcpSocket<'_, '_, Full>, client: &mut Client) -> Progress {

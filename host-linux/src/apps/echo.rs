@@ -2,7 +2,7 @@
 
 use hikyaku::{Full, ReadError, TcpSocket, WriteError};
 
-use super::services::{Client, Progress};
+use super::client::{Client, Progress};
 
 /// Moves what has arrived into the queue that leaves, as far as that has room.
 pub(crate) fn attend(

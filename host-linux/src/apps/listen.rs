@@ -7,7 +7,7 @@ use super::bridge::Bridge;
 use super::services::hint;
 use crate::cli::{BridgeArgs, LinkArgs};
 use crate::link::{Need, open_tun, spell};
-use crate::poll_loop::{Net, Signals, connection_config, run};
+use crate::poll_loop::{Net, Signals, run};
 use crate::report::note;
 
 /// Runs the app to its end.
@@ -21,9 +21,10 @@ pub(crate) fn listen(
     let (link, rung) = open_tun(args, Need::Shared)?;
     let mut net = Net::new(link, args)?;
     let mut signals = Signals::take()?;
-    let config = ListenConfig { connection: Some(connection_config()), ..ListenConfig::new() };
-    let listener =
-        net.stack.listen(port, &config).with_context(|| format!("cannot listen on port {port}"))?;
+    let listener = net
+        .stack
+        .listen(port, &ListenConfig::new())
+        .with_context(|| format!("cannot listen on port {port}"))?;
     note!("listening on {} and {}", spell(args.addr, port), spell(args.addr6, port));
     hint(rung, &format!("nc {} {port}", args.addr));
     let mut app = Bridge::listening(&net, listener, keep, bridge);

@@ -2,6 +2,7 @@
 
 pub(crate) mod bridge;
 pub(crate) mod chargen;
+mod client;
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod discard;

@@ -8,11 +8,12 @@ use hikyaku::{
     UdpHandle,
 };
 
+use super::client::{Client, Progress};
 use super::{chargen, discard, echo};
 use crate::cli::{LinkArgs, ServiceArgs};
 use crate::link::{Need, Rung, open_tun, spell};
 use crate::namespace;
-use crate::poll_loop::{App, Net, QUEUE_LIMIT, Signal, Signals, connection_config, run};
+use crate::poll_loop::{App, Net, QUEUE_LIMIT, Signal, Signals, run};
 use crate::report::{SIGNAL, note};
 
 /// What is served.
@@ -36,29 +37,6 @@ impl Service {
     }
 }
 
-/// One TCP connection of a service.
-#[derive(Debug)]
-pub(crate) struct Client {
-    service: Service,
-    /// Octets taken from the peer.
-    pub(crate) taken: u64,
-    /// Octets given to the peer's queue, where the service cares.
-    pub(crate) given: u64,
-    /// Octets on their way back that found no room.
-    pub(crate) rest: Vec<u8>,
-}
-
-/// Whether a connection is still of interest.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// It waits for events.
-    Waits,
-    /// All was said; what is queued goes out by itself.
-    Done,
-    /// It ended before its time.
-    Broken,
-}
-
 /// Connections that may wait to be accepted.
 const BACKLOG: u16 = 256;
 /// How long an end waits for the peers' last words.
@@ -69,7 +47,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(crate) struct Services {
     listeners: HashMap<ListenerHandle, Service>,
     datagrams: HashMap<UdpHandle, Service>,
-    clients: HashMap<TcpHandle, Client>,
+    clients: HashMap<TcpHandle, (Service, Client)>,
     /// Octets taken by TCP services, over IPv4 and IPv6.
     pub(crate) taken: [u64; 2],
     scratch: Vec<u8>,
@@ -86,11 +64,7 @@ impl Services {
         port: u16,
     ) -> anyhow::Result<()> {
         self.scratch.resize(64 * 1024, 0);
-        let config = ListenConfig {
-            backlog: BACKLOG,
-            connection: Some(connection_config()),
-            ..ListenConfig::new()
-        };
+        let config = ListenConfig { backlog: BACKLOG, ..ListenConfig::new() };
         let name = service.name();
         let listener = net
             .stack
@@ -135,21 +109,21 @@ impl Services {
     fn accept(&mut self, net: &mut Net, listener: ListenerHandle) {
         let Some(service) = self.listeners.get(&listener).copied() else { return };
         while let Ok(handle) = net.stack.accept(listener) {
-            self.clients.insert(handle, Client { service, taken: 0, given: 0, rest: Vec::new() });
+            self.clients.insert(handle, (service, Client::default()));
             // What came with the handshake may have raised its event already.
             self.attend(net, handle);
         }
     }
 
     fn attend(&mut self, net: &mut Net, handle: TcpHandle) {
-        let Some(client) = self.clients.get_mut(&handle) else { return };
+        let Some((service, client)) = self.clients.get_mut(&handle) else { return };
         let Ok(mut socket) = net.stack.tcp(handle) else {
             self.clients.remove(&handle);
             return;
         };
         let family = usize::from(socket.remote().is_ipv6());
         let before = client.taken;
-        let progress = match client.service {
+        let progress = match service {
             Service::Echo => echo::attend(&mut socket, client, &mut self.scratch),
             Service::Discard => discard::attend(&mut socket, client),
             Service::Chargen => chargen::attend(&mut socket, client, &mut self.scratch),
