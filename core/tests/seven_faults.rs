@@ -134,6 +134,18 @@ fn fault_4_an_old_segment_does_not_overwrite_the_window() {
             assert_eq!(lone.host.info(peer.handle).snd_wnd, 5000, "text of long ago");
         }
         peer.seq = peer.seq + 5;
+        // Two in the window that have overtaken each other: the later one was sent last.
+        let mut later = peer.segment(Flags::ACK, b"later");
+        (later.seq, later.window) = (peer.seq + 7, 6000);
+        lone.feed(&later);
+        assert_eq!(lone.host.info(peer.handle).snd_wnd, 6000);
+        for window in [0, 1, 65_535] {
+            let mut late = peer.segment(Flags::ACK, b"earlier");
+            late.window = window;
+            lone.feed(&late);
+            assert_eq!(lone.host.info(peer.handle).snd_wnd, 6000, "overtaken");
+        }
+        peer.seq = peer.seq + 12;
         write(lone, &peer, 100);
         let mut first = peer.segment(Flags::ACK, b"");
         (first.ack, first.window) = (peer.ack + 100, 4000);

@@ -11,7 +11,11 @@ use crate::socket::Commons;
 use crate::storage::Empty;
 use crate::storage::queue::Queue;
 use crate::tcp::segment::Bare;
-use crate::wire::icmpv4::Header;
+use crate::wire::icmpv4::{self, Header};
+use crate::wire::ipv4;
+
+/// Octets of an IPv6 header; `wire::ipv6` is not there without its feature.
+const IPV6_HEADER_LEN: usize = 40;
 
 /// Slots of the class of bare TCP segments.
 const SEGMENTS_MAX: usize = 8;
@@ -60,7 +64,8 @@ impl Replies {
         commons: &mut Commons<'_>,
     ) {
         let mut queue = Queue::EMPTY;
-        let room = !self.messages.is_full();
+        // What the link cannot carry would wait for ever, and all others behind it.
+        let room = !self.messages.is_full() && fits(source, payload, commons.mtu);
         if room && queue.append(&mut commons.blocks, payload) == payload.len() {
             let message = Message { source, destination, header, payload: queue };
             // There is room: it was asked for above.
@@ -90,4 +95,11 @@ impl Replies {
             self.messages.remove(0).payload.clear(&mut commons.blocks);
         }
     }
+}
+
+/// Whether a message from `source` with this payload is no longer than the MTU. We do not fragment.
+fn fits(source: IpAddr, payload: &[u8], mtu: u16) -> bool {
+    let ip = if source.is_ipv4() { ipv4::HEADER_MIN } else { IPV6_HEADER_LEN };
+    let headers = ip.saturating_add(icmpv4::HEADER_LEN);
+    payload.len().saturating_add(headers) <= usize::from(mtu)
 }

@@ -55,7 +55,10 @@ pub trait Host {
     fn shutdown(&mut self, handle: TcpHandle, half: Half);
     fn abort(&mut self, handle: TcpHandle);
     fn release(&mut self, handle: TcpHandle);
-    fn bind_udp(&mut self, port: u16) -> UdpHandle;
+    fn bind_udp(&mut self, port: u16) -> UdpHandle {
+        self.bind_udp_with(&UdpConfig::new(port))
+    }
+    fn bind_udp_with(&mut self, config: &UdpConfig) -> UdpHandle;
     fn recv_from(&mut self, handle: UdpHandle, buffer: &mut [u8]) -> Option<(usize, SocketAddr)>;
     fn close_udp(&mut self, handle: UdpHandle);
 }
@@ -172,8 +175,8 @@ impl<P: Profile> Host for Stack<'static, P> {
         socket!(self, handle).release();
     }
 
-    fn bind_udp(&mut self, port: u16) -> UdpHandle {
-        Self::bind_udp(self, &UdpConfig::new(port)).expect("a free port")
+    fn bind_udp_with(&mut self, config: &UdpConfig) -> UdpHandle {
+        Self::bind_udp(self, config).expect("a free port")
     }
 
     fn recv_from(&mut self, handle: UdpHandle, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {

@@ -1,4 +1,5 @@
-//! What the fuzz targets do with any bytes: parse them, emit what was parsed, and compare.
+//! What the fuzz targets do with any bytes: parse them, emit what was parsed, and compare; or
+//! drive a whole stack with them.
 //!
 //! The targets in `fuzz/` are doors to these functions, and `core/tests/fuzz_corpora.rs` replays
 //! their corpora through the same ones. A broken promise panics; nothing else may.
@@ -8,6 +9,10 @@ mod ipv4;
 #[cfg(feature = "ipv6")]
 mod ipv6;
 pub mod seeds;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod stack;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+mod stack_seeds;
 mod tcp;
 mod transport;
 
@@ -15,6 +20,8 @@ pub use icmp::icmp;
 pub use ipv4::ipv4;
 #[cfg(feature = "ipv6")]
 pub use ipv6::ipv6;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub use stack::stack;
 pub use tcp::{tcp_header, tcp_options};
 
 /// A fuzz target: its name is that of its file and of its corpus.
@@ -34,6 +41,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "icmp", run: icmp },
     Target { name: "tcp_header", run: tcp_header },
     Target { name: "tcp_options", run: tcp_options },
+    #[cfg(all(feature = "ipv6", feature = "udp"))]
+    Target { name: "stack", run: stack },
 ];
 
 /// Longest input that is looked at in octets: more is payload, and payload is not parsed.

@@ -47,6 +47,8 @@ pub fn all() -> Vec<Seed> {
     seeds.icmp();
     seeds.tcp_header();
     seeds.tcp_options();
+    #[cfg(all(feature = "ipv6", feature = "udp"))]
+    seeds.0.extend(super::stack_seeds::all());
     seeds.0
 }
 

@@ -1,0 +1,278 @@
+//! Seeds of the target `stack`: for each security case of whole stacks a few steps that lead into
+//! it. What must come of them is in `core/tests/security_abuse.rs` and `flags.rs`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hikyaku::wire::tcp::Flags;
+
+use super::seeds::Seed;
+use super::stack::{
+    CALL, CLOSING, NEW, OFFSETS, OPEN, ORPHANS, OVERCOMMIT, PASS, PORT, RAW, SEGMENT, SERVER,
+    SMALL, UDP_PORT, V6, WAKE, call,
+};
+use crate::forge::{self, Tcp};
+use crate::pair::{Family, LEFT, RIGHT, address};
+
+const A: Flags = Flags::ACK;
+const S: Flags = Flags::SYN;
+const R: Flags = Flags::RST;
+const F: Flags = Flags::FIN;
+
+/// An input in the making.
+struct Script(Vec<u8>);
+
+impl Script {
+    fn new(choices: u8) -> Self {
+        Self(vec![choices])
+    }
+
+    fn raw(mut self, packet: &[u8]) -> Self {
+        self.0.push(RAW);
+        self.0.extend_from_slice(&(packet.len() as u16).to_be_bytes());
+        self.0.extend_from_slice(packet);
+        self
+    }
+
+    /// SEG.SEQ and SEG.ACK by how far they are off; `quads` times four octets of text.
+    fn segment(mut self, peer: u8, flags: Flags, off: [u32; 2], window: u16, quads: u8) -> Self {
+        let index = |offset| OFFSETS.iter().position(|one| *one == offset).expect("listed");
+        let [seq, ack] = off.map(|offset| index(offset) as u8);
+        self.0.extend_from_slice(&[SEGMENT, peer, flags.bits() as u8, seq, ack]);
+        self.0.extend_from_slice(&window.to_be_bytes());
+        self.0.push(quads);
+        self
+    }
+
+    /// With the right numbers and a wide window.
+    fn honest(self, peer: u8, flags: Flags, quads: u8) -> Self {
+        self.segment(peer, flags, [0, 0], 65_535, quads)
+    }
+
+    fn call(mut self, peer: u8, what: u8, amount: u8) -> Self {
+        self.0.extend_from_slice(&[CALL, peer, what, amount]);
+        self
+    }
+
+    /// Two to the power of this many microseconds.
+    fn pass(mut self, exponent: u8) -> Self {
+        self.0.extend_from_slice(&[PASS, exponent]);
+        self
+    }
+
+    fn wake(mut self, times: usize) -> Self {
+        self.0.extend(vec![WAKE; times]);
+        self
+    }
+
+    fn seed(self, name: &str) -> Seed {
+        Seed { target: "stack", name: name.to_string(), bytes: self.0 }
+    }
+}
+
+/// Every seed of the target.
+pub(super) fn all() -> Vec<Seed> {
+    let mut seeds = good();
+    seeds.extend(addresses());
+    seeds.extend(flags());
+    seeds.extend(injections());
+    seeds.extend(windows());
+    seeds.extend(the_rest());
+    seeds
+}
+
+fn good() -> Vec<Seed> {
+    let stream = |choices| {
+        Script::new(choices)
+            .honest(OPEN, A, 30)
+            .call(OPEN, call::READ, 255)
+            .call(OPEN, call::WRITE, 255)
+            .honest(OPEN, A, 0)
+            .wake(2)
+            .honest(OPEN, A, 0)
+            .call(OPEN, call::CLOSE, 0)
+            .honest(OPEN, A.with(F), 1)
+            .call(OPEN, call::READ, 255)
+            .call(OPEN, call::RELEASE, 0)
+            .wake(1)
+    };
+    let us = address(RIGHT, Family::V4);
+    let from = SocketAddr::new(address(LEFT, Family::V4), 9);
+    let datagram = forge::udp(from, SocketAddr::new(us, UDP_PORT), 12, b"data");
+    vec![
+        stream(0).seed("stream"),
+        stream(SMALL).seed("stream-small"),
+        stream(V6 | ORPHANS).seed("stream-v6"),
+        stream(OVERCOMMIT).seed("stream-overcommit"),
+        Script::new(0).raw(&datagram).call(OPEN, call::RECV_FROM, 0).seed("datagram"),
+        Script::new(0).raw(&forge::ping(from.ip(), us, b"hello")).seed("ping"),
+        Script::new(SMALL)
+            .call(SERVER, call::CONNECT, 0)
+            .honest(SERVER, S.with(A), 0)
+            .call(SERVER, call::WRITE, 9)
+            .honest(SERVER, A.with(F), 2)
+            .seed("connect"),
+        Script::new(0)
+            .honest(NEW, S, 0)
+            .honest(NEW, A, 0)
+            .call(NEW, call::ACCEPT, 0)
+            .call(NEW, call::ABORT, 0)
+            .seed("accept"),
+        Script::new(0).honest(CLOSING, A, 0).honest(CLOSING, A.with(F), 3).wake(1).seed("close"),
+    ]
+}
+
+fn syn(source: IpAddr, destination: IpAddr) -> Vec<u8> {
+    let (from, to) = (SocketAddr::new(source, 5000), SocketAddr::new(destination, PORT));
+    Tcp::syn(from, to, 1).packet()
+}
+
+fn addresses() -> Vec<Seed> {
+    let [us, them] = [RIGHT, LEFT].map(|side| address(side, Family::V4));
+    let [us6, them6] = [RIGHT, LEFT].map(|side| address(side, Family::V6));
+    let at = |text: &str| text.parse::<IpAddr>().expect("an address");
+    let script = || Script::new(0);
+    let mut bad_sum = forge::ping(them, us, b"damaged");
+    bad_sum[22] ^= 1;
+    vec![
+        script().raw(&syn(us, us)).raw(&syn(us6, us6)).seed("SEC-07-land"),
+        script()
+            .raw(&syn(at("127.0.0.1"), us))
+            .raw(&syn(at("::1"), us6))
+            .raw(&syn(at("224.0.0.1"), us))
+            .raw(&syn(at("255.255.255.255"), us))
+            .seed("SEC-07-bad-sources"),
+        script().raw(&syn(at("0.0.0.0"), us)).raw(&syn(at("::"), us6)).seed("SEC-08-unspecified"),
+        script()
+            .raw(&syn(them, at("10.0.0.255")))
+            .raw(&syn(them, at("224.0.0.1")))
+            .raw(&syn(them6, at("ff02::1")))
+            .seed("SEC-09-syn-to-everybody"),
+        script()
+            .raw(&bad_sum)
+            .raw(&forge::ping(them, at("10.0.0.255"), b"all"))
+            .raw(&forge::ping(them, us, &[7; 64]))
+            .seed("SEC-22-echo"),
+        script().raw(&forge::ping(them6, us6, &[7; 1453])).wake(1).seed("SEC-22-echo-beyond-mtu"),
+    ]
+}
+
+fn flags() -> Vec<Seed> {
+    let sweep = |peer, choices| {
+        (0..32).fold(Script::new(choices), |script, bits| {
+            script.honest(peer, Flags::from_bits(bits), 0)
+        })
+    };
+    vec![
+        sweep(OPEN, 0).seed("SEC-36-flags-open"),
+        sweep(CLOSING, SMALL).seed("SEC-36-flags-closing"),
+        sweep(NEW, 0).seed("SEC-36-flags-listen"),
+        sweep(SERVER, SMALL).seed("SEC-36-flags-closed"),
+    ]
+}
+
+fn injections() -> Vec<Seed> {
+    let last = u32::MAX;
+    let script = || Script::new(0);
+    vec![
+        [last, 1, 100, 65_535, 0]
+            .into_iter()
+            .fold(script(), |script, seq| script.segment(OPEN, R, [seq, 0], 0, 0))
+            .seed("SEC-40-resets"),
+        [0, 1, last, 1 << 30, 0x8000_0000]
+            .into_iter()
+            .fold(script(), |script, seq| script.segment(OPEN, S, [seq, 0], 9, 1))
+            .seed("SEC-41-syns"),
+        [1, 0x7fff_ffff, 0x8000_0000, 0x8000_0001]
+            .into_iter()
+            .fold(script(), |script, ack| script.segment(OPEN, A, [0, ack], 9, 4))
+            .seed("SEC-42-acks"),
+        script()
+            .honest(NEW, R, 0)
+            .honest(NEW, A, 0)
+            .honest(NEW, S, 0)
+            .segment(NEW, R, [1, 0], 0, 0)
+            .honest(NEW, R, 0)
+            .honest(NEW, S, 0)
+            .seed("SEC-49-listen"),
+        Script::new(SMALL)
+            .call(SERVER, call::CONNECT, 0)
+            .segment(SERVER, S.with(A), [0, u32::MAX], 9, 0)
+            .segment(SERVER, S.with(A), [0, 1], 9, 0)
+            .honest(NEW, S, 0)
+            .segment(NEW, A, [0, u32::MAX], 9, 0)
+            .seed("SEC-64-off-by-one"),
+        script()
+            .honest(NEW, S.with(F), 5)
+            .honest(NEW, A, 5)
+            .call(NEW, call::ACCEPT, 0)
+            .call(NEW, call::READ, 9)
+            .seed("SEC-65-syn-with-text-and-fin"),
+    ]
+}
+
+fn windows() -> Vec<Seed> {
+    let script = || Script::new(0);
+    let narrow = |script: Script, window| script.segment(OPEN, A, [0, 0], window, 0);
+    vec![
+        narrow(narrow(script(), 0).call(OPEN, call::WRITE, 99).wake(9), 0)
+            .wake(20)
+            .seed("SEC-55-zero-window-for-ever"),
+        [1, 2, 3, 100, 0, 1]
+            .into_iter()
+            .fold(script().call(OPEN, call::WRITE, 255), |script, window| {
+                narrow(script, window).pass(18)
+            })
+            .seed("SEC-56-crumbs"),
+        (0..9)
+            .fold(script().honest(OPEN, A, 200), |script, _| script.call(OPEN, call::READ, 1))
+            .seed("SEC-56-slow-reader"),
+        [700, 10, 0, 65_535]
+            .into_iter()
+            .fold(script().call(OPEN, call::WRITE, 255), |script, window| {
+                script.segment(OPEN, A, [0, u32::MAX - 599], window, 0).wake(3)
+            })
+            .seed("SEC-62-shrinking-window"),
+        [600, 100, u32::MAX - 9, 2047, 0]
+            .into_iter()
+            .fold(Script::new(OVERCOMMIT), |script, seq| {
+                script.segment(OPEN, A, [seq, 0], 9, 200).call(OPEN, call::READ, 50)
+            })
+            .seed("SEC-63-across-the-edges"),
+    ]
+}
+
+fn the_rest() -> Vec<Seed> {
+    let reordered = (0..8).fold(Script::new(SMALL), |script, _| {
+        script.segment(OPEN, A, [100, 0], 9999, 25).honest(OPEN, A, 25).call(OPEN, call::READ, 255)
+    });
+    vec![
+        (0..12)
+            .fold(Script::new(0), |script, _| {
+                script.honest(OPEN, A, 25).call(OPEN, call::READ, 255)
+            })
+            .seed("SEC-70-wrap"),
+        Script::new(ORPHANS)
+            .call(OPEN, call::WRITE, 9)
+            .wake(9)
+            .call(SERVER, call::CONNECT, 0)
+            .wake(9)
+            .pass(35)
+            .seed("SEC-73-deadlines"),
+        (0..6)
+            .fold(Script::new(OVERCOMMIT), |script, _| {
+                script.honest(NEW, S, 0).honest(SERVER, S, 0).honest(NEW, A, 255)
+            })
+            .seed("SEC-75-exhausted-pools"),
+        reordered.seed("SEC-75-queue-wrap"),
+        Script::new(0)
+            .call(OPEN, call::CLOSE, 0)
+            .call(OPEN, call::CLOSE, 0)
+            .call(OPEN, call::WRITE, 9)
+            .call(OPEN, call::ABORT, 0)
+            .call(OPEN, call::ABORT, 0)
+            .call(OPEN, call::READ, 9)
+            .call(OPEN, call::RELEASE, 0)
+            .call(OPEN, call::WRITE, 9)
+            .seed("SEC-76-calls-out-of-order"),
+    ]
+}
