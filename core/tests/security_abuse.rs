@@ -222,6 +222,8 @@ fn sec_41_a_syn_on_a_synchronised_connection_is_challenged() {
     attacked(|lone, peer| {
         let before = lone.host.info(peer.handle);
         for offset in [0, 1, 1000, 65_000, 1 << 20, 0x7fff_ffff, 1 << 31, u32::MAX, u32::MAX - 1] {
+            // Challenges are rationed by the second.
+            lone.pass(Duration::from_secs(2));
             for (flags, text) in [(S, &b""[..]), (S | A, b""), (S | F, b""), (S | A, b"text")] {
                 let mut syn = peer.segment(flags, text);
                 syn.seq = peer.seq + offset;
