@@ -25,6 +25,8 @@ pub trait Profile: 'static {
     type Observer: Observer;
     /// Whether echo requests are answered.
     const ICMP_ECHO: bool;
+    /// Whether silent peers can be asked whether they are still there.
+    const KEEPALIVE: bool;
 }
 
 /// How records are found: by what they are and by when they are due.
@@ -79,6 +81,7 @@ impl Profile for Full {
     type Tables = KeyedTables;
     type Observer = ();
     const ICMP_ECHO: bool = true;
+    const KEEPALIVE: bool = true;
 }
 
 /// What fits a small controller: no records of segments in flight, one congestion controller,
@@ -93,4 +96,5 @@ impl Profile for Small {
     type Tables = LinearTables;
     type Observer = ();
     const ICMP_ECHO: bool = true;
+    const KEEPALIVE: bool = false;
 }

@@ -42,6 +42,8 @@ fn fault_1_an_inexact_reset_in_the_window_does_not_close() {
     each(|lone, peer| {
         let window = lone.host.info(peer.handle).rcv_wnd;
         for ahead in [1, 2, 1000, window / 2, window - 1] {
+            // Challenges are rationed by the second.
+            lone.pass(Duration::from_secs(2));
             for flags in [Flags::RST, Flags::RST | Flags::ACK] {
                 let mut reset = peer.segment(flags, b"");
                 reset.seq = peer.seq + ahead;

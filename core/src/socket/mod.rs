@@ -37,9 +37,9 @@ use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::Key;
-use crate::tcp::connection::ConnectionConfig;
 use crate::tcp::isn::hash64;
 use crate::tcp::options::{self, Offer};
+use crate::tcp::settings::ConnectionConfig;
 use crate::time::{Duration, Instant};
 
 /// Names a connection. Stays an error once the connection is released, never another one.

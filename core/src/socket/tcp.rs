@@ -6,8 +6,9 @@ use crate::counters::bump;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::storage::Id;
-use crate::tcp::connection::{CloseReason, Connection, ConnectionConfig, Resources};
+use crate::tcp::connection::{CloseReason, Connection, Resources};
 use crate::tcp::isn::{hash64, isn};
+use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::state::State;
 use crate::tcp::user_calls::{Half, Info, ReadError, WriteError};
 

@@ -8,9 +8,10 @@ use crate::storage::hash_table::chained;
 use crate::storage::list::{Links, List, linked};
 use crate::storage::slab::{Key, Slot};
 use crate::storage::{Empty, Id};
-use crate::tcp::connection::{Connection, ConnectionConfig};
+use crate::tcp::connection::Connection;
 use crate::tcp::listener::HalfOpen;
 use crate::tcp::recovery::Record;
+use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::time_wait::TimeWait;
 
 use super::demux::Bound;

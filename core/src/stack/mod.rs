@@ -25,7 +25,7 @@ use crate::socket::udp::{BindError, UdpConfig, UdpPool, UdpSocket};
 use crate::socket::{Commons, Handle, ListenerHandle, Route, Secret, StaleHandle, TcpHandle};
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
-use crate::tcp::connection::ConnectionConfig;
+use crate::tcp::settings::ConnectionConfig;
 use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
 

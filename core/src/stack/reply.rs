@@ -3,7 +3,7 @@
 
 use core::net::IpAddr;
 
-use heapless::Deque;
+use heapless::Vec;
 
 use crate::counters::DropReason;
 use crate::flow::FlowKey;
@@ -31,16 +31,17 @@ pub(super) struct Message {
     pub(super) payload: Queue,
 }
 
-/// Answers that wait.
+/// Answers that wait, oldest first. Rows this short are moved up: a ring would bring index
+/// arithmetic that can panic.
 #[derive(Debug)]
 pub(super) struct Replies {
-    segments: Deque<(FlowKey, Bare), SEGMENTS_MAX>,
-    messages: Deque<Message, MESSAGES_MAX>,
+    segments: Vec<(FlowKey, Bare), SEGMENTS_MAX>,
+    messages: Vec<Message, MESSAGES_MAX>,
 }
 
 impl Replies {
     pub(super) const fn new() -> Self {
-        Self { segments: Deque::new(), messages: Deque::new() }
+        Self { segments: Vec::new(), messages: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -49,7 +50,7 @@ impl Replies {
 
     /// Queues a bare segment.
     pub(super) fn push_segment(&mut self, flow: FlowKey, bare: Bare, commons: &mut Commons<'_>) {
-        if self.segments.push_back((flow, bare)).is_err() {
+        if self.segments.push((flow, bare)).is_err() {
             commons.counters.drop(DropReason::ReplyLimited);
         }
     }
@@ -68,7 +69,7 @@ impl Replies {
         if room && queue.append(&mut commons.blocks, payload) == payload.len() {
             let message = Message { source, destination, header, payload: queue };
             // There is room: it was asked for above.
-            let _ = self.messages.push_back(message);
+            let _ = self.messages.push(message);
         } else {
             queue.clear(&mut commons.blocks);
             commons.counters.drop(DropReason::ReplyLimited);
@@ -76,20 +77,22 @@ impl Replies {
     }
 
     pub(super) fn first_segment(&self) -> Option<&(FlowKey, Bare)> {
-        self.segments.front()
+        self.segments.first()
     }
 
     pub(super) fn first_message(&self) -> Option<&Message> {
-        self.messages.front()
+        self.messages.first()
     }
 
     pub(super) fn pop_segment(&mut self) {
-        self.segments.pop_front();
+        if !self.segments.is_empty() {
+            self.segments.remove(0);
+        }
     }
 
     pub(super) fn pop_message(&mut self, commons: &mut Commons<'_>) {
-        if let Some(mut message) = self.messages.pop_front() {
-            message.payload.clear(&mut commons.blocks);
+        if !self.messages.is_empty() {
+            self.messages.remove(0).payload.clear(&mut commons.blocks);
         }
     }
 }

@@ -77,13 +77,27 @@ impl<const N: usize> Empty for Assembler<N> {
     const EMPTY: Self = Self { ranges: Vec::new() };
 }
 
+impl<const N: usize> Assembler<N> {
+    /// Leaves those of which `keep` says so. The vector's own `retain` has paths that can panic.
+    fn retain(&mut self, mut keep: impl FnMut(&mut Range) -> bool) {
+        let mut kept = Vec::new();
+        for range in &mut self.ranges {
+            if keep(range) {
+                // There is room: these are no more than there were.
+                let _ = kept.push(*range);
+            }
+        }
+        self.ranges = kept;
+    }
+}
+
 impl<const N: usize> Reassembly for Assembler<N> {
     fn add(&mut self, start: u32, end: u32) -> Result<(), TooManyHoles> {
         if start >= end {
             return Ok(());
         }
         let mut merged = Range { start, end };
-        self.ranges.retain(|range| {
+        self.retain(|range| {
             let apart = range.end < merged.start || merged.end < range.start;
             if !apart {
                 merged.start = merged.start.min(range.start);
@@ -106,7 +120,7 @@ impl<const N: usize> Reassembly for Assembler<N> {
 
     fn advance(&mut self, by: u32) -> u32 {
         let mut following = 0;
-        self.ranges.retain_mut(|range| {
+        self.retain(|range| {
             if range.end <= by {
                 return false;
             }
@@ -125,7 +139,7 @@ impl<const N: usize> Reassembly for Assembler<N> {
     }
 
     fn truncate(&mut self, at: u32) {
-        self.ranges.retain_mut(|range| {
+        self.retain(|range| {
             range.end = range.end.min(at);
             range.start < range.end
         });

@@ -89,7 +89,7 @@ impl<P: Profile> Connection<P> {
         if acks {
             self.advance(segment.ack, resources);
             self.state = self.state.on(Event::SynAcked);
-            self.on_established();
+            self.on_established(resources.now);
             self.owe_single_ack();
         } else {
             self.state = self.state.on(Event::SynArrived);
@@ -108,6 +108,7 @@ impl<P: Profile> Connection<P> {
             segment.trim(self.rcv.nxt, self.rcv.edge);
         }
         self.check_sequence(&mut segment, resources)?;
+        self.on_heard(resources.now);
         self.check_rst(&segment, resources)?;
         self.check_syn(&segment, resources)?;
         self.check_ack(&segment, resources)?;
@@ -161,7 +162,7 @@ impl<P: Profile> Connection<P> {
             return ControlFlow::Continue(());
         }
         if self.state == State::TimeWait {
-            // RFC 1337 §3: a reset that comes late must not cut TIME-WAIT short.
+            // RFC 1337 §2: a reset that comes late must not cut TIME-WAIT short.
             return dropped(DropReason::BadReset);
         }
         if segment.seq != self.rcv.nxt {
@@ -198,15 +199,15 @@ impl<P: Profile> Connection<P> {
                 return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
             }
             self.state = self.state.on(Event::SynAcked);
-            self.on_established();
+            self.on_established(resources.now);
             if self.snd.is_finished() {
                 self.state = self.state.on(Event::Close);
             }
-            let wnd = u32::from(segment.wnd) << self.agreed.snd_shift;
+            let wnd = self.agreed.window_of(segment.wnd);
             self.snd.set_window(wnd, segment.seq, segment.ack);
         }
-        // RFC 9293 §3.10.7.4, RFC 5961 §5.2: neither of what was never sent nor long gone.
         self.take_probe(segment.ack, resources);
+        // RFC 9293 §3.10.7.4, RFC 5961 §5.2: neither of what was never sent nor long gone.
         let oldest = self.snd.una - self.snd.max_wnd;
         if segment.ack.after(self.snd.nxt) || segment.ack.before(oldest) {
             self.challenge(resources);
@@ -245,7 +246,7 @@ impl<P: Profile> Connection<P> {
     /// An acceptable acknowledgement: what it frees, what it tells of the window and of losses.
     fn on_ack(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) {
         let (una, old_wnd) = (self.snd.una, self.snd.wnd);
-        let wnd = u32::from(segment.wnd) << self.agreed.snd_shift;
+        let wnd = self.agreed.window_of(segment.wnd);
         let current = segment.ack.at_or_after(una);
         if current && self.snd.update_window(wnd, segment.seq, segment.ack) {
             self.on_window(old_wnd, resources);
@@ -407,10 +408,12 @@ impl<P: Profile> Connection<P> {
         self.debt.single = self.debt.single.saturating_add(1);
     }
 
-    /// RFC 5961 §7: the answer to what may be a blind attack.
+    /// RFC 5961 §7: the answer to what may be a blind attack, within the connection's budget.
     fn challenge(&mut self, resources: &mut Resources<'_, '_>) {
-        bump(&mut resources.counters.challenge_acks);
-        self.owe_single_ack();
+        if self.may_challenge(resources.now) {
+            bump(&mut resources.counters.challenge_acks);
+            self.owe_single_ack();
+        }
     }
 
     /// Owes for text taken in order: RFC 9293 §3.8.6.3, SHLD-19 and MUST-40: an ACK for every two

@@ -10,8 +10,9 @@ use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::Options;
 
 use super::congestion::CongestionControl;
-use super::connection::{Connection, Resources, tick};
+use super::connection::{Connection, Resources};
 use super::recovery::{Range, Records, Recovery, Sent};
+use super::settings::tick;
 use super::state::State;
 use super::timers::{Due, SendTimer};
 use super::window::Sendable;
@@ -30,6 +31,8 @@ pub enum Purpose {
     New,
     /// To carry something again.
     Again,
+    /// To ask a silent peer whether it is still there.
+    KeepAlive,
     /// To probe a closed window with an octet that is not counted as sent.
     Probe,
 }
@@ -83,6 +86,7 @@ impl<P: Profile> Connection<P> {
         self.plan_again(records)
             .or_else(|| self.plan_new())
             .or_else(|| self.debt.together.then(|| self.bare(Purpose::Ack, Flags::ACK)))
+            .or_else(|| self.plan_keepalive())
     }
 
     /// Whether an ACK is owed that must not wait for other arrivals.
@@ -169,6 +173,14 @@ impl<P: Profile> Connection<P> {
         Some(self.carry(Purpose::New, Range { start: nxt, end }))
     }
 
+    /// RFC 9293 §3.8.4: a number below the window, which every peer answers. It is the one control
+    /// segment that does not carry SND.NXT.
+    fn plan_keepalive(&self) -> Option<Plan> {
+        let old = self.snd.nxt - 1;
+        let ask = || self.segment(Purpose::KeepAlive, Flags::ACK, Range { start: old, end: old });
+        self.keepalive_due.then(ask)
+    }
+
     fn sendable(&self, unsent: u32) -> Sendable {
         let mss = u32::from(self.agreed.snd_mss);
         let flight = self.recovery.flight(self.snd.una, self.snd.nxt, mss);
@@ -249,6 +261,10 @@ impl<P: Profile> Connection<P> {
                 (self.probe_due, self.probed) = (false, false);
             }
             Purpose::Probe => (self.probe_due, self.probed) = (false, true),
+            Purpose::KeepAlive => {
+                self.keepalive_due = false;
+                return;
+            }
             Purpose::Again => self.recovery.on_resent(resources.records, &sent),
             _ => return,
         }

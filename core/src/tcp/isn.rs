@@ -3,12 +3,11 @@
 //!
 //! The secret comes from the caller; nothing random is made here.
 
-use core::hash::Hasher;
-
 use siphasher::sip::SipHasher24;
 
-use crate::flow::FlowKey;
+use crate::flow::{FLOW_BYTES, FlowKey};
 use crate::seq::SeqNum;
+use crate::storage::copy_prefix;
 use crate::time::Instant;
 
 /// Sets this use of the secret apart from every other.
@@ -26,15 +25,23 @@ pub fn isn(secret: &[u8; 16], flow: &FlowKey, now: Instant) -> SeqNum {
     SeqNum::new(clock) + offset
 }
 
-/// SipHash-2-4 under `secret` of all `parts`, one after the other. Where the secret serves several
-/// purposes, the first part names this one; parts of variable length need a length of their own.
+/// The most octets that are hashed at once: a purpose, a flow and a time.
+const MESSAGE_MAX: usize = 16 + FLOW_BYTES;
+
+/// SipHash-2-4 under `secret` of all `parts`, one after the other; together they are a purpose of
+/// up to eight octets, a flow and a time at most. Where the secret serves several purposes, the
+/// first part names this one; parts of variable length need a length of their own.
 #[must_use]
 pub fn hash64(secret: &[u8; 16], parts: &[&[u8]]) -> u64 {
-    let mut hasher = SipHasher24::new_with_key(secret);
+    // Hashed at once: the hasher that takes part after part can panic.
+    let mut message = [0; MESSAGE_MAX];
+    let mut len = 0_usize;
     for part in parts {
-        hasher.write(part);
+        let copied = message.get_mut(len..).map_or(0, |room| copy_prefix(room, part));
+        debug_assert_eq!(copied, part.len(), "more than a purpose, a flow and a time");
+        len = len.saturating_add(copied);
     }
-    hasher.finish()
+    SipHasher24::new_with_key(secret).hash(message.get(..len).unwrap_or(&message))
 }
 
 #[cfg(test)]

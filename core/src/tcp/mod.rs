@@ -1,12 +1,13 @@
 //! TCP, pure: no device, no clock, an address only as a `FlowKey`.
 //!
 //! The file list is the table of contents. A segment comes in through `arrives`, a call of the
-//! user through `user_calls`, time through `timers`; what leaves is planned in `departs`.
+//! user through `user_calls`, time through `expires`; what leaves is planned in `departs`.
 
 pub mod arrives;
 pub mod congestion;
 pub mod connection;
 pub mod departs;
+pub mod expires;
 pub mod isn;
 pub mod listener;
 pub mod options;
@@ -15,6 +16,7 @@ pub mod recovery;
 pub mod rtt;
 pub mod segment;
 pub mod send;
+pub mod settings;
 pub mod state;
 pub mod time_wait;
 pub mod timers;

@@ -95,6 +95,13 @@ impl Agreed {
         Offer { mss: self.rcv_mss, window_shift: self.scaling.then_some(self.rcv_shift) }
     }
 
+    /// The window that a peer's field tells, octets (RFC 7323 §2.3; that of a SYN is not scaled).
+    #[must_use]
+    pub fn window_of(self, field: u16) -> u32 {
+        // No shift is above 14, so that this never wraps.
+        u32::from(field).wrapping_shl(u32::from(self.snd_shift))
+    }
+
     /// The options of our SYN or SYN-ACK: the latter repeats only what the peer's SYN offered too.
     #[must_use]
     pub fn to_options(self) -> Options {

@@ -102,8 +102,9 @@ impl<R: Reassembly> ReceiveSpace<R> {
         let open = if edge.after(self.nxt) { edge.since(self.nxt) } else { 0 };
         // RFC 7323 §2.4: rounding down may make the window look a little smaller than it is; what
         // was told before is still accepted, as the edge stays.
-        let field = (open >> shift).min(u32::from(u16::MAX));
-        (field as u16, self.edge.later(self.nxt + (field << shift)))
+        let shift = u32::from(shift);
+        let field = open.wrapping_shr(shift).min(u32::from(u16::MAX));
+        (field as u16, self.edge.later(self.nxt + field.wrapping_shl(shift)))
     }
 
     /// Whether the peer should hear of a new edge at once. While half of the buffer is open to it

@@ -54,6 +54,8 @@ pub struct Timers {
     pub linger: Due,
     /// When the sender gives up, set while it waits in vain (RFC 9293 §3.8.3).
     pub give_up: Due,
+    /// When silence is looked into (RFC 9293 §3.8.4).
+    pub keepalive: Due,
 }
 
 impl Timers {
@@ -64,6 +66,7 @@ impl Timers {
         ack: Due::NEVER,
         linger: Due::NEVER,
         give_up: Due::NEVER,
+        keepalive: Due::NEVER,
     };
 
     /// Starts or restarts the sender's timer.
@@ -97,7 +100,7 @@ impl Timers {
     /// The earliest of all.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        let all = [self.send_at, self.ack, self.linger, self.give_up];
+        let all = [self.send_at, self.ack, self.linger, self.give_up, self.keepalive];
         all.into_iter().filter_map(Due::instant).min()
     }
 }

@@ -12,9 +12,10 @@ use crate::storage::block_pool::BlockPool;
 use crate::time::{Duration, Instant};
 
 use super::congestion::CongestionControl;
-use super::connection::{CloseReason, Connection, ConnectionConfig, Resources};
+use super::connection::{CloseReason, Connection, Resources};
 use super::options::{Agreed, Offer};
 use super::recovery::Recovery;
+use super::settings::ConnectionConfig;
 use super::state::{Event, State};
 
 /// One half of a connection, or both.
@@ -154,7 +155,7 @@ impl<P: Profile> Connection<P> {
             Some(sample) => self.rtt.on_sample(sample),
             None => self.rtt.on_timeout(),
         }
-        self.on_established();
+        self.on_established(resources.now);
         Some(())
     }
 

@@ -59,6 +59,8 @@ pub struct Sights {
     pub repeated: u64,
     /// Octets sent to probe a closed window.
     pub probes: u64,
+    /// Questions whether a silent peer is still there.
+    pub keepalives: u64,
     /// SYNs without ACK.
     pub syns: u64,
     /// FINs.
@@ -73,6 +75,8 @@ pub struct Sights {
 #[derive(Debug)]
 pub struct Watch {
     flows: Vec<Flow>,
+    /// Whether a host may send keep-alives: the one ACK that lies below SND.NXT.
+    keepalives: bool,
     /// What was seen.
     pub sights: Sights,
 }
@@ -85,13 +89,13 @@ fn mss_default(address: SocketAddr) -> u16 {
     if address.is_ipv4() { 536 } else { 1220 }
 }
 
-impl Default for Watch {
-    fn default() -> Self {
-        Self { flows: Vec::with_capacity(FLOWS), sights: Sights::default() }
-    }
-}
-
 impl Watch {
+    /// A checker that has seen nothing yet; `keepalives`: whether a host may send any.
+    #[must_use]
+    pub fn new(keepalives: bool) -> Self {
+        Self { flows: Vec::with_capacity(FLOWS), keepalives, sights: Sights::default() }
+    }
+
     /// The flow of a segment and which half of it the sender is.
     fn flow(&mut self, segment: &Seen) -> (&mut Flow, usize) {
         let of = |flow: &Flow| {
@@ -150,9 +154,15 @@ impl Watch {
     /// It breaks a rule; which one is told in words.
     pub fn on_sent(&mut self, segment: &Seen) -> Result<(), String> {
         self.count(segment);
+        let may_ask = self.keepalives;
         let (flow, side) = self.flow(segment);
         let other = flow.halves[1 - side];
         let half = &mut flow.halves[side];
+        let is_empty = segment.end() == segment.seq;
+        if may_ask && is_empty && segment.seq + 1 == half.nxt && !segment.has(Flags::RST) {
+            self.sights.keepalives += 1;
+            return Ok(());
+        }
         if segment.has(Flags::SYN) {
             return on_syn(half, segment).then_some(()).ok_or_else(|| broken("two SYNs", segment));
         }
@@ -295,7 +305,7 @@ mod tests {
 
     /// A watch that has seen a handshake: 1 begins at 1000, 2 at 5000, windows of 200.
     fn open() -> Watch {
-        let mut watch = Watch::default();
+        let mut watch = Watch::new(false);
         for segment in [
             seen(1, 2, 999, 0, Flags::SYN, 0),
             seen(2, 1, 4999, 1000, Flags::SYN.with(Flags::ACK), 0),

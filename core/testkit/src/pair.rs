@@ -131,6 +131,7 @@ impl Setup {
         };
         let host = |side: usize| make(&self.hosts[side], self.seed ^ (side as u64 + 5) << 40);
         let hosts = [host(LEFT), host(RIGHT)];
+        let asks = self.hosts.iter().any(|host| host.config.connection.keepalive.is_some());
         Pair {
             seed: self.seed,
             now: Instant::from_millis(1),
@@ -139,7 +140,7 @@ impl Setup {
             links: [link(LEFT), link(RIGHT)],
             clocks: [self.hosts[LEFT].clock, self.hosts[RIGHT].clock],
             settings: [LEFT, RIGHT].map(|side| self.hosts[side].config.connection),
-            watch: Watch::default(),
+            watch: Watch::new(asks),
             applications: Vec::with_capacity(64),
             flush: Chance::percent(50),
             refused: 0,

@@ -1,0 +1,176 @@
+//! Time passes: what a connection does when a timer comes, and how its timers are kept.
+//!
+//! [`Connection::settle_timers`] follows every event, [`Connection::on_time`] acts.
+
+use crate::counters::bump;
+use crate::profile::Profile;
+use crate::time::{Duration, Instant};
+
+use super::congestion::CongestionControl;
+use super::connection::{CloseReason, Connection, Resources};
+use super::recovery::Recovery;
+use super::settings::{STEP_SHIFT, TICK_SHIFT, tick};
+use super::state::{Event, State};
+use super::timers::{Due, SendTimer, Timers};
+
+/// How long an answer to a keep-alive is waited for at most, and how many are sent in vain.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(75);
+const KEEPALIVE_TRIES: u8 = 9;
+
+/// RFC 5961 §10: challenge ACKs of one connection in a step of 1.05 s.
+const CHALLENGES_MAX: u8 = 8;
+
+/// How long an orphan waits for the peer's FIN.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
+
+impl<P: Profile> Connection<P> {
+    /// Makes the sender's timer fit what is outstanding. Called after everything that may have
+    /// changed it, so that nothing outstanding is ever without a timer.
+    pub fn settle_timers(&mut self, now: Instant) {
+        if self.state == State::Closed {
+            self.timers = Timers::EMPTY;
+            return;
+        }
+        let kind = if self.snd.wnd == 0 && self.state.is_synchronized() {
+            SendTimer::Persist
+        } else {
+            SendTimer::Retransmit
+        };
+        if self.snd.outstanding() > 0 {
+            if self.timers.sending() == SendTimer::Idle {
+                self.start_send_timer(kind, now);
+            }
+        } else if self.waits_for_window() {
+            if self.timers.sending() == SendTimer::Idle {
+                self.start_send_timer(SendTimer::Persist, now);
+            }
+        } else {
+            self.timers.stop_send();
+            self.probe_due = false;
+        }
+        if self.released && self.state == State::FinWait2 && self.timers.linger == Due::NEVER {
+            self.timers.linger = Due::at(now + ORPHAN_PATIENCE);
+        }
+    }
+
+    /// Acts on every timer that has come.
+    pub fn on_time(&mut self, resources: &mut Resources<'_, '_>) {
+        let now = resources.now;
+        if self.timers.ack.has_come(now) {
+            self.timers.ack = Due::NEVER;
+            self.debt.together = true;
+        }
+        if self.timers.linger.has_come(now) {
+            self.timers.linger = Due::NEVER;
+            self.end(Event::Expired, CloseReason::Graceful, resources);
+        } else if self.timers.give_up.has_come(now) {
+            bump(&mut resources.counters.given_up);
+            self.end(Event::Reset, CloseReason::TimedOut, resources);
+        } else if let Some(kind) = self.timers.take_expired_send(now) {
+            self.on_send_timeout(kind, resources);
+        }
+        if P::KEEPALIVE && self.timers.keepalive.has_come(now) {
+            self.on_silence(resources);
+        }
+    }
+
+    fn on_send_timeout(&mut self, kind: SendTimer, resources: &mut Resources<'_, '_>) {
+        let outstanding = self.snd.outstanding();
+        let first = self.rtt.backoff() == 0;
+        if kind == SendTimer::Retransmit {
+            bump(&mut resources.counters.timeouts);
+            if self.state.is_synchronized() {
+                let mss = u32::from(self.agreed.snd_mss);
+                self.congestion.on_timeout(resources.now, outstanding, mss, first);
+            }
+        } else {
+            bump(&mut resources.counters.window_probes);
+        }
+        self.rtt.on_timeout();
+        if outstanding > 0 {
+            self.recovery.on_timeout(resources.records, self.snd.una, self.snd.nxt);
+        } else {
+            self.probe_due = true;
+        }
+        // RFC 6298 §5.5, §5.6: backed off and started again. With nothing lost on the way, what
+        // goes out now is answered before it fires.
+        self.start_send_timer(kind, resources.now);
+    }
+
+    /// The current retransmission timeout.
+    pub(super) fn rto(&self) -> Duration {
+        self.rtt.rto(Duration::from_micros(u64::from(self.settings.rto_min))).duration()
+    }
+
+    /// The peer has shown a sign of life.
+    pub(super) fn on_heard(&mut self, now: Instant) {
+        self.heard_tick = tick(now);
+        self.keepalives = 0;
+        self.keepalive_due = false;
+    }
+
+    pub(super) fn patience_with_silence(&self) -> Duration {
+        Duration::from_micros(u64::from(self.settings.keepalive) << STEP_SHIFT)
+    }
+
+    /// The keep-alive timer has come. It is not set anew with every segment: it looks how long
+    /// the silence really was.
+    fn on_silence(&mut self, resources: &mut Resources<'_, '_>) {
+        if self.state == State::TimeWait {
+            self.timers.keepalive = Due::NEVER;
+            return;
+        }
+        let silence = u64::from(tick(resources.now).wrapping_sub(self.heard_tick)) << TICK_SHIFT;
+        let patience = self.patience_with_silence();
+        let left = patience.micros().saturating_sub(silence);
+        // RFC 9293 §3.8.4, MUST-26: only while nothing of ours is outstanding, else the
+        // retransmission timer finds out.
+        let wait = if self.keepalives == 0 && left > 1 << TICK_SHIFT {
+            Duration::from_micros(left)
+        } else if self.snd.outstanding() > 0 {
+            patience.min(KEEPALIVE_INTERVAL)
+        } else if self.keepalives >= KEEPALIVE_TRIES {
+            bump(&mut resources.counters.given_up);
+            return self.end(Event::Reset, CloseReason::TimedOut, resources);
+        } else {
+            self.keepalives = self.keepalives.saturating_add(1);
+            self.keepalive_due = true;
+            patience.min(KEEPALIVE_INTERVAL)
+        };
+        self.timers.keepalive = Due::at(resources.now + wait);
+    }
+
+    /// Whether one more challenge may be answered now. Each connection has a budget of its own, so
+    /// that nobody learns from one about another (RFC 5961 §10).
+    pub(super) fn may_challenge(&mut self, now: Instant) -> bool {
+        let step = (now.micros() >> STEP_SHIFT) as u16;
+        if step != self.challenge_step {
+            (self.challenge_step, self.challenges) = (step, 0);
+        }
+        self.challenges = self.challenges.saturating_add(1);
+        self.challenges <= CHALLENGES_MAX
+    }
+
+    /// Whether nothing was sent for longer than the retransmission timeout.
+    pub(super) fn is_stale(&self, now: Instant) -> bool {
+        u64::from(tick(now).wrapping_sub(self.sent_tick)) > self.rto().micros() >> TICK_SHIFT
+    }
+
+    /// Starts the sender's timer and, where it was not waiting already, its patience.
+    pub(super) fn start_send_timer(&mut self, kind: SendTimer, now: Instant) {
+        self.timers.start_send(kind, now + self.rto());
+        if self.timers.give_up == Due::NEVER {
+            self.renew_patience(now);
+        }
+    }
+
+    /// The peer has shown that it lives.
+    pub(super) fn renew_patience(&mut self, now: Instant) {
+        let patience = match self.state {
+            State::SynSent | State::SynReceived => self.settings.connect_timeout,
+            _ => self.settings.user_timeout,
+        };
+        let patience = Duration::from_micros(u64::from(patience));
+        self.timers.give_up = Due::at(now + patience);
+    }
+}

@@ -1,0 +1,149 @@
+//! How a connection behaves: what the user may choose, and the small form that is kept of it.
+
+use crate::storage::Empty;
+use crate::time::{Duration, Instant};
+
+use super::congestion::Algorithm;
+
+/// RFC 9293 §3.8.6.3, MUST-40: less than half a second.
+const ACK_DELAY_MAX: u32 = 499_999;
+
+/// Microseconds to ticks, without a division.
+pub(super) const TICK_SHIFT: u32 = 10;
+
+/// Microseconds to steps, the coarsest clock.
+pub(super) const STEP_SHIFT: u32 = 20;
+
+/// How a connection behaves; every value may be changed per connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ConnectionConfig {
+    /// The most that is queued to be sent, octets. Bounded by what a queue over the pool's blocks
+    /// can hold.
+    pub send_limit: u32,
+    /// The most that is received and not read, octets: the largest window. Bounded likewise.
+    pub receive_limit: u32,
+    /// The largest segment that we announce and send, octets; `None` for what fits the MTU.
+    pub mss: Option<u16>,
+    /// The initial congestion window, segments (RFC 6928: at most 10).
+    pub initial_window: u8,
+    /// How long an acknowledgement may wait for another one (RFC 9293 §3.8.6.3: below 500 ms).
+    pub ack_delay: Duration,
+    /// Whether small segments wait for acknowledgements (RFC 9293 §3.7.4).
+    pub nagle: bool,
+    /// Whether window scaling is offered (RFC 7323).
+    pub window_scale: bool,
+    /// The shortest retransmission timeout. Deviation: decision 0001, not the second of RFC 6298.
+    pub rto_min: Duration,
+    /// The congestion controller.
+    pub congestion: Algorithm,
+    /// How long the sender waits for any sign of life before it gives up (RFC 9293 §3.8.3, R2); at
+    /// most 71 minutes.
+    pub user_timeout: Duration,
+    /// After how much silence the peer is asked whether it is still there (RFC 9293 §3.8.4): nine
+    /// times, as far apart, but not more than 75 s. `None`, the default, for never; at most 19
+    /// hours. Profiles without `KEEPALIVE` ignore it.
+    pub keepalive: Option<Duration>,
+    /// How long an answer to our SYN is waited for (RFC 9293 §3.8.3: R2 of a SYN); at most 71
+    /// minutes.
+    pub connect_timeout: Duration,
+}
+
+impl ConnectionConfig {
+    /// What suits most: 64 KiB each way, Nagle, 200 ms, two minutes of patience.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            send_limit: 65_536,
+            receive_limit: 65_536,
+            mss: None,
+            initial_window: 10,
+            ack_delay: Duration::from_millis(40),
+            nagle: true,
+            window_scale: true,
+            rto_min: Duration::from_millis(200),
+            congestion: Algorithm::Reno,
+            user_timeout: Duration::from_secs(120),
+            keepalive: None,
+            connect_timeout: Duration::from_secs(180),
+        }
+    }
+}
+
+impl Empty for ConnectionConfig {
+    const EMPTY: Self = Self {
+        send_limit: 0,
+        receive_limit: 0,
+        mss: None,
+        initial_window: 0,
+        ack_delay: Duration::ZERO,
+        nagle: false,
+        window_scale: false,
+        rto_min: Duration::ZERO,
+        congestion: Algorithm::Reno,
+        user_timeout: Duration::ZERO,
+        keepalive: None,
+        connect_timeout: Duration::ZERO,
+    };
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The settings that are needed after the handshake, small: spans in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) ack_delay: u32,
+    pub(super) rto_min: u32,
+    pub(super) user_timeout: u32,
+    pub(super) connect_timeout: u32,
+    /// In steps of 1.05 s; 0 for never.
+    pub(super) keepalive: u16,
+    pub(super) nagle: bool,
+    pub(super) initial_window: u8,
+    pub(super) algorithm: Algorithm,
+}
+
+impl Settings {
+    pub(super) const EMPTY: Self = Self {
+        ack_delay: 0,
+        rto_min: 0,
+        user_timeout: 0,
+        connect_timeout: 0,
+        keepalive: 0,
+        nagle: false,
+        initial_window: 0,
+        algorithm: Algorithm::Reno,
+    };
+
+    pub(super) fn new(config: &ConnectionConfig) -> Self {
+        Self {
+            ack_delay: micros(config.ack_delay).min(ACK_DELAY_MAX),
+            rto_min: micros(config.rto_min),
+            user_timeout: micros(config.user_timeout),
+            connect_timeout: micros(config.connect_timeout),
+            keepalive: config.keepalive.map_or(0, steps),
+            nagle: config.nagle,
+            initial_window: config.initial_window,
+            algorithm: config.congestion,
+        }
+    }
+}
+
+/// A span in 32 bits: more than an hour counts as an hour and eleven minutes.
+fn micros(span: Duration) -> u32 {
+    span.micros().min(u64::from(u32::MAX)) as u32
+}
+
+/// A span in steps of 1.05 s, at least one.
+fn steps(span: Duration) -> u16 {
+    (span.micros() >> STEP_SHIFT).clamp(1, u64::from(u16::MAX)) as u16
+}
+
+/// A coarse clock: ticks of 1,024 µs, modulo 2³².
+pub(super) fn tick(now: Instant) -> u32 {
+    (now.micros() >> TICK_SHIFT) as u32
+}
