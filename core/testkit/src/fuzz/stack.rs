@@ -109,7 +109,7 @@ const CAPACITY: Capacity = Capacity {
 /// More packets than this at one moment are too many: the pools hold fewer segments.
 const BURST: usize = 256;
 /// More steps than this are not looked at.
-const STEPS_MAX: usize = 48;
+const STEPS_MAX: usize = 32;
 
 /// What a peer knows of the stack, and the connection that it is the peer of.
 #[derive(Clone, Copy)]
