@@ -31,7 +31,7 @@ use crate::wire::address::{Cidr, is_unicast};
 
 use link::{Attempt, Link, Sink};
 
-pub use storage::{Arrays, Capacity, StaticStorage, Storage};
+pub use storage::{Arrays, Capacity, Lend, StaticStorage, Storage};
 
 /// The smallest MTU of IPv6 (RFC 8200 §5).
 const MTU_MIN_IPV6: u16 = 1280;

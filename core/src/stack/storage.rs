@@ -146,6 +146,18 @@ pub struct Arrays<
     blocks: [[u8; BLOCK_SIZE]; BLOCKS],
 }
 
+/// What a [`StaticStorage`] is made of: arrays that are lent as the memory of a stack.
+pub trait Lend {
+    /// The arrays before they are lent: all zero.
+    const EMPTY: Self;
+
+    /// The profile of the stack.
+    type Profile: Profile;
+
+    /// Lends the arrays.
+    fn lend(&mut self) -> Storage<'_, Self::Profile>;
+}
+
 impl<
     P: Profile,
     const CONNECTIONS: usize,
@@ -156,7 +168,8 @@ impl<
     const RECORDS: usize,
     const BLOCKS: usize,
     const BLOCK_SIZE: usize,
-> Arrays<P, CONNECTIONS, HALF_OPEN, TIME_WAIT, LISTENERS, UDP, RECORDS, BLOCKS, BLOCK_SIZE>
+> Lend
+    for Arrays<P, CONNECTIONS, HALF_OPEN, TIME_WAIT, LISTENERS, UDP, RECORDS, BLOCKS, BLOCK_SIZE>
 {
     const EMPTY: Self = Self {
         connections: [const { Slot::EMPTY }; CONNECTIONS],
@@ -177,6 +190,8 @@ impl<
         block_links: [None; BLOCKS],
         blocks: [[0; BLOCK_SIZE]; BLOCKS],
     };
+
+    type Profile = P;
 
     fn lend(&mut self) -> Storage<'_, P> {
         Storage {
@@ -206,44 +221,19 @@ impl<
 }
 
 /// Memory in a `static`, in `.bss`, lent once. Declared by [`storage!`](crate::storage!).
-pub struct StaticStorage<
-    P: Profile,
-    const CONNECTIONS: usize,
-    const HALF_OPEN: usize,
-    const TIME_WAIT: usize,
-    const LISTENERS: usize,
-    const UDP: usize,
-    const RECORDS: usize,
-    const BLOCKS: usize,
-    const BLOCK_SIZE: usize,
->(
-    ConstStaticCell<
-        Arrays<P, CONNECTIONS, HALF_OPEN, TIME_WAIT, LISTENERS, UDP, RECORDS, BLOCKS, BLOCK_SIZE>,
-    >,
-);
+pub struct StaticStorage<A>(ConstStaticCell<A>);
 
-impl<
-    P: Profile,
-    const CONNECTIONS: usize,
-    const HALF_OPEN: usize,
-    const TIME_WAIT: usize,
-    const LISTENERS: usize,
-    const UDP: usize,
-    const RECORDS: usize,
-    const BLOCKS: usize,
-    const BLOCK_SIZE: usize,
-> StaticStorage<P, CONNECTIONS, HALF_OPEN, TIME_WAIT, LISTENERS, UDP, RECORDS, BLOCKS, BLOCK_SIZE>
-{
+impl<A: Lend> StaticStorage<A> {
     /// Memory that nobody has taken yet.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "only a static can be lent")]
     pub const fn new() -> Self {
-        Self(ConstStaticCell::new(Arrays::EMPTY))
+        Self(ConstStaticCell::new(A::EMPTY))
     }
 
     /// Lends the memory, the first time; `None` after that.
-    pub fn take(&'static self) -> Option<Storage<'static, P>> {
-        self.0.try_take().map(Arrays::lend)
+    pub fn take(&'static self) -> Option<Storage<'static, A::Profile>> {
+        self.0.try_take().map(A::lend)
     }
 }
 
@@ -275,15 +265,17 @@ macro_rules! storage {
     }) => {
         $(#[$attribute])*
         $visibility static $name: $crate::stack::StaticStorage<
-            $profile,
-            { $connections },
-            { $half_open },
-            { $time_wait },
-            { $listeners },
-            { $udp_sockets },
-            { $records },
-            { $blocks },
-            { $block_size },
+            $crate::stack::Arrays<
+                $profile,
+                { $connections },
+                { $half_open },
+                { $time_wait },
+                { $listeners },
+                { $udp_sockets },
+                { $records },
+                { $blocks },
+                { $block_size },
+            >,
         > = $crate::stack::StaticStorage::new();
     };
 }

@@ -116,7 +116,7 @@ impl HalfOpen {
             return Reaction::Answer(self.ack(), DropReason::OutsideWindow);
         }
         if segment.has(Flags::SYN) {
-            // RFC 5961 §4.2: an acknowledgement lets a peer that has restarted show itself.
+            // Deviation: decision 0010. An ACK lets a peer that has restarted show itself.
             return Reaction::Answer(self.ack(), DropReason::UnexpectedSyn);
         }
         if !segment.has(Flags::ACK) {
