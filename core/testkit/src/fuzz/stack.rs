@@ -40,7 +40,7 @@ pub const SEGMENT: u8 = 1;
 pub const PASS: u8 = 2;
 /// Time passes until the stack wants to be called.
 pub const WAKE: u8 = 3;
-/// A call: the socket, what is called ([`WRITE`] and those after it) and how much.
+/// A call: the socket, what is called (`WRITE` and those after it) and how much.
 pub const CALL: u8 = 4;
 const STEPS: u8 = 5;
 
