@@ -13,39 +13,24 @@ pub enum Medium {
     Ip,
 }
 
-/// Which transport checksums the device takes care of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ChecksumOffload {
-    /// The device writes checksums into what it sends; [`Packet::checksum`] tells where.
-    pub tx: bool,
-}
-
 /// What a device can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Capabilities {
     /// What a frame is.
     pub medium: Medium,
-    /// The largest IP packet, octets.
+    /// The largest IP packet, octets. What the stack's own `Config::mtu` exceeds is cut to this.
     pub mtu: u16,
     /// Acknowledge in-order data once a drained burst instead of every second segment: for devices
     /// on which sending costs more than receiving. Deviation: decision 0004.
     pub ack_per_burst: bool,
-    /// What need not be summed.
-    pub checksum: ChecksumOffload,
 }
 
 impl Capabilities {
     /// A plain device that carries IP packets of up to `mtu` octets.
     #[must_use]
     pub const fn ip(mtu: u16) -> Self {
-        Self {
-            medium: Medium::Ip,
-            mtu,
-            ack_per_burst: false,
-            checksum: ChecksumOffload { tx: false },
-        }
+        Self { medium: Medium::Ip, mtu, ack_per_burst: false }
     }
 }
 

@@ -42,7 +42,8 @@ const MTU_MIN_IPV4: u16 = 68;
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
-    /// The largest IP packet, octets: 68 at least, with IPv6 1280. Not more than the device's.
+    /// The largest IP packet, octets: 68 at least, with IPv6 1280. A device that takes less cuts
+    /// this down for whatever begins after it was polled first.
     pub mtu: u16,
     /// How windows are backed by memory.
     pub policy: AllocationPolicy,
@@ -219,6 +220,7 @@ impl<'a, P: Profile> Stack<'a, P> {
         let Medium::Ip = capabilities.medium;
         self.advance(now);
         self.commons.ack_per_burst = capabilities.ack_per_burst;
+        self.commons.mtu = self.commons.mtu.min(capabilities.mtu);
         let mut drained = false;
         for _ in 0..self.ingress_budget {
             if device.receive(|packet, meta| self.ingress(packet, meta)).is_none() {

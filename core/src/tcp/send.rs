@@ -182,8 +182,8 @@ impl SendSpace {
     /// Takes over a window that the peer told, unless the segment is older than the one that told
     /// the last (RFC 9293 §3.10.7.4: WL1 and WL2).
     pub fn update_window(&mut self, wnd: u32, seq: SeqNum, ack: SeqNum) -> bool {
-        // What acknowledges more than anything before was sent after all of it, even where it
-        // carries older text again: UNA must not move on under the window of another segment.
+        // Deviation: decision 0011. What acknowledges more than anything before was sent after all
+        // of it, even where it carries older text again: UNA must not move under another window.
         let newer = ack.after(self.una)
             || self.wl1.before(seq)
             || (self.wl1 == seq && self.wl2.at_or_before(ack));

@@ -113,12 +113,6 @@ impl State {
         matches!(self, Self::Established | Self::FinWait1 | Self::FinWait2)
     }
 
-    /// Whether our FIN stands at the end of what is queued to be sent.
-    #[must_use]
-    pub const fn has_closed(self) -> bool {
-        matches!(self, Self::FinWait1 | Self::Closing | Self::LastAck)
-    }
-
     /// The name of RFC 9293, as `ss` and `netstat` print it.
     #[must_use]
     pub const fn name(self) -> &'static str {
