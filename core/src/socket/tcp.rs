@@ -7,7 +7,7 @@ use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::storage::Id;
 use crate::tcp::connection::{CloseReason, Connection, Resources};
-use crate::tcp::isn::{hash64, isn};
+use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::state::State;
 use crate::tcp::user_calls::{Half, Info, ReadError, WriteError};
@@ -174,11 +174,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             None => self.ephemeral_flow(local, remote, commons),
         };
         let flow = flow.ok_or(ConnectError::InUse)?;
-        let iss = isn(commons.secret.octets(), &flow, commons.now);
-        let offer = commons.offer(&flow, &settings);
+        let terms = commons.terms::<P>(&flow, &settings);
         let id = self
             .insert(&flow, commons, |connection, resources| {
-                connection.open(flow, iss, offer, &settings, resources)
+                connection.open(flow, &terms, &settings, resources)
             })
             .ok_or(ConnectError::NoMemory)?;
         bump(&mut commons.counters.active_opens);

@@ -4,7 +4,7 @@
 
 use crate::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header};
-use crate::wire::tcp_options::Options;
+use crate::wire::tcp_options::{Options, Timestamps};
 
 /// A segment that arrived: the SEG.* variables of RFC 9293 §3.3.1 and its text.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,9 +100,14 @@ pub struct Bare {
     pub flags: Flags,
     /// SEG.WND.
     pub wnd: u16,
+    /// The timestamps, where they were agreed (RFC 7323 §3.2: a reset needs none).
+    pub stamps: Option<Timestamps>,
 }
 
 impl Bare {
+    const EMPTY: Self =
+        Self { seq: SeqNum::ZERO, ack: SeqNum::ZERO, flags: Flags::NONE, wnd: 0, stamps: None };
+
     /// The reset that answers a segment for which there is no connection, or whose
     /// acknowledgement names what was never sent (RFC 9293 §3.5.2, §3.10.7.1). Never answers a
     /// reset.
@@ -112,17 +117,16 @@ impl Bare {
             return None;
         }
         Some(if segment.has(Flags::ACK) {
-            Self { seq: segment.ack, ack: SeqNum::ZERO, flags: Flags::RST, wnd: 0 }
+            Self { seq: segment.ack, flags: Flags::RST, ..Self::EMPTY }
         } else {
-            let flags = Flags::RST.with(Flags::ACK);
-            Self { seq: SeqNum::ZERO, ack: segment.end(), flags, wnd: 0 }
+            Self { ack: segment.end(), flags: Flags::RST.with(Flags::ACK), ..Self::EMPTY }
         })
     }
 
     /// An acknowledgement.
     #[must_use]
     pub const fn ack(seq: SeqNum, ack: SeqNum, wnd: u16) -> Self {
-        Self { seq, ack, flags: Flags::ACK, wnd }
+        Self { seq, ack, flags: Flags::ACK, wnd, stamps: None }
     }
 }
 
