@@ -446,8 +446,9 @@ impl<P: Profile> Connection<P> {
                 self.owe_single_ack();
             }
         }
-        let is_here = segment.has(Flags::FIN) && fin == self.rcv.nxt;
-        if !is_here && !(may_come && self.rcv.fin_is_next()) {
+        let comes = segment.has(Flags::FIN) && fin == self.rcv.nxt;
+        let came = may_come && self.rcv.fin_is_next();
+        if !comes && !came {
             return ControlFlow::Continue(());
         }
         if !may_come {

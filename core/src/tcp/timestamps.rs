@@ -9,7 +9,7 @@ use crate::wire::tcp_options::Timestamps;
 pub(super) const TICK_SHIFT: u32 = 10;
 
 /// RFC 7323 §5.5: TS.Recent says nothing any more after 24 days, in ticks.
-const OUTDATED: u32 = (24 * 24 * 3600 * 1_000_000_u64 >> TICK_SHIFT) as u32;
+const OUTDATED: u32 = ((24 * 24 * 3600 * 1_000_000_u64) >> TICK_SHIFT) as u32;
 
 /// TS.Recent, and how far our clock is off for this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
