@@ -31,6 +31,8 @@ pub trait Profile: 'static {
     const TIMESTAMPS: bool;
     /// Whether peers are told what arrived behind a hole, and what came twice (RFC 2018, 2883).
     const SACK: bool;
+    /// Whether urgent data can be sent and is told of (RFC 9293 §3.8.5).
+    const URGENT: bool;
 }
 
 /// How records are found: by what they are and by when they are due.
@@ -88,6 +90,7 @@ impl Profile for Full {
     const KEEPALIVE: bool = true;
     const TIMESTAMPS: bool = true;
     const SACK: bool = true;
+    const URGENT: bool = true;
 }
 
 /// What fits a small controller: no records of segments in flight, one congestion controller,
@@ -105,4 +108,6 @@ impl Profile for Small {
     const KEEPALIVE: bool = false;
     const TIMESTAMPS: bool = false;
     const SACK: bool = false;
+    // Deviation: decision 0020. The mark, not the data: that stays in the stream.
+    const URGENT: bool = false;
 }

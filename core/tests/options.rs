@@ -328,7 +328,7 @@ fn a_new_connection_takes_over_from_time_wait_by_its_stamp() {
         syn.options = options(&Options { mss: Some(MSS), ..stamps(stamp, 0) });
         let answers = scene.lone.feed(&syn);
         assert_eq!(answers[0].has(Flags::SYN), new, "{stamp} {ahead}: {}", answers[0]);
-        assert_eq!(answers[0].has(ACK), true);
+        assert!(answers[0].has(ACK), "{}", answers[0]);
         assert_eq!(scene.lone.host.usage().time_wait, usize::from(!new), "{stamp} {ahead}");
     }
 }

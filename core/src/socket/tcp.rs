@@ -335,6 +335,21 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
         self.with(|connection, resources| connection.release(resources));
     }
 
+    /// Marks all that was written and not yet acknowledged as urgent (RFC 9293 §3.8.5): the peer's
+    /// user is told that something in the stream is in a hurry, and how far it reaches. The octets
+    /// stay where they are. New protocols should not use it (SHLD-13); profiles without `URGENT`
+    /// ignore it.
+    pub fn mark_urgent(&mut self) {
+        self.with(|connection, _| connection.mark_urgent());
+    }
+
+    /// How many octets, from the next one to be read on, are urgent; 0 where none is.
+    /// [`Readiness::URGENT`](crate::Readiness::URGENT) tells when this grows.
+    #[must_use]
+    pub fn urgent(&self) -> u32 {
+        self.look(0, Connection::urgent)
+    }
+
     /// Switches Nagle's algorithm on or off (RFC 9293 §3.7.4).
     pub fn set_nagle(&mut self, on: bool) {
         self.with(|connection, _| connection.set_nagle(on));

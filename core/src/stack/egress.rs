@@ -138,6 +138,7 @@ impl<P: Profile> Stack<'_, P> {
             ack: plan.ack,
             flags: plan.flags,
             wnd: plan.window,
+            urgent: plan.urgent,
             stamps: options.timestamps,
         };
         let headers = self.tcp_headers(&flow, &bare, &options, plan.len);
@@ -184,7 +185,7 @@ impl<P: Profile> Stack<'_, P> {
             ack: if bare.flags.intersects(tcp::Flags::ACK) { bare.ack } else { SeqNum::ZERO },
             flags: bare.flags,
             window: bare.wnd,
-            urgent: 0,
+            urgent: bare.urgent,
             options: raw.get(..len).unwrap_or(&[]),
         };
         let total = text.saturating_add(header.header_len() as u32);

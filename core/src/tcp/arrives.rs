@@ -117,6 +117,7 @@ impl<P: Profile> Connection<P> {
         self.check_rst(&segment, resources)?;
         self.check_syn(&segment, resources)?;
         self.check_ack(&segment, resources)?;
+        self.check_urg(&segment);
         self.take_text(&segment, resources)?;
         self.take_fin(&segment, resources)
     }
@@ -395,7 +396,19 @@ impl<P: Profile> Connection<P> {
         }
     }
 
-    /// Seventh: the text (the sixth step, urgent data, leaves the text where it is).
+    /// Sixth: the URG bit. The mark is told, the text stays where it is in the stream.
+    fn check_urg(&mut self, segment: &Segment<'_>) {
+        if P::URGENT
+            && segment.has(Flags::URG)
+            && self.state.may_receive()
+            && self.rcv.note_urgent(segment.seq, segment.urgent)
+        {
+            // RFC 9293 §3.8.5, MUST-32: at once, and again whenever the mark advances.
+            self.news |= Readiness::URGENT;
+        }
+    }
+
+    /// Seventh: the text.
     fn take_text(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
         if segment.text.is_empty() {
             return ControlFlow::Continue(());

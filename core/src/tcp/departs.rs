@@ -50,6 +50,8 @@ pub struct Plan {
     pub flags: Flags,
     /// The window field.
     pub window: u16,
+    /// The urgent pointer, with the URG bit.
+    pub urgent: u16,
     /// Where the text begins in the send queue.
     pub offset: u32,
     /// Octets of text.
@@ -107,11 +109,17 @@ impl<P: Profile> Connection<P> {
         } else {
             self.rcv.next_window(self.agreed.rcv_shift, mss)
         };
+        let pointer = if P::URGENT && !flags.intersects(Flags::SYN.with(Flags::RST)) {
+            self.snd.urgent_pointer(range.start)
+        } else {
+            None
+        };
         Plan {
             purpose,
             seq: range.start,
             ack: self.rcv.nxt,
-            flags,
+            flags: if pointer.is_some() { flags.with(Flags::URG) } else { flags },
+            urgent: pointer.unwrap_or(0),
             window: if flags.intersects(Flags::RST) { 0 } else { window },
             offset: self.snd.offset_of(range.start),
             len: range.end.since(range.start),

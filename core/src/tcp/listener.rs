@@ -171,7 +171,7 @@ impl HalfOpen {
         let (seq, ack) = (self.iss, self.irs + 1);
         let flags = Flags::SYN.with(Flags::ACK);
         let stamps = self.agreed.timestamps.then(|| self.stamps.stamp(now));
-        (Bare { seq, ack, flags, wnd: self.told, stamps }, self.agreed)
+        (Bare { seq, ack, flags, wnd: self.told, urgent: 0, stamps }, self.agreed)
     }
 
     /// The SYN-ACK has left: when it is to be repeated.
@@ -217,7 +217,7 @@ mod tests {
     fn segment(seq: u32, ack: u32, flags: Flags) -> Segment<'static> {
         let options = Options::EMPTY;
         let (seq, ack) = (SeqNum::new(seq), SeqNum::new(ack));
-        Segment { seq, ack, wnd: 1000, flags, options, text: &[] }
+        Segment { seq, ack, wnd: 1000, flags, urgent: 0, options, text: &[] }
     }
 
     fn record() -> HalfOpen {
@@ -245,7 +245,14 @@ mod tests {
     fn a_half_open_record_believes_only_the_exact_numbers() {
         let record = record();
         let ack = Bare::ack(SeqNum::new(501), SeqNum::new(101), 1000);
-        let reset = |seq| Bare { seq, ack: SeqNum::ZERO, flags: Flags::RST, wnd: 0, stamps: None };
+        let reset = |seq| Bare {
+            seq,
+            ack: SeqNum::ZERO,
+            flags: Flags::RST,
+            wnd: 0,
+            urgent: 0,
+            stamps: None,
+        };
         for (seq, ackn, flags, expected) in [
             (101, 501, Flags::ACK, Reaction::Complete),
             (101, 501, Flags::ACK.with(Flags::FIN), Reaction::Complete),

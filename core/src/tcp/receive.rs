@@ -34,6 +34,8 @@ pub struct ReceiveSpace<R> {
     /// Octets that came a second time, and how many: to be told once (RFC 2883).
     duplicate: SeqNum,
     duplicate_len: u16,
+    /// Octets from the next unread one up to the urgent mark: RCV.UP.
+    urgent: u32,
     /// The number of a FIN that came before the text in front of it, counted from IRS; 0: none.
     fin: u32,
 }
@@ -70,6 +72,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
         holes: R::EMPTY,
         duplicate: SeqNum::ZERO,
         duplicate_len: 0,
+        urgent: 0,
         fin: 0,
     };
 
@@ -232,6 +235,22 @@ impl<R: Reassembly> ReceiveSpace<R> {
         }
     }
 
+    /// The peer tells that all before SEG.SEQ + `pointer` is urgent. Whether that is news.
+    pub fn note_urgent(&mut self, seq: SeqNum, pointer: u16) -> bool {
+        let unread = (seq + u32::from(pointer)).since(self.nxt - self.queue.len());
+        let is_news = pointer > 0 && unread > self.urgent;
+        if is_news {
+            self.urgent = unread;
+        }
+        is_news
+    }
+
+    /// Octets from the next unread one up to the urgent mark; 0 where nothing is urgent.
+    #[must_use]
+    pub fn urgent(&self) -> u32 {
+        self.urgent
+    }
+
     /// A FIN with number `seq` is here, and the text before it is not.
     pub fn keep_fin(&mut self, seq: SeqNum) {
         self.fin = seq.since(self.irs);
@@ -262,6 +281,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
             AllocationPolicy::Overcommit => self.queue.consume(blocks, octets),
         }
         self.granted = self.granted.saturating_sub(octets);
+        self.urgent = self.urgent.saturating_sub(octets);
         self.grant(policy, blocks);
     }
 

@@ -128,7 +128,7 @@ mod tests {
             (150, Flags::ACK, Reaction::Answer(ack)),
         ] {
             let (seq, ack, options) = (SeqNum::new(seq), SeqNum::new(900), Options::EMPTY);
-            let segment = Segment { seq, ack, wnd: 0, flags, options, text: &[] };
+            let segment = Segment { seq, ack, wnd: 0, flags, urgent: 0, options, text: &[] };
             assert_eq!(record.on_segment(&segment, Instant::ZERO), expected, "{seq:?} {flags:?}");
         }
     }

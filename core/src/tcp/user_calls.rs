@@ -343,6 +343,21 @@ impl<P: Profile> Connection<P> {
         self.settle_timers(resources.now);
     }
 
+    /// SEND with the urgent flag: all that is queued now is urgent. The peer hears of it at once,
+    /// even where its window is closed.
+    pub fn mark_urgent(&mut self) {
+        if P::URGENT && self.snd.queued() > 0 {
+            self.snd.mark_urgent();
+            self.debt.together = self.state.is_synchronized();
+        }
+    }
+
+    /// Octets from the next unread one up to the peer's urgent mark; 0 where nothing is urgent.
+    #[must_use]
+    pub fn urgent(&self) -> u32 {
+        if P::URGENT { self.rcv.urgent() } else { 0 }
+    }
+
     /// Switches Nagle's algorithm (RFC 9293 §3.7.4, MUST-17).
     pub fn set_nagle(&mut self, on: bool) {
         self.settings.nagle = on;
