@@ -200,7 +200,7 @@ impl<P: Profile> Host for Stack<'static, P> {
 }
 
 /// How one host is made.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct HostSetup {
     /// Its profile.
     pub kind: Kind,

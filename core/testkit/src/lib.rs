@@ -11,6 +11,8 @@ pub mod stream;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod applications;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod checker;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod forge;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod host;
@@ -22,3 +24,5 @@ pub mod lone;
 pub mod pair;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod seen;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod simulate;

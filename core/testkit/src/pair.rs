@@ -19,6 +19,7 @@ use hikyaku::{
 };
 
 use crate::applications::{Application, Script};
+use crate::checker::Checker;
 use crate::host::{Host, HostSetup, Kind, make};
 use crate::invariants::Watch;
 use crate::link::{Impairments, Link};
@@ -141,8 +142,10 @@ impl Setup {
             clocks: [self.hosts[LEFT].clock, self.hosts[RIGHT].clock],
             settings: [LEFT, RIGHT].map(|side| self.hosts[side].config.connection),
             watch: Watch::new(asks),
+            checker: None,
             applications: Vec::with_capacity(64),
             flush: Chance::percent(50),
+            is_quiet: false,
             refused: 0,
             services: Vec::with_capacity(8),
             random: Random::new(self.seed ^ 0x7061_6972),
@@ -205,8 +208,12 @@ pub struct Pair {
     pub links: [Link; 2],
     /// What was seen on them.
     pub watch: Watch,
+    /// Who checks it against the RFCs as well; it allocates, so it is asked for.
+    pub checker: Option<Box<Checker>>,
     /// The applications, in the order in which they began.
     pub applications: Vec<Application>,
+    /// Whether nothing is printed where it fails.
+    pub is_quiet: bool,
     /// How often a host gets to send between two arrivals of the same moment.
     pub flush: Chance,
     /// Connections that could not be accepted or opened for want of memory.
@@ -361,12 +368,16 @@ impl Pair {
         let (now, time) = (self.now, self.time_of(side));
         let mut acted = false;
         loop {
-            let Self { hosts, links, watch, trace, .. } = self;
-            let taken = links[1 - side].deliver(now, |packet| {
+            let Self { hosts, links, watch, checker, trace, .. } = self;
+            let passes = |packet: &[u8]| Seen::in_packet(packet).is_some();
+            let taken = links[1 - side].deliver_judged(now, passes, |packet| {
                 // A damaged packet may still be a good one: the hop limit is under no checksum.
                 if let Some(segment) = Seen::in_packet(packet) {
                     watch.on_delivered(&segment);
                     trace.note(now, side, true, segment);
+                    if let Some(checker) = checker {
+                        checker.on_delivered(packet);
+                    }
                 }
                 hosts[side].receive(time, packet);
             });
@@ -384,7 +395,7 @@ impl Pair {
         let (now, time) = (self.now, self.time_of(side));
         let mut sent = 0_u32;
         loop {
-            let Self { hosts, links, watch, trace, buffer, .. } = self;
+            let Self { hosts, links, watch, checker, trace, buffer, .. } = self;
             let Some(len) = hosts[side].transmit(time, buffer) else { return sent > 0 };
             let Some(packet) = buffer.get(..len) else {
                 self.fail("a packet longer than its buffer")
@@ -393,10 +404,14 @@ impl Pair {
                 trace.note(now, side, false, segment);
                 watch.on_sent(&segment)
             });
+            let objection = checker.as_mut().and_then(|one| one.on_sent(now, side, packet).err());
             links[side].send(now, packet);
             sent += 1;
             if let Err(broken) = verdict {
                 self.fail(&broken);
+            }
+            if let Some(rule) = objection {
+                self.fail(&format!("forbidden: {rule}"));
             }
             if sent > ROUNDS {
                 self.fail("a host does not stop sending");
@@ -593,6 +608,12 @@ impl Pair {
         }
     }
 
+    /// What is lent at first, and whenever nothing is open.
+    #[must_use]
+    pub fn baseline(&self, side: usize) -> Usage {
+        self.baseline[side]
+    }
+
     /// Fails the test with all that is needed to repeat it.
     pub fn fail(&self, what: &str) -> ! {
         panic!("seed {}, {} us: {what}", self.seed, self.now.micros());
@@ -607,7 +628,7 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.is_quiet {
             self.trace.print();
             let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
             let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
