@@ -116,6 +116,8 @@ impl<P: Profile> Connection<P> {
             // RFC 9293 §3.5, figure 8: in a simultaneous open the SYN that is known already comes
             // again with the ACK that completes the handshake.
             segment.trim(self.rcv.nxt, self.rcv.edge);
+            // RFC 7323 §2.2: the window of a SYN is never scaled. What lies below is rounded off.
+            segment.wnd = segment.wnd.wrapping_shr(u32::from(self.agreed.snd_shift));
         }
         self.check_stamps(&segment, resources)?;
         self.check_sequence(&mut segment, resources)?;

@@ -159,7 +159,8 @@ impl Watch {
         let other = flow.halves[1 - side];
         let half = &mut flow.halves[side];
         let is_empty = segment.end() == segment.seq;
-        if may_ask && is_empty && segment.seq + 1 == half.nxt && !segment.has(Flags::RST) {
+        let is_before = segment.seq + 1 == half.nxt || Some(segment.seq + 1) == half.probe;
+        if may_ask && is_empty && is_before && !segment.has(Flags::RST) {
             self.sights.keepalives += 1;
             return Ok(());
         }

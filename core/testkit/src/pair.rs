@@ -537,7 +537,7 @@ impl Pair {
     pub fn finish(&mut self, limit: Duration) {
         let all = |pair: &mut Self| pair.applications.iter().all(Application::is_done);
         if !self.run_until(limit, all) {
-            for application in &self.applications {
+            for application in self.applications.iter().filter(|_| !self.is_quiet) {
                 eprintln!(
                     "{} > {}: {:?}",
                     application.local, application.remote, application.outcome
@@ -565,6 +565,12 @@ impl Pair {
             rescued += 1;
         }
         rescued
+    }
+
+    /// Aborts all applications that are left. Returns how many.
+    pub fn abort_all(&mut self) -> usize {
+        let left = self.applications.iter_mut().filter(|one| !one.is_done());
+        left.map(|one| one.abort(&mut *self.hosts[one.side])).count()
     }
 
     /// The application at the other end.

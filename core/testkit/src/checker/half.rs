@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use hikyaku::time::Instant;
+
 use super::packet::{ACK, FIN, SYN, Segment};
 
 /// Whether `a` lies before `b` on the circle of 2³².
@@ -71,8 +73,9 @@ pub(super) struct Half {
     /// The furthest sequence number of its peer that came to it.
     pub(super) arrived: u32,
     pub(super) heard_fin: bool,
-    /// Its last TSval.
+    /// Its last TSval, and when it was sent.
     pub(super) stamp: Option<u32>,
+    pub(super) stamped_at: Instant,
     /// Whether it broke the connection off.
     pub(super) has_reset: bool,
     /// What it sent from `text_at` on and is not known to be acknowledged.
@@ -98,6 +101,7 @@ impl Half {
             arrived: 0,
             heard_fin: false,
             stamp: None,
+            stamped_at: Instant::ZERO,
             has_reset: false,
             text: VecDeque::new(),
             text_at: 0,

@@ -12,7 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
-use hikyaku::time::Instant;
+use hikyaku::time::{Duration, Instant};
 
 use half::{Half, Opening, before, later};
 use packet::{ACK, FIN, RST, SYN, Segment};
@@ -36,6 +36,9 @@ struct Flow {
     /// Who sent the first FIN, and whether the other one had seen it before its own.
     first_fin: Option<usize>,
 }
+
+/// How long a timestamp means something (RFC 7323 §5.5).
+const STALE: Duration = Duration::from_secs(24 * 86_400);
 
 type Sights = BTreeMap<&'static str, u64>;
 type Verdict = Result<(), &'static str>;
@@ -119,19 +122,19 @@ impl Checker {
         }
         check(!half.has_reset || segment.has(SYN), "something after its own reset")?;
         if segment.has(SYN) {
-            return on_syn(half, other, &segment, &mut self.sights);
+            return on_syn(half, other, &segment, now, &mut self.sights);
         }
         check(half.opening.is_some(), "a connection that never began")?;
-        if asks && segment.len() <= 1 && segment.seq.wrapping_add(1) == half.nxt {
+        if asks && asks_for_life(half, &segment) {
             *self.sights.entry("event.keepalive").or_default() += 1;
-            return Ok(());
+            return check_stamps(half, other, &segment, now);
         }
         check_ack(half, other, &segment)?;
         check_window(half, other, &segment)?;
         check_place(half, other, &segment)?;
         check(half.say(&segment), "other text than the first time")?;
         let stamp = half.stamp;
-        check_stamps(half, other, &segment)?;
+        check_stamps(half, other, &segment, now)?;
         check_sack(other, &segment)?;
         let is_first_fin = segment.has(FIN) && half.fin.is_none();
         let has_wrapped = half.nxt > segment.end() && before(half.nxt, segment.end());
@@ -266,6 +269,7 @@ fn on_syn(
     half: &mut Half,
     other: &mut Half,
     segment: &Segment<'_>,
+    now: Instant,
     sights: &mut Sights,
 ) -> Verdict {
     let options = &segment.options;
@@ -297,7 +301,7 @@ fn on_syn(
         half.opening = Some(opening);
         other.forget_peer();
     }
-    half.stamp = opening.stamp;
+    (half.stamp, half.stamped_at) = (opening.stamp, now);
     if segment.has(ACK) {
         check(!before(other.nxt, segment.ack), "a SYN acknowledges what was never sent")?;
         half.ack = Some(segment.ack);
@@ -369,19 +373,27 @@ fn check_place(half: &Half, other: &Half, segment: &Segment<'_>) -> Verdict {
     check(!moved, "a FIN in another place")
 }
 
+/// RFC 9293 §3.8.4: an octet that is acknowledged already, left out.
+fn asks_for_life(half: &Half, segment: &Segment<'_>) -> bool {
+    let next = segment.seq.wrapping_add(1);
+    segment.end() == segment.seq && (next == half.nxt || Some(next) == half.probe)
+}
+
 /// RFC 7323 §3.2: agreed upon, timestamps are on every segment, and they never go backwards.
-fn check_stamps(half: &mut Half, other: &Half, segment: &Segment<'_>) -> Verdict {
+fn check_stamps(half: &mut Half, other: &Half, segment: &Segment<'_>, now: Instant) -> Verdict {
     let offered = |half: &Half| half.opening.is_some_and(|opening| opening.stamp.is_some());
     let agreed = offered(half) && offered(other);
     let Some((value, echo)) = segment.options.stamps else {
         return check(!agreed, "timestamps are missing");
     };
     check(agreed, "timestamps that were not agreed upon")?;
-    let last = half.stamp.unwrap_or(value);
+    // After 24 days of silence the numbers have gone half around, and say nothing.
+    let is_fresh = |half: &Half| now.since(half.stamped_at) < STALE;
+    let last = half.stamp.filter(|_| is_fresh(half)).unwrap_or(value);
     check(!before(value, last), "a timestamp goes backwards")?;
-    let ahead = other.stamp.is_some_and(|stamp| before(stamp, echo));
+    let ahead = other.stamp.is_some_and(|stamp| is_fresh(other) && before(stamp, echo));
     check(!ahead, "the echo of a timestamp that was never sent")?;
-    half.stamp = Some(value);
+    (half.stamp, half.stamped_at) = (Some(value), now);
     Ok(())
 }
 

@@ -125,9 +125,6 @@ fn read_v6(packet: &[u8]) -> Result<Payload<'_>, &'static str> {
     if packet.len() < 40 || usize::from(be16(packet, 4)) != packet.len() - 40 {
         return Err("a length of IPv6 is wrong");
     }
-    if packet[7] == 0 {
-        return Err("no hop limit");
-    }
     let address = |at: usize| {
         let octets: [u8; 16] = std::array::from_fn(|n| packet[at + n]);
         IpAddr::V6(Ipv6Addr::from(octets))
