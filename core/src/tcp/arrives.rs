@@ -172,6 +172,11 @@ impl<P: Profile> Connection<P> {
             if !segment.has(Flags::RST) {
                 self.note_duplicate(segment);
                 self.owe_for_stray(segment, resources);
+                if segment.is_empty() && segment.seq + 1 == nxt {
+                    // Where each has taken the octet with which the other probed, neither's ACKs
+                    // are at the other's RCV.NXT, until one is heard.
+                    self.take_probe(segment.ack, resources);
+                }
             }
             if self.state == State::TimeWait && segment.has(Flags::FIN) {
                 // RFC 9293 §3.10.7.4: our last ACK was lost, so 2 MSL start anew.

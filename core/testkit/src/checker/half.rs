@@ -76,6 +76,8 @@ pub(super) struct Half {
     /// Its last TSval, and when it was sent.
     pub(super) stamp: Option<u32>,
     pub(super) stamped_at: Instant,
+    /// Whether its timestamps once went half around unseen.
+    pub(super) was_silent: bool,
     /// Whether it broke the connection off.
     pub(super) has_reset: bool,
     /// What it sent from `text_at` on and is not known to be acknowledged.
@@ -102,6 +104,7 @@ impl Half {
             heard_fin: false,
             stamp: None,
             stamped_at: Instant::ZERO,
+            was_silent: false,
             has_reset: false,
             text: VecDeque::new(),
             text_at: 0,

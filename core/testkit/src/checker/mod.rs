@@ -391,7 +391,9 @@ fn check_stamps(half: &mut Half, other: &Half, segment: &Segment<'_>, now: Insta
     let is_fresh = |half: &Half| now.since(half.stamped_at) < STALE;
     let last = half.stamp.filter(|_| is_fresh(half)).unwrap_or(value);
     check(!before(value, last), "a timestamp goes backwards")?;
-    let ahead = other.stamp.is_some_and(|stamp| is_fresh(other) && before(stamp, echo));
+    half.was_silent |= !is_fresh(half);
+    let is_known = !half.was_silent && !other.was_silent && is_fresh(other);
+    let ahead = other.stamp.is_some_and(|stamp| is_known && before(stamp, echo));
     check(!ahead, "the echo of a timestamp that was never sent")?;
     (half.stamp, half.stamped_at) = (Some(value), now);
     Ok(())

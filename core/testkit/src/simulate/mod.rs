@@ -114,7 +114,7 @@ fn examine(world: World, what: String, in_full: bool) -> Failure {
     }
     let (smallest, still) = match shrink::is_slow(&world) {
         true => (world, what.clone()),
-        false => shrink::shrink(world, what.clone()),
+        false => shrink::shrink(world, what.clone(), attempt),
     };
     let told = format!("{still}\n{}", shrink::describe(&smallest));
     eprintln!("--- seed {seed}, the smallest world that fails alike: {told}");

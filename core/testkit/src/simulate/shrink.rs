@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::attempt;
+use super::life::Life;
 use super::world::{Call, Climate, World, Wrap};
 use crate::applications::{End, Script};
 use crate::link::Impairments;
@@ -19,7 +19,11 @@ fn kind(failure: &str) -> &str {
 }
 
 /// The smallest world found that fails like this one, and how it fails.
-pub(super) fn shrink(world: World, failure: String) -> (World, String) {
+pub(super) fn shrink(
+    world: World,
+    failure: String,
+    attempt: impl Fn(&World) -> Result<Life, String>,
+) -> (World, String) {
     let (began, sort) = (Instant::now(), kind(&failure).to_owned());
     let (mut world, mut failure) = (world, failure);
     loop {
@@ -120,4 +124,40 @@ pub(super) fn describe(world: &World) -> String {
 /// Whether a climate asks for much time: such worlds are not shrunk step by step.
 pub(super) fn is_slow(world: &World) -> bool {
     world.climate == Climate::Bulk
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::Scale;
+    use super::*;
+
+    #[test]
+    fn what_has_no_part_in_a_failure_is_left_out() {
+        // A fault that needs a connection over IPv6 with ten octets, and duplicates from the left.
+        let attempt = |world: &World| {
+            let is_v6 = |call: &Call| call.family == crate::pair::Family::V6;
+            let mut calls = world.calls.iter().filter(|call| is_v6(call));
+            let is_there = calls.any(|call| call.scripts[1].write >= 10);
+            let duplicates = world.links[0].duplicate != Chance::NEVER;
+            if is_there && duplicates {
+                Err("us: it broke: 9".to_owned())
+            } else {
+                Ok(Life::default())
+            }
+        };
+        let (mut shrunk, mut seed) = (0, 0);
+        while shrunk < 5 {
+            seed += 1;
+            let world = World::new(seed, Scale::Brief);
+            let Err(failure) = attempt(&world) else { continue };
+            shrunk += 1;
+            let (smallest, failure) = shrink(world, failure, attempt);
+            assert!(failure.contains("it broke"));
+            assert_eq!((smallest.calls.len(), smallest.cuts.len()), (1, 0), "seed {seed}");
+            assert_eq!(smallest.calls[0].scripts, [Script::send(0), Script::send(10)]);
+            assert_eq!(smallest.links[1], Impairments::NONE);
+            assert_eq!(smallest.links[0].loss, Chance::NEVER);
+            assert!(describe(&smallest).contains("write: 10"));
+        }
+    }
 }

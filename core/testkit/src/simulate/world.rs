@@ -185,7 +185,7 @@ impl World {
         let octets = self.calls[0].scripts.iter().map(|script| script.write).min().unwrap_or(0);
         self.wrap = match random.below(8) {
             0 => Wrap::Sequence(random.below(octets.clamp(1, 100_000)) as u32),
-            1 => Wrap::Timestamp(random.below(4_000) as u32),
+            1 | 2 => Wrap::Timestamp(random.below(4_000) as u32),
             _ => Wrap::None,
         };
     }
@@ -243,7 +243,11 @@ fn link(random: &mut Random, climate: Climate) -> Impairments {
 
 fn host(random: &mut Random, host: &mut HostSetup, climate: Climate) {
     host.kind = random.one_of(&[Kind::Full, Kind::Full, Kind::Small]);
-    host.config.policy = random.one_of(&[AllocationPolicy::Reserved, AllocationPolicy::Overcommit]);
+    host.config.policy = match climate {
+        // Who overcommits and keeps data unread for days has no room for anybody else's.
+        Climate::Patient => AllocationPolicy::Reserved,
+        _ => random.one_of(&[AllocationPolicy::Reserved, AllocationPolicy::Overcommit]),
+    };
     host.clock = clock(random);
     let time_waits = [1, 60, 60, 60, 120];
     host.config.time_wait = Duration::from_secs(random.one_of(&time_waits));
