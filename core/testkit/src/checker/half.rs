@@ -80,6 +80,8 @@ pub(super) struct Half {
     pub(super) was_silent: bool,
     /// Whether it broke the connection off.
     pub(super) has_reset: bool,
+    /// Whether it may come about once more all the same.
+    pub(super) may_return: bool,
     /// What it sent from `text_at` on and is not known to be acknowledged.
     text: VecDeque<u8>,
     text_at: u32,
@@ -106,6 +108,7 @@ impl Half {
             stamped_at: Instant::ZERO,
             was_silent: false,
             has_reset: false,
+            may_return: false,
             text: VecDeque::new(),
             text_at: 0,
         }

@@ -117,10 +117,14 @@ impl Checker {
         if segment.has(RST) {
             check_reset(half, other, &segment)?;
             half.has_reset |= segment.seq == half.nxt && half.heard.is_some();
+            // A listener may have answered with a cookie, which lets in whoever shows it again.
+            let is_cookie = |opening: Opening| opening.isn.wrapping_add(1) == segment.seq;
+            half.may_return = !half.is_opener && half.opening.is_some_and(is_cookie);
             flow.note_reset(at, &mut self.sights);
             return Ok(());
         }
-        check(!half.has_reset || segment.has(SYN), "something after its own reset")?;
+        let is_over = half.has_reset && !half.may_return && !segment.has(SYN);
+        check(!is_over, "something after its own reset")?;
         if segment.has(SYN) {
             return on_syn(half, other, &segment, now, &mut self.sights);
         }
