@@ -10,6 +10,6 @@ pub(crate) mod echo;
 pub(crate) mod kernel_nc;
 pub(crate) mod listen;
 pub(crate) mod run;
-mod services;
+pub(crate) mod services;
 
 pub(crate) use services::{Service, serve};
