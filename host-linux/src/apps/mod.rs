@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod discard;
 pub(crate) mod echo;
 pub(crate) mod kernel_nc;
+pub(crate) mod kernel_scan;
 pub(crate) mod listen;
 pub(crate) mod run;
 pub(crate) mod services;
