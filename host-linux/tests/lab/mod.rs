@@ -34,6 +34,15 @@ impl Report {
         counter(&self.stderr, name)
     }
 
+    /// Fails the test if connections still hold anything of the pools.
+    #[track_caller]
+    pub fn assert_nothing_held(&self) {
+        for pool in ["connections", "half_open", "time_wait", "blocks", "records"] {
+            let held = self.counter(&format!("{pool}_held"));
+            assert_eq!(held, 0, "{pool}:\n{}", self.stderr);
+        }
+    }
+
     /// Fails the test unless the command has ended well.
     #[track_caller]
     pub fn succeeded(self) -> Self {
