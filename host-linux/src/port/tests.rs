@@ -65,6 +65,9 @@ fn scripted(script: &[Outcome]) -> Port {
     Port::new(Box::new(Scripted(script.iter().copied().collect())), 1500)
 }
 
+/// Counters and what they stand at.
+type Counts<'a> = &'a [(&'a str, u64)];
+
 fn counts(port: &Port) -> Vec<(&'static str, u64)> {
     port.tally().iter().collect()
 }
@@ -72,7 +75,7 @@ fn counts(port: &Port) -> Vec<(&'static str, u64)> {
 #[test]
 fn sec_79_what_a_read_comes_to_is_counted_by_reason() {
     use Outcome::{Error, Octets};
-    let table: [(Outcome, Option<usize>, &[(&str, u64)]); 12] = [
+    let table: [(Outcome, Option<usize>, Counts<'_>); 12] = [
         (Octets(84, 84), Some(84), &[]),
         (Octets(1500, 1500), Some(1500), &[]),
         (Octets(0, 0), None, &[("link_rx_short", 1)]),
@@ -98,7 +101,7 @@ fn sec_79_what_a_read_comes_to_is_counted_by_reason() {
 fn sec_79_what_a_write_comes_to_is_counted_by_reason() {
     use Outcome::{Error, Octets};
     let lost = Err(SendError::Lost);
-    let table: [(Outcome, Result<(), SendError>, &[(&str, u64)]); 10] = [
+    let table: [(Outcome, Result<(), SendError>, Counts<'_>); 10] = [
         (Octets(100, 0), Ok(()), &[]),
         (Octets(99, 0), lost, &[("link_tx_short", 1)]),
         (Octets(0, 0), Err(SendError::Lost), &[("link_tx_short", 1)]),
