@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use ::tun::AbstractDevice;
 
@@ -31,8 +32,8 @@ impl Tun {
         config.tun_name("hikyaku%d").address(addr).netmask((255, 255, 255, 0)).mtu(mtu).up();
         let device = ::tun::create(&config).map_err(io_error)?;
         let name = device.tun_name().map_err(io_error)?;
-        // A TUN has no ARP flag and with it no duplicate address detection: usable at once.
         add_address_6(&name, addr6)?;
+        wait_until_settled(addr6);
         Self::open(device, name)
     }
 
@@ -159,6 +160,29 @@ fn add_address_6(name: &str, address: Ipv6Addr) -> io::Result<()> {
     ioctl(&control, libc::SIOCSIFADDR, &raw mut request)
 }
 
+/// Waits until the kernel uses a new address of its own as a source, at most a second.
+///
+/// A TUN has no ARP flag and with it no duplicate address detection, but the kernel finds that out
+/// in a worker thread. A connection that is opened before is bound to ::1 for ever.
+fn wait_until_settled(address: Ipv6Addr) {
+    for _ in 0..1000 {
+        let lines = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+        if !lines.lines().any(|line| is_tentative(line, address)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether a line of /proc/net/if_inet6 calls this address tentative.
+fn is_tentative(line: &str, address: Ipv6Addr) -> bool {
+    const TENTATIVE: u128 = 0x40;
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let number =
+        |index: usize| -> Option<u128> { u128::from_str_radix(fields.get(index)?, 16).ok() };
+    number(0) == Some(address.to_bits()) && number(4).is_some_and(|flags| flags & TENTATIVE != 0)
+}
+
 fn index(name: &str) -> io::Result<u32> {
     let name = CString::new(name)?;
     // SAFETY: a terminated string that lives through the call.
@@ -231,5 +255,15 @@ mod tests {
         let six = "fd690000000000000000000000000001 02 40 00 80 hikyaku0";
         assert_eq!(neighbour_of(six, "fd69::2".parse().unwrap()).as_deref(), Some("hikyaku0"));
         assert_eq!(neighbour_of(six, "fd70::2".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn an_address_is_tentative_by_its_flag_alone() {
+        let line = |flags| format!("fd690000000000000000000000000001 02 40 00 {flags} hikyaku0");
+        let is = |flags, address: &str| is_tentative(&line(flags), address.parse().unwrap());
+        assert!(is("c0", "fd69::1"));
+        assert!(is("40", "fd69::1"));
+        assert!(!is("80", "fd69::1"));
+        assert!(!is("c0", "fd69::2"));
     }
 }

@@ -199,7 +199,8 @@ fn three_idle_clients(script: &str) -> String {
          wait_for grep -q 'TCP and UDP' err\n\
          mkfifo hold; exec 3<>hold\n\
          for i in 1 2 3; do\n\
-         (exec 3>&- <hold; echo $i; exec cat) | $NC -N 192.168.70.2 7 >out$i 3>&- & they=\"${{they-}} $!\"\n\
+         (exec 3>&- <hold; echo $i; exec cat) |\n\
+         $NC -N 192.168.70.2 7 >out$i 3>&- & they=\"${{they-}} $!\"\n\
          wait_for test -s out$i\n\
          done\n\
          {script}\n\

@@ -1,9 +1,9 @@
 //! Many clients at once, many one after the other, and many octets.
 
-use crate::FAMILIES;
+use crate::{FAMILIES, OWN};
 use std::time::Duration;
 
-use crate::lab::{HIKYAKU, LIMIT, Lab};
+use crate::lab::{LIMIT, Lab};
 
 #[test]
 fn fifty_clients_at_once() {
@@ -57,7 +57,7 @@ fn a_long_transfer_has_the_same_hash_at_both_ends() {
         for up in [true, false] {
             // 10 MB/s is slow, but no failure.
             let lab = Lab::new("long").within(LIMIT + Duration::from_secs(bytes / 10_000_000));
-            let us = format!("\"{HIKYAKU}\" -v {} listen", crate::OWN);
+            let us = format!("\"$HIKYAKU\" -v {OWN} listen");
             let listens = "wait_for we_listen err";
             let talk = if up {
                 format!(

@@ -55,7 +55,15 @@ fn scan_by(nmap: bool, address: &str) {
             }
         })
         .collect();
-    let report = lab.script(&[], &commands.join("\n")).succeeded();
+    // nmap waits long for answers that must not come: all of its scans at once.
+    let script = match nmap {
+        true => {
+            commands.join(" & scans=\"${scans-} $!\"\n")
+                + "\nfor scan in $scans; do wait $scan; done"
+        }
+        false => commands.join("\n"),
+    };
+    let report = lab.script(&[], &script).succeeded();
     for scan in &SCANS {
         let found = lab.read(&format!("scan{}", scan.option));
         for port in 6..=10 {
