@@ -122,33 +122,34 @@ fn sec_79_what_a_write_comes_to_is_counted_by_reason() {
     }
 }
 
-/// One end of a pair of sockets of packets that fails at every so manieth call, in turn in each
-/// way that there is.
+/// One end of a pair of sockets that fails at every so manieth packet, in turn in each way that
+/// there is.
 struct Failing {
     socket: UnixDatagram,
     reads: usize,
     writes: usize,
 }
 
-/// Calls from one failure to the next.
-const EVERY: usize = 11;
+/// Packets from one failure to the next.
+const EVERY: usize = 37;
 
-fn fails(calls: &mut usize, faults: usize) -> Option<usize> {
-    *calls += 1;
-    calls.is_multiple_of(EVERY).then(|| *calls / EVERY % faults)
+fn fails(packets: &mut usize, faults: usize) -> Option<usize> {
+    *packets += 1;
+    packets.is_multiple_of(EVERY).then(|| *packets / EVERY % faults)
 }
 
 impl Read for Failing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         const ERRORS: [i32; 5] =
             [libc::EINTR, libc::EAGAIN, libc::EIO, libc::ENOBUFS, libc::EBADFD];
+        let len = self.socket.recv(buffer)?;
         let Some(fault) = fails(&mut self.reads, ERRORS.len() + 4) else {
-            return self.socket.recv(buffer);
+            return Ok(len);
         };
+        // The packet is lost with the error.
         if let Some(error) = ERRORS.get(fault) {
             return Err(io::Error::from_raw_os_error(*error));
         }
-        let len = self.socket.recv(buffer)?;
         match fault - ERRORS.len() {
             // Cut short: to nothing, within a header, behind it.
             0 => Ok(0),
@@ -235,7 +236,7 @@ fn sec_79_a_transfer_outlives_a_device_that_fails_in_every_way() {
     let mut services = Services::default();
     services.start(&mut server, Service::Echo, 7).unwrap();
     let sample: Vec<u8> =
-        (0..200_000u32).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
+        (0..1_000_000u32).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
     let now = client.now();
     let handle =
         client.stack.connect(now, "192.168.69.2:7".parse().unwrap(), &ConnectConfig::new());
