@@ -212,6 +212,32 @@ fn an_echo_measures_even_what_was_sent_twice() {
     scene.done();
 }
 
+/// RFC 6675 §2. Linux tells a wider window with every duplicate that carries blocks.
+#[test]
+fn duplicates_that_tell_of_a_hole_count_whatever_their_window() {
+    for (with_blocks, resent) in [(true, 1), (false, 0)] {
+        let mut scene = Scene::new(Family::V4, 1);
+        let _ = scene.lone.host.write(scene.peer.handle, &[1; 4 * MSS as usize]);
+        let first = scene.lone.sent()[0].clone();
+        for number in 1..=3 {
+            let mut duplicate = scene.segment(0, 0, 1);
+            duplicate.window -= 3 - number;
+            let mut told = stamps(1, scene.ours);
+            if with_blocks {
+                let left = first.seq + first.text;
+                let right = left + first.text * u32::from(number);
+                told.sack.push(SackBlock { left, right }).expect("room for one");
+            }
+            duplicate.options = options(&told);
+            let answers = scene.lone.feed(&duplicate);
+            let again = answers.iter().filter(|one| one.seq == first.seq && one.text > 0).count();
+            assert_eq!(again, if number == 3 { resent } else { 0 }, "{number}: {answers:?}");
+        }
+        assert_eq!(scene.lone.host.counters().fast_retransmits, resent);
+        scene.done();
+    }
+}
+
 #[test]
 fn the_block_that_grew_last_comes_first() {
     let mut scene = Scene::new(Family::V4, 1);
