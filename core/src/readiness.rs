@@ -22,6 +22,10 @@ impl Readiness {
     pub const PEER_CLOSED: Self = Self(0x10);
     /// The connection is over; `close_reason` tells why.
     pub const CLOSED: Self = Self(0x20);
+    /// What was sent stays unanswered: three retransmissions, or probes of a closed window, were
+    /// in vain. Told once until the peer answers; the connection goes on until its timeout (RFC
+    /// 9293 §3.8.3, SHLD-9: this is R1).
+    pub const UNANSWERED: Self = Self(0x40);
 
     /// Whether all bits of `other` are set.
     #[must_use]

@@ -25,6 +25,7 @@ use crate::tcp::recovery::Records;
 use crate::tcp::segment::{Bare, Segment};
 use crate::tcp::time_wait;
 use crate::time::Instant;
+use crate::trace::{Event, Observer};
 
 use super::demux::{find_bound, flow_hash};
 use super::tcp_slots::{
@@ -53,6 +54,9 @@ pub struct TcpPool<'a, P: Profile> {
     news: List<News>,
     pub(super) listener_news: List<News>,
 }
+
+/// How far behind an old connection's numbers those of the one that takes its place begin.
+const REUSE_GAP: u32 = 0x1_0000;
 
 /// What waits to leave.
 #[derive(Debug, Clone, Copy)]
@@ -240,10 +244,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return self.half_open_segment(id, segment, commons);
         }
         if let Some(id) = self.time_wait_by_flow.find(&self.time_wait, hash, flow) {
-            match self.time_wait_segment(id, &segment, commons) {
-                Some(answer) => return answer,
-                None => self.leave_time_wait(id, commons),
-            }
+            return self.time_wait_segment(id, &segment, commons);
         }
         self.knock(flow, &segment, commons)
     }
@@ -364,32 +365,52 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         Some(id)
     }
 
-    /// `None` where the record gives way to a new connection.
     fn time_wait_segment(
         &mut self,
         id: Id,
         segment: &Segment<'_>,
         commons: &mut Commons<'a>,
-    ) -> Option<Option<Bare>> {
+    ) -> Option<Bare> {
         let slot = self.time_wait.get_mut(id)?;
         match slot.record.on_segment(segment) {
             time_wait::Reaction::Ignore(reason) => {
                 commons.counters.drop(reason);
-                Some(None)
+                None
             }
             time_wait::Reaction::Answer(answer) => {
                 commons.counters.drop(DropReason::OutsideWindow);
-                Some(Some(answer))
+                Some(answer)
             }
             time_wait::Reaction::Restart(answer) => {
                 commons.counters.drop(DropReason::Duplicate);
                 slot.record.restart(commons.now + commons.time_wait);
                 self.expiry.remove(&mut self.time_wait, id);
                 self.expiry.push_back(&mut self.time_wait, id);
-                Some(Some(answer))
+                Some(answer)
             }
-            time_wait::Reaction::GiveWay => None,
+            time_wait::Reaction::GiveWay(answer) => {
+                let flow = *slot.record.flow();
+                let Some(listener) = self.listener_of(&flow, commons) else {
+                    commons.counters.drop(DropReason::UnexpectedSyn);
+                    return Some(answer);
+                };
+                // RFC 9293 §3.6.1, MAY-2 (1): beyond all that was sent before, which a fast
+                // connection may have carried past the clock of initial numbers.
+                let clock = isn(commons.secret.octets(), &flow, commons.now);
+                let iss = clock.later(answer.seq + REUSE_GAP);
+                if self.begin(&flow, segment, listener, iss, commons) {
+                    self.leave_time_wait(id, commons);
+                }
+                None
+            }
         }
+    }
+
+    /// Who listens at the local end of a flow.
+    fn listener_of(&mut self, flow: &FlowKey, commons: &Commons<'a>) -> Option<Id> {
+        let local = flow.local();
+        let endpoint = (local.ip(), local.port());
+        find_bound::<P, _>(&mut self.by_port, &self.listeners, commons.table_keys, endpoint)
     }
 
     /// A segment for which there is no record: maybe somebody listens.
@@ -399,16 +420,15 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: &Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        let local = flow.local();
-        let endpoint = (local.ip(), local.port());
-        let keys = commons.table_keys;
-        let found = find_bound::<P, _>(&mut self.by_port, &self.listeners, keys, endpoint);
-        let Some(listener) = found else {
+        let Some(listener) = self.listener_of(flow, commons) else {
             commons.counters.drop(DropReason::NoSocket);
             return Bare::reset(segment);
         };
         match listener::on_knock(segment) {
-            Knock::Begin => self.begin(flow, segment, listener, commons),
+            Knock::Begin => {
+                let iss = isn(commons.secret.octets(), flow, commons.now);
+                self.begin(flow, segment, listener, iss, commons);
+            }
             Knock::Ignore(reason) => commons.counters.drop(reason),
             Knock::Refuse => {
                 commons.counters.drop(DropReason::NoSocket);
@@ -418,21 +438,22 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         None
     }
 
-    /// A handshake begins; its SYN-ACK leaves as soon as there is room.
+    /// A handshake begins, if it can be remembered; its SYN-ACK leaves as soon as there is room.
     fn begin(
         &mut self,
         flow: &FlowKey,
         syn: &Segment<'_>,
         listener: Id,
+        iss: SeqNum,
         commons: &mut Commons<'a>,
-    ) {
-        let Some(slot) = self.listeners.get(listener) else { return };
+    ) -> bool {
+        let Some(slot) = self.listeners.get(listener) else { return false };
         let config = &slot.listening.config;
         let offer = commons.offer(flow, config);
         let told = commons.first_window(config);
-        let iss = isn(commons.secret.octets(), flow, commons.now);
         let Some(id) = self.half_open.acquire() else {
-            return commons.counters.drop(DropReason::NoMemory);
+            commons.counters.drop(DropReason::NoMemory);
+            return false;
         };
         if let Some(slot) = self.half_open.get_mut(id) {
             slot.record = HalfOpen::new(*flow, syn, iss, offer, told);
@@ -441,6 +462,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let hash = flow_hash::<P>(commons.table_keys, flow);
         self.half_open_by_flow.insert(&mut self.half_open, hash, id);
         self.half_open_egress.push_back(&mut self.half_open, id);
+        true
     }
 
     /// Whether any record has this flow.
@@ -518,14 +540,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     }
 
     /// Acts on up to `budget` deadlines that have come.
-    pub fn on_time(&mut self, budget: u16, commons: &mut Commons<'a>) {
+    pub fn on_time(&mut self, budget: u16, commons: &mut Commons<'a>, observer: &mut P::Observer) {
         let now = commons.now;
         for _ in 0..budget {
             if let Some((at, id)) = self.deadlines.first()
                 && at <= now
             {
                 self.deadlines.clear(id);
-                self.with(id, commons, |connection, resources| connection.on_time(resources));
+                self.with(id, commons, |connection, resources| {
+                    if connection.on_time(resources) {
+                        let event = Event::Unanswered { flow: *connection.flow() };
+                        observer.on_event(now, &event);
+                    }
+                });
             } else if let Some((at, id)) = self.half_open_deadlines.first()
                 && at <= now
             {

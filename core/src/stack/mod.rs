@@ -229,7 +229,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             }
             self.flush(&mut |packet| device.transmit(packet));
         }
-        self.tcp.on_time(self.egress_budget, &mut self.commons);
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         for _ in 0..self.egress_budget {
             if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
                 break;
@@ -260,7 +260,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     /// packet then waits for a longer one.
     pub fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
         self.advance(now);
-        self.tcp.on_time(self.egress_budget, &mut self.commons);
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         let mut len = None;
         self.send_one(&mut |packet| {
             len = packet.copy_into(buffer);
