@@ -30,6 +30,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
 
 use link::{Attempt, Link, Sink};
+use reply::Replies;
 
 pub use storage::{Arrays, Capacity, Lend, StaticStorage, Storage};
 
@@ -57,6 +58,12 @@ pub struct Config {
     pub egress_budget: u16,
     /// TTL and hop limit of what is sent.
     pub hop_limit: u8,
+    /// Resets for segments that belong to no connection: how many one peer is sent in 1.05 s, on
+    /// average; 0 for no limit. Peers are few enough to share sixteen such rations.
+    pub resets: u16,
+    /// ICMP errors (RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8): likewise, on their own. Echo replies are
+    /// not limited.
+    pub icmp_errors: u16,
 }
 
 impl Config {
@@ -71,6 +78,8 @@ impl Config {
             ingress_budget: 64,
             egress_budget: 64,
             hop_limit: 64,
+            resets: 5_000,
+            icmp_errors: 1_000,
         }
     }
 }
@@ -180,7 +189,7 @@ impl<'a, P: Profile> Stack<'a, P> {
                 connection: config.connection,
                 ack_per_burst: false,
             },
-            link: Link::new(),
+            link: Link::new(Replies::new(config.resets, config.icmp_errors)),
             tcp,
             #[cfg(feature = "udp")]
             udp: UdpPool::new(storage.udp),
