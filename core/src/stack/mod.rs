@@ -377,7 +377,8 @@ impl<'a, P: Profile> Stack<'a, P> {
         self.tcp.connect(local, remote, config, &mut self.commons)
     }
 
-    /// The connection of a handle.
+    /// The connection of a handle. Its calls happen at the time that the stack was told last:
+    /// after a long sleep tell it the time first, by [`Stack::poll`] or [`Stack::next_wake`].
     ///
     /// # Errors
     ///
