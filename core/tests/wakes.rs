@@ -283,7 +283,8 @@ impl World {
     fn live(mut self, acts: usize) -> (Vec<Sent>, usize) {
         for _ in 0..acts {
             self.act();
-            let span = [0, 3_000, 60_000, 1_000_000, 9_000_000][self.random.below(5) as usize];
+            let span =
+                [0, 3_000, 60_000, 1_000_000, 9_000_000, 70_000_000][self.random.below(6) as usize];
             let pause = Duration::from_micros(self.random.below(span + 1));
             self.pass(self.now + pause);
         }
