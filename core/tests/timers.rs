@@ -13,6 +13,7 @@ use hikyaku::{
     Capacity, CloseReason, Config, ConnectConfig, Full, Handle, Profile, Readiness, Secret, Stack,
     State, Storage, TcpHandle, Wake,
 };
+use hikyaku_testkit::forge::Tcp;
 use hikyaku_testkit::host::{HostSetup, Kind};
 use hikyaku_testkit::lone::{Lone, Peer};
 use hikyaku_testkit::pair::{Family, LEFT, RIGHT, address};
@@ -429,6 +430,55 @@ fn only_an_orphan_ends_in_fin_wait_2() {
                 assert_eq!(lone.host.state(peer.handle), State::FinWait2);
                 lone.drain(&[peer]);
             }
+        }
+    });
+}
+
+/// Time passes, and whatever is sent gets this answer.
+fn answer(lone: &mut Lone, with: &Tcp, end: Instant) {
+    while let Some(at) = lone.next_wake().filter(|at| *at <= end) {
+        if !lone.pass(at.since(lone.now)).is_empty() {
+            lone.feed(with);
+        }
+    }
+    lone.pass(end.since(lone.now));
+}
+
+#[test]
+fn an_orphan_is_not_held_by_a_closed_window() {
+    each(|lone| {
+        let mut peer = lone.passive(0);
+        assert_eq!(lone.host.write(peer.handle, &[1; 2000]), Ok(2000));
+        lone.sent();
+        peer.window = 0;
+        let closed = peer.segment(A, b"");
+        lone.feed(&closed);
+        // Ten minutes of answered probes end nothing, while somebody holds the handle.
+        let end = lone.now + secs(600);
+        answer(lone, &closed, end);
+        lone.feed(&closed);
+        assert_eq!(lone.host.state(peer.handle), State::Established);
+        lone.host.release(peer.handle);
+        assert!(lone.sent().is_empty());
+        let start = lone.now;
+        answer(lone, &closed, start + secs(119));
+        assert_eq!(lone.host.usage().connections, 1);
+        answer(lone, &closed, start + secs(120));
+        assert_eq!(lone.host.usage().connections, 0);
+        // One that takes something, however slowly, is served to the end.
+        let mut peer = lone.passive(1);
+        assert_eq!(lone.host.write(peer.handle, &[1; 2000]), Ok(2000));
+        let end = peer.ack + 2001;
+        lone.sent();
+        lone.host.release(peer.handle);
+        lone.sent();
+        peer.window = 0;
+        while peer.ack != end {
+            assert_eq!(lone.host.usage().connections, 1, "{:?} is left", end.since(peer.ack));
+            let later = lone.now + secs(100);
+            answer(lone, &peer.segment(A, b""), later);
+            peer.ack = peer.ack + 87;
+            lone.feed(&peer.segment(A, b""));
         }
     });
 }
