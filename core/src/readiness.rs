@@ -25,7 +25,9 @@ impl Readiness {
     /// What was sent stays unanswered: three retransmissions, or probes of a closed window, were
     /// in vain. Told once until the peer answers; the connection goes on until its timeout (RFC
     /// 9293 §3.8.3, SHLD-9: this is R1).
-    pub const UNANSWERED: Self = Self(0x40);
+    pub const UNANSWERED: Self = Self(0x80);
+    /// The peer has told of urgent data, or of more of it; `urgent` tells how far it reaches.
+    pub const URGENT: Self = Self(0x40);
 
     /// Whether all bits of `other` are set.
     #[must_use]

@@ -275,6 +275,9 @@ impl Profile for Observed {
     type Observer = Troubles;
     const ICMP_ECHO: bool = true;
     const KEEPALIVE: bool = true;
+    const TIMESTAMPS: bool = true;
+    const SACK: bool = true;
+    const URGENT: bool = true;
 }
 
 #[test]

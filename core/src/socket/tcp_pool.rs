@@ -18,7 +18,6 @@ use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
 use crate::tcp::connection::{Connection, Resources};
 use crate::tcp::departs::Plan;
-use crate::tcp::isn::isn;
 use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
 use crate::tcp::options::Agreed;
 use crate::tcp::recovery::Records;
@@ -277,7 +276,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        match self.half_open.get(id)?.record.on_segment(&segment) {
+        match self.half_open.get(id)?.record.on_segment(&segment, commons.now) {
             Reaction::Ignore(reason) => commons.counters.drop(reason),
             Reaction::Repeat => {
                 commons.counters.drop(DropReason::Duplicate);
@@ -372,7 +371,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         let slot = self.time_wait.get_mut(id)?;
-        match slot.record.on_segment(segment) {
+        match slot.record.on_segment(segment, commons.now) {
             time_wait::Reaction::Ignore(reason) => {
                 commons.counters.drop(reason);
                 None
@@ -396,9 +395,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 };
                 // RFC 9293 §3.6.1, MAY-2 (1): beyond all that was sent before, which a fast
                 // connection may have carried past the clock of initial numbers.
-                let clock = isn(commons.secret.octets(), &flow, commons.now);
-                let iss = clock.later(answer.seq + REUSE_GAP);
-                if self.begin(&flow, segment, listener, iss, commons) {
+                let beyond = Some(answer.seq + REUSE_GAP);
+                if self.begin(&flow, segment, listener, beyond, commons) {
                     self.leave_time_wait(id, commons);
                 }
                 None
@@ -426,8 +424,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         };
         match listener::on_knock(segment) {
             Knock::Begin => {
-                let iss = isn(commons.secret.octets(), flow, commons.now);
-                self.begin(flow, segment, listener, iss, commons);
+                self.begin(flow, segment, listener, None, commons);
             }
             Knock::Ignore(reason) => commons.counters.drop(reason),
             Knock::Refuse => {
@@ -444,19 +441,20 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         flow: &FlowKey,
         syn: &Segment<'_>,
         listener: Id,
-        iss: SeqNum,
+        beyond: Option<SeqNum>,
         commons: &mut Commons<'a>,
     ) -> bool {
         let Some(slot) = self.listeners.get(listener) else { return false };
         let config = &slot.listening.config;
-        let offer = commons.offer(flow, config);
+        let mut terms = commons.terms::<P>(flow, config);
+        terms.iss = beyond.map_or(terms.iss, |beyond| terms.iss.later(beyond));
         let told = commons.first_window(config);
         let Some(id) = self.half_open.acquire() else {
             commons.counters.drop(DropReason::NoMemory);
             return false;
         };
         if let Some(slot) = self.half_open.get_mut(id) {
-            slot.record = HalfOpen::new(*flow, syn, iss, offer, told);
+            slot.record = HalfOpen::new(*flow, syn, &terms, told);
             slot.listener = self.listeners.key(listener);
         }
         let hash = flow_hash::<P>(commons.table_keys, flow);
@@ -488,11 +486,11 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// What would leave first: SYN-ACKs, then connections in turn. Changes nothing but the list of
     /// those that turn out to have nothing to send.
-    pub fn next_departure(&mut self) -> Option<Departure> {
+    pub fn next_departure(&mut self, now: Instant) -> Option<Departure> {
         if let Some(id) = self.half_open_egress.first()
             && let Some(slot) = self.half_open.get(id)
         {
-            let (bare, agreed) = slot.record.syn_ack();
+            let (bare, agreed) = slot.record.syn_ack(now);
             return Some(Departure::SynAck(id, *slot.record.flow(), bare, agreed));
         }
         while let Some(id) = self.egress.first() {
