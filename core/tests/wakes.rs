@@ -239,12 +239,16 @@ impl World {
         }
     }
 
-    /// Something that a user may do.
-    fn act(&mut self) {
-        // A user's call happens at the time that its stack was told last.
+    /// A user's call happens at the time that its stack was told last.
+    fn tell_time(&mut self) {
         for host in &mut self.hosts {
             host.next_wake(self.now);
         }
+    }
+
+    /// Something that a user may do.
+    fn act(&mut self) {
+        self.tell_time();
         let side = self.random.below(2) as usize;
         let choice = self.random.below(20);
         if self.handles.is_empty() || choice < 2 {
@@ -287,6 +291,7 @@ impl World {
             let pause = Duration::from_micros(self.random.below(span + 1));
             self.pass(self.now + pause);
         }
+        self.tell_time();
         for (side, handle) in std::mem::take(&mut self.handles) {
             self.hosts[side].release(handle);
         }
