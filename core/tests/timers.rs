@@ -242,7 +242,7 @@ fn r1_is_told_once_after_three_retransmissions_in_vain() {
             assert_eq!(news(lone, peer.handle), Readiness::NONE);
             assert_eq!(lone.host.counters().unanswered, 0);
             lone.pass(TICK);
-            assert_eq!(news(lone, peer.handle), Readiness::UNANSWERED);
+            assert_eq!(news(lone, peer.handle), Readiness::TROUBLED);
             assert_eq!(lone.host.counters().unanswered, 1);
             // RFC 9293 §3.8.3, SHLD-9: R2 is far away, and trouble is told once.
             lone.pass(secs(60));
@@ -321,7 +321,7 @@ fn r1_counts_anew_after_an_answer() {
                 lone.pass(Duration::from_micros(8 * rto.micros()));
                 assert!(news(lone, peer.handle).is_none());
                 lone.pass(TICK);
-                assert_eq!(news(lone, peer.handle), Readiness::UNANSWERED);
+                assert_eq!(news(lone, peer.handle), Readiness::TROUBLED);
             }
             peer.ack = peer.ack + 4;
             lone.feed(&peer.segment(A, b""));

@@ -72,7 +72,11 @@ impl<P: Profile> Connection<P> {
             self.end(Event::Expired, CloseReason::Graceful, resources);
         } else if self.timers.give_up.has_come(now) {
             bump(&mut resources.counters.given_up);
-            self.end(Event::Reset, CloseReason::TimedOut, resources);
+            let reason = match self.path_error {
+                Some(_) => CloseReason::Unreachable,
+                None => CloseReason::TimedOut,
+            };
+            self.end(Event::Reset, reason, resources);
         } else if let Some(kind) = self.timers.take_expired_send(now) {
             self.on_send_timeout(kind, resources);
             unanswered = self.vain == R1.wrapping_add(1);
@@ -83,7 +87,7 @@ impl<P: Profile> Connection<P> {
         if unanswered {
             // RFC 9293 §3.8.3, SHLD-9: trouble is told long before R2 ends it.
             bump(&mut resources.counters.unanswered);
-            self.news |= Readiness::UNANSWERED;
+            self.news |= Readiness::TROUBLED;
         }
         unanswered
     }
