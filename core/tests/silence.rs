@@ -212,3 +212,34 @@ fn acknowledgements_of_records_do_not_draw_on_the_rations() {
         assert_eq!(answered(&mut lone, &beside.packet(), 100), 100);
     }
 }
+
+#[test]
+fn the_three_checks_share_one_budget_and_end_nothing() {
+    for kind in [Kind::Full, Kind::Small] {
+        for family in Family::BOTH {
+            let mut lone = Lone::new(kind, family);
+            let peer = lone.passive(0);
+            // RFC 5961 §3.2, §4.2, §5.2: a reset beside RCV.NXT, any SYN, an ACK that cannot be.
+            let mut reset = peer.segment(Flags::RST, b"");
+            reset.seq = peer.seq + 1;
+            let syn = peer.segment(Flags::SYN, b"");
+            let mut early = peer.segment(Flags::ACK, b"text");
+            early.ack = peer.ack + 1;
+            let mut late = early.clone();
+            late.ack = peer.ack - 70_000;
+            let all = [reset, syn, early, late];
+            for _ in 0..3 {
+                for attack in &all {
+                    assert_eq!(lone.feed(attack).len(), 1, "{attack:?}");
+                }
+                let more: usize = (0..50).map(|nth| lone.feed(&all[nth % all.len()]).len()).sum();
+                assert_eq!(more, 8 - all.len(), "eight in a span, whatever they are for");
+                next_span(&mut lone);
+            }
+            assert_eq!(lone.host.counters().challenge_acks, 24);
+            assert_eq!(lone.host.state(peer.handle), State::Established);
+            assert_eq!(lone.host.readable(peer.handle), 0, "not a word was believed");
+            lone.drain(&[peer]);
+        }
+    }
+}

@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 
 use hikyaku::time::{Duration, Instant};
-use hikyaku::{ConnectConfig, Half, Handle, ListenConfig, ListenerHandle, TcpHandle, Usage, Wake};
+use hikyaku::{
+    AllocationPolicy, ConnectConfig, Half, Handle, ListenConfig, ListenerHandle, TcpHandle, Usage,
+    Wake,
+};
 use hikyaku_testkit::forge::ping;
 use hikyaku_testkit::host::{Host, Kind, make};
 use hikyaku_testkit::pair::{Family, LEFT, RIGHT, Setup, address};
@@ -66,6 +69,10 @@ impl World {
             host.config.time_wait = Duration::from_secs(20);
             host.config.connection.receive_limit = 8192;
             host.capacity.blocks = 96;
+            if seed % 2 == 1 {
+                host.config.policy = AllocationPolicy::Overcommit;
+                host.capacity.blocks = 24;
+            }
             host.capacity.time_wait = 3;
         });
         let asks = random.happens(Chance::percent(50));
