@@ -278,6 +278,7 @@ impl Profile for Observed {
     const TIMESTAMPS: bool = true;
     const SACK: bool = true;
     const URGENT: bool = true;
+    const COOKIES: bool = true;
 }
 
 #[test]
