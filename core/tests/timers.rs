@@ -637,3 +637,25 @@ fn nobody_listening_a_newer_syn_leaves_time_wait_alone() {
         lone.pass(secs(60));
     });
 }
+
+#[test]
+fn no_room_for_a_handshake_leaves_time_wait_alone() {
+    each_with(
+        |setup| setup.capacity.half_open = 1,
+        |lone| {
+            let end = lone.now + secs(60);
+            let peer = in_time_wait(lone, 0);
+            let other = lone.syn(1);
+            assert_eq!(lone.feed(&other).len(), 1, "its handshake takes the one record");
+            let mut syn = lone.syn(0);
+            syn.seq = peer.seq + 1;
+            // Not even a cookie: its numbers could be those of the old connection.
+            assert!(lone.feed(&syn).is_empty());
+            assert_eq!(lone.host.usage().time_wait, 1);
+            lone.pass(secs(40));
+            assert!(is_remembered(lone, &peer));
+            lone.pass(end.since(lone.now));
+            assert_eq!(lone.host.usage().time_wait, 0);
+        },
+    );
+}
