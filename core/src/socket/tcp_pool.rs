@@ -26,6 +26,7 @@ use crate::tcp::segment::Segment;
 use crate::tcp::time_wait;
 use crate::tcp::user_calls::Handshake;
 use crate::time::Instant;
+use crate::trace::{Event, Observer};
 use crate::wire::tcp::Flags;
 
 use super::demux::{find_bound, flow_hash};
@@ -55,6 +56,9 @@ pub struct TcpPool<'a, P: Profile> {
     news: List<News>,
     pub(super) listener_news: List<News>,
 }
+
+/// How far behind an old connection's numbers those of the one that takes its place begin.
+const REUSE_GAP: u32 = 0x1_0000;
 
 /// What waits to leave.
 #[derive(Debug, Clone, Copy)]
@@ -242,10 +246,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return self.half_open_segment(id, segment, commons);
         }
         if let Some(id) = self.time_wait_by_flow.find(&self.time_wait, hash, flow) {
-            match self.time_wait_segment(id, &segment, commons) {
-                Some(answer) => return answer,
-                None => self.leave_time_wait(id, commons),
-            }
+            return self.time_wait_segment(id, &segment, commons);
         }
         self.knock(flow, segment, commons)
     }
@@ -399,32 +400,54 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         Some(id)
     }
 
-    /// `None` where the record gives way to a new connection.
     fn time_wait_segment(
         &mut self,
         id: Id,
         segment: &Segment<'_>,
         commons: &mut Commons<'a>,
-    ) -> Option<Option<Bare>> {
+    ) -> Option<Bare> {
         let slot = self.time_wait.get_mut(id)?;
         match slot.record.on_segment(segment, commons.now) {
             time_wait::Reaction::Ignore(reason) => {
                 commons.counters.drop(reason);
-                Some(None)
+                None
             }
             time_wait::Reaction::Answer(answer) => {
                 commons.counters.drop(DropReason::OutsideWindow);
-                Some(Some(answer))
+                Some(answer)
             }
             time_wait::Reaction::Restart(answer) => {
                 commons.counters.drop(DropReason::Duplicate);
                 slot.record.restart(commons.now + commons.time_wait);
                 self.expiry.remove(&mut self.time_wait, id);
                 self.expiry.push_back(&mut self.time_wait, id);
-                Some(Some(answer))
+                Some(answer)
             }
-            time_wait::Reaction::GiveWay => None,
+            time_wait::Reaction::GiveWay(answer) => {
+                let flow = *slot.record.flow();
+                let Some(listener) = self.listener_of(&flow, commons) else {
+                    commons.counters.drop(DropReason::UnexpectedSyn);
+                    return Some(answer);
+                };
+                // RFC 9293 §3.6.1, MAY-2 (1): beyond all that was sent before, which a fast
+                // connection may have carried past the clock of initial numbers.
+                let beyond = Some(answer.seq + REUSE_GAP);
+                if self.half_open.is_full() {
+                    // A cookie cannot say where its numbers begin. The SYN comes again.
+                    commons.counters.drop(DropReason::NoMemory);
+                    return None;
+                }
+                self.leave_time_wait(id, commons);
+                self.begin(&flow, segment, listener, beyond, commons)
+            }
         }
+    }
+
+    /// Who listens at the local end of a flow.
+    fn listener_of(&mut self, flow: &FlowKey, commons: &Commons<'a>) -> Option<Id> {
+        let local = flow.local();
+        let endpoint = (local.ip(), local.port());
+        find_bound::<P, _>(&mut self.by_port, &self.listeners, commons.table_keys, endpoint)
     }
 
     /// A segment for which there is no record: maybe somebody listens.
@@ -434,16 +457,12 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        let local = flow.local();
-        let endpoint = (local.ip(), local.port());
-        let keys = commons.table_keys;
-        let found = find_bound::<P, _>(&mut self.by_port, &self.listeners, keys, endpoint);
-        let Some(listener) = found else {
+        let Some(listener) = self.listener_of(flow, commons) else {
             commons.counters.drop(DropReason::NoSocket);
             return Bare::reset(&segment);
         };
         match listener::on_knock(&segment) {
-            Knock::Begin => self.begin(flow, &segment, listener, commons),
+            Knock::Begin => self.begin(flow, &segment, listener, None, commons),
             Knock::Ignore(reason) => {
                 commons.counters.drop(reason);
                 None
@@ -465,10 +484,12 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         flow: &FlowKey,
         syn: &Segment<'_>,
         listener: Id,
+        beyond: Option<SeqNum>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         let listening = &mut self.listeners.get_mut(listener)?.listening;
-        let terms = commons.terms::<P>(flow, &listening.config);
+        let mut terms = commons.terms::<P>(flow, &listening.config);
+        terms.iss = beyond.map_or(terms.iss, |beyond| terms.iss.later(beyond));
         let told = commons.first_window(&listening.config);
         let Some(id) = self.half_open.acquire() else {
             if P::COOKIES {
@@ -570,14 +591,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     }
 
     /// Acts on up to `budget` deadlines that have come.
-    pub fn on_time(&mut self, budget: u16, commons: &mut Commons<'a>) {
+    pub fn on_time(&mut self, budget: u16, commons: &mut Commons<'a>, observer: &mut P::Observer) {
         let now = commons.now;
         for _ in 0..budget {
             if let Some((at, id)) = self.deadlines.first()
                 && at <= now
             {
                 self.deadlines.clear(id);
-                self.with(id, commons, |connection, resources| connection.on_time(resources));
+                self.with(id, commons, |connection, resources| {
+                    if connection.on_time(resources) {
+                        let event = Event::Unanswered { flow: *connection.flow() };
+                        observer.on_event(now, &event);
+                    }
+                });
             } else if let Some((at, id)) = self.half_open_deadlines.first()
                 && at <= now
             {

@@ -133,6 +133,8 @@ pub struct Connection<P: Profile> {
     pub(super) challenges: u8,
     /// Keep-alives sent since the peer was heard last.
     pub(super) keepalives: u8,
+    /// Timeouts in a row without any progress.
+    pub(super) vain: u8,
     /// A keep-alive is due.
     pub(super) keepalive_due: bool,
     /// A probe of a closed window is due.
@@ -172,6 +174,7 @@ impl<P: Profile> Empty for Connection<P> {
         challenge_step: 0,
         challenges: 0,
         keepalives: 0,
+        vain: 0,
         keepalive_due: false,
         probe_due: false,
         probed: false,
