@@ -154,7 +154,8 @@ impl Commons<'_> {
         let pieces = (crate::device::PIECES_MAX as u32).saturating_sub(1);
         let gathered = pieces.saturating_mul(self.blocks.block_size());
         let mss = u32::from(mss).min(gathered) as u16;
-        Offer::new(mss, config.receive_limit, config.window_scale)
+        let largest = Queue::window_max(self.blocks.block_size());
+        Offer::new(mss, config.receive_limit.min(largest), config.window_scale)
     }
 
     /// The window that a SYN-ACK tells: no more than what a connection is sure to get.

@@ -101,10 +101,13 @@ impl<R: Reassembly> ReceiveSpace<R> {
         let edge = if self.has_news(mss) { self.nxt + reach } else { self.edge };
         let open = if edge.after(self.nxt) { edge.since(self.nxt) } else { 0 };
         // RFC 7323 §2.4: rounding down may make the window look a little smaller than it is; what
-        // was told before is still accepted, as the edge stays.
+        // was told before is still accepted, as the edge stays. So is what the field has no digits
+        // for: where that is all there is, the window looks closed, and only a probe gets on.
         let shift = u32::from(shift);
-        let field = open.wrapping_shr(shift).min(u32::from(u16::MAX));
-        (field as u16, self.edge.later(self.nxt + field.wrapping_shl(shift)))
+        let whole = open.wrapping_shr(shift);
+        let field = whole.min(u32::from(u16::MAX));
+        let told = if whole > field { field.wrapping_shl(shift) } else { open };
+        (field as u16, self.edge.later(self.nxt + told))
     }
 
     /// Whether the peer should hear of a new edge at once. While half of the buffer is open to it
@@ -304,6 +307,19 @@ mod tests {
         let taken = space.take(nxt, b"abcdefghij", &mut blocks);
         assert_eq!(taken, Taken::InOrder { octets: 17, filled: true });
         assert_eq!(space.first_slice(&blocks), b"abcdefghijklmnopq");
+    }
+
+    #[test]
+    fn what_rounds_down_to_a_closed_window_is_taken_all_the_same() {
+        let mut blocks = pool(1);
+        // One octet is left in the block, and a shift of 1 has no digit for it.
+        let mut space = Space { queue: Queue::starting_at(63), ..Space::EMPTY };
+        space.prepare(1 << 20, AllocationPolicy::Reserved, &mut blocks).unwrap();
+        space.start(SeqNum::new(62), 0);
+        let (field, told) = space.next_window(1, 100);
+        assert_eq!((field, told.since(space.nxt)), (0, 1));
+        let (field, told) = ReceiveSpace { granted: 90_000, ..space }.next_window(0, 100);
+        assert_eq!((field, told.since(SeqNum::new(63))), (u16::MAX, 65_535));
     }
 
     #[test]
