@@ -27,6 +27,9 @@ pub trait Profile: 'static {
     const ICMP_ECHO: bool;
     /// Whether silent peers can be asked whether they are still there.
     const KEEPALIVE: bool;
+    /// Whether, where memory is overcommitted, text in order takes the place of what other
+    /// connections hold behind holes.
+    const PRUNING: bool = true;
 }
 
 /// How records are found: by what they are and by when they are due.
@@ -97,4 +100,5 @@ impl Profile for Small {
     type Observer = ();
     const ICMP_ECHO: bool = true;
     const KEEPALIVE: bool = false;
+    const PRUNING: bool = false;
 }

@@ -160,10 +160,11 @@ impl Commons<'_> {
 
     /// The window that a SYN-ACK tells: no more than what a connection is sure to get.
     pub(crate) fn first_window(&self, config: &ConnectionConfig) -> u16 {
-        let sure = match self.policy {
-            AllocationPolicy::Reserved => self.blocks.block_size(),
-            AllocationPolicy::Overcommit => u32::MAX,
+        let blocks = match self.policy {
+            AllocationPolicy::Reserved => 1,
+            AllocationPolicy::Overcommit => self.blocks.obtainable().saturating_add(1),
         };
+        let sure = blocks.saturating_mul(self.blocks.block_size());
         let largest = Queue::window_max(self.blocks.block_size());
         config.receive_limit.min(largest).min(sure).min(u32::from(u16::MAX)) as u16
     }

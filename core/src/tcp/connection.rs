@@ -3,7 +3,7 @@
 //! It composes the rooms before it and decides nothing by itself. Its doors are `arrives` for
 //! segments, `user_calls` for the user, `expires` for time and `departs` for what leaves.
 
-use crate::counters::Counters;
+use crate::counters::{Counters, bump};
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::readiness::Readiness;
@@ -18,6 +18,7 @@ use super::options::Agreed;
 use super::receive::ReceiveSpace;
 use super::recovery::{Records, Recovery};
 use super::rtt::RttEstimator;
+use super::segment::{Segment, text_len};
 use super::send::SendSpace;
 use super::settings::{ConnectionConfig, Settings};
 use super::state::{Event, State};
@@ -224,6 +225,29 @@ impl<P: Profile> Connection<P> {
     #[must_use]
     pub fn leaves_flow(&self) -> bool {
         self.state == State::Closed && !self.reset_due
+    }
+
+    /// Whether it holds text behind a hole.
+    #[must_use]
+    pub fn holds_early(&self) -> bool {
+        !self.rcv.is_in_order()
+    }
+
+    /// How many octets of a segment's text come next; 0 where others must come first.
+    #[must_use]
+    pub fn next_of(&self, segment: &Segment<'_>) -> u32 {
+        let len = text_len(segment.text);
+        if self.rcv.nxt.within(segment.seq, len) {
+            len.saturating_sub(self.rcv.nxt.since(segment.seq))
+        } else {
+            0
+        }
+    }
+
+    /// Forgets what it holds behind a hole: the peer still has all of it.
+    pub fn drop_early(&mut self, resources: &mut Resources<'_, '_>) {
+        bump(&mut resources.counters.pruned);
+        self.rcv.drop_early(resources.blocks);
     }
 
     /// When time alone will change something.
