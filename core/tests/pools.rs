@@ -239,7 +239,8 @@ fn in_order_text_takes_the_place_of_its_own_early_text_first() {
         peers[1].seq = peers[1].seq - 300;
         let acks = lone.feed(&peers[1].segment(Flags::ACK, &[2; 279]));
         assert_eq!(acks.last().map(|ack| ack.ack), Some(peers[1].seq + 279), "{kind:?}");
-        assert_eq!(lone.host.counters().pruned, 1, "{kind:?}: its own");
+        let counted = usize::from(kind == Kind::Full);
+        assert_eq!(lone.host.counters().pruned, counted, "{kind:?}: its own");
         peers[0].seq = peers[0].seq - 300;
         lone.host.read(peers[1].handle, &mut [0; 600]).expect("text");
         let acks = lone.feed(&peers[0].segment(Flags::ACK, &[3; 300]));

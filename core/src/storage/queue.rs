@@ -91,6 +91,14 @@ impl Queue {
         &mut self.credit
     }
 
+    /// Sees to it that a queue which holds no block has the promise of one, so that its user gets
+    /// on some day whatever the others do. Once it was promised it always can be again: called
+    /// after what gives blocks back, it finds those. Returns whether there is a block or a promise.
+    pub fn keep_promise(&mut self, pool: &mut BlockPool<'_>) -> bool {
+        let has = self.blocks_held() > 0 || self.credit.blocks() > 0;
+        has || pool.promise(&mut self.credit, 1) == 1
+    }
+
     /// The largest window in octets that a queue over blocks of this size (a power of two) can
     /// hold wherever it starts.
     #[must_use]

@@ -348,7 +348,7 @@ impl<P: Profile> Connection<P> {
         let held_early = self.holds_early();
         match self.rcv.take(segment.seq, segment.text, resources.blocks) {
             Taken::InOrder { octets, filled } => {
-                if held_early && !filled {
+                if P::PRUNING && held_early && !filled {
                     // What came too early gave way.
                     bump(&mut resources.counters.pruned);
                 }

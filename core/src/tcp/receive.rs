@@ -67,8 +67,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
         blocks: &mut BlockPool<'_>,
     ) -> Option<()> {
         self.limit = limit.min(Queue::window_max(blocks.block_size()));
-        let promised = blocks.promise(self.queue.credit_mut(), 1);
-        if promised == 0 {
+        if !self.queue.keep_promise(blocks) {
             return None;
         }
         self.grant(policy, blocks);
@@ -183,15 +182,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
     pub fn drop_early(&mut self, blocks: &mut BlockPool<'_>) {
         self.holes.clear();
         self.queue.discard_from(blocks, self.queue.len());
-        self.keep_promise(blocks);
-    }
-
-    /// The one block without which an empty queue could not take anything: what was the last one
-    /// held has just been given back, so that it is there to be promised.
-    fn keep_promise(&mut self, blocks: &mut BlockPool<'_>) {
-        if self.queue.blocks_held() == 0 && self.queue.credit().blocks() == 0 {
-            blocks.promise(self.queue.credit_mut(), 1);
-        }
+        self.queue.keep_promise(blocks);
     }
 
     /// Copies octets that lie `offset` behind the next unread one; returns how many.
@@ -232,7 +223,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
         let covered = match policy {
             AllocationPolicy::Reserved => self.queue.cover(blocks, self.limit),
             AllocationPolicy::Overcommit => {
-                self.keep_promise(blocks);
+                self.queue.keep_promise(blocks);
                 self.queue.within_reach(blocks, self.limit)
             }
         };

@@ -416,3 +416,5 @@ fn a_writer_that_writes_nothing_leaves_everything_as_it_was() {
         assert!(front[..INLINE as usize * 64].iter().all(|octet| *octet == 3));
     });
 }
+
+mod sharing;
