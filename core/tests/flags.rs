@@ -97,7 +97,7 @@ enum Reply {
     Nothing,
     /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`, RCV.NXT as it was.
     Ack,
-    /// Likewise, RCV.NXT having moved over the SYN or FIN of this segment.
+    /// Likewise, RCV.NXT having moved over the SYN and FIN of this segment.
     AckNext,
     /// `<SEQ=SEG.ACK><CTL=RST>`
     ResetAtAck,
@@ -160,7 +160,8 @@ const RULES: &[Rule] = rules! {
     "3, first": &[SynSent], A, NONE, ANYWHERE, BAD => ResetAtAck, None;
     "3, second": &[SynSent], R.with(A), NONE, ANYWHERE, GOOD => Nothing, Some(Closed);
     "3, second": &[SynSent], R, NONE, ANYWHERE, WHATEVER => Nothing, None;
-    // A FIN that comes with the SYN is left to be sent again, as text is: decision 0006.
+    "3, fourth and eighth": &[SynSent], S.with(A).with(F), NONE, ANYWHERE, GOOD => AckNext, Some(CloseWait);
+    // A FIN that comes with a SYN alone is left to be sent again, as text is: decision 0006.
     "3, fourth": &[SynSent], S.with(A), NONE, ANYWHERE, GOOD => AckNext, Some(Established);
     "3, fourth": &[SynSent], S, NONE, ANYWHERE, WHATEVER => SynAck, Some(SynReceived);
     "3, fifth": &[SynSent], NONE, NONE, ANYWHERE, WHATEVER => Nothing, None;
@@ -187,6 +188,11 @@ const RULES: &[Rule] = rules! {
     "4, fifth; RFC 5961 5.2": &[TimeWaitRecord], A, NONE, ANYWHERE, LONG_AGO => Nothing, None;
     "4, fifth; RFC 5961 5.2": SYNCHRONISED, A, NONE, ANYWHERE, BAD => Ack, None;
 
+    // RFC 5681 §4.2: a FIN ahead of what it ends is kept, and acknowledged at once.
+    "4, eighth; RFC 5681 4.2": SYN_RECEIVED, A.with(F), NONE, INSIDE, GOOD => Ack, Some(Established);
+    "4, eighth; RFC 5681 4.2": &[Established], A.with(F), NONE, INSIDE, GOOD => Ack, None;
+    "4, eighth; RFC 5681 4.2": &[FinWait1], A.with(F), NONE, INSIDE, GOOD => Ack, Some(FinWait2);
+    "4, eighth; RFC 5681 4.2": &[FinWait2], A.with(F), NONE, INSIDE, GOOD => Ack, None;
     "4, fifth and eighth": SYN_RECEIVED, A.with(F), NONE, EXACT, GOOD => AckNext, Some(CloseWait);
     "4, eighth": &[Established], A.with(F), NONE, EXACT, GOOD => AckNext, Some(CloseWait);
     "4, fifth and eighth": &[FinWait1], A.with(F), NONE, EXACT, GOOD => AckNext, Some(TimeWait);
@@ -336,7 +342,7 @@ fn expected(reply: Reply, segment: &Tcp, peer: &Peer) -> Option<(Flags, u32, u32
     let (flags, seq, ack) = match reply {
         Reply::Nothing => return None,
         Reply::Ack => (A, peer.ack.raw(), peer.seq.raw()),
-        Reply::AckNext => (A, peer.ack.raw(), (segment.seq + 1).raw()),
+        Reply::AckNext => (A, peer.ack.raw(), (segment.seq + controls).raw()),
         Reply::ResetAtAck => (R, segment.ack.raw(), 0),
         Reply::ResetAtZero => (R.with(A), 0, (segment.seq + controls).raw()),
         Reply::SynAck => (S.with(A), iss.raw(), (segment.seq + 1).raw()),

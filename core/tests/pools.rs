@@ -260,8 +260,9 @@ fn a_pool_that_runs_dry_under_large_windows_is_only_slow() {
                     host.config.connection.user_timeout = HOUR;
                 })
                 .build();
-            let deaf = Script { deaf_for: HOUR, ..Script::send(40_000) };
-            pair.serve(RIGHT, 7, Script { deaf_for: HOUR, ..Script::answer(40_000) });
+            let deaf_for = Duration::from_secs(1800);
+            let deaf = Script { deaf_for, ..Script::send(40_000) };
+            pair.serve(RIGHT, 7, Script { deaf_for, ..Script::answer(40_000) });
             pair.serve(RIGHT, 8, Script::answer(10 * MUCH));
             pair.open(LEFT, Family::V4, 8, Script::send(10 * MUCH));
             pair.run_for(Duration::from_millis(3 * ROUND_TRIP_MS));
@@ -269,7 +270,7 @@ fn a_pool_that_runs_dry_under_large_windows_is_only_slow() {
                 pair.open(LEFT, Family::V4, 7, deaf);
             }
             let start = pair.now;
-            let through = pair.run_until(Duration::from_secs(1800), |pair| {
+            let through = pair.run_until(Duration::from_secs(1200), |pair| {
                 pair.applications.iter().filter(|one| one.outcome.read == 10 * MUCH).count() == 2
             });
             let took = pair.now.since(start);

@@ -12,18 +12,20 @@ use crate::storage::Empty;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::time::{Duration, Instant};
+use crate::wire::tcp::Flags;
 
 use super::congestion::CongestionControl;
 use super::options::Agreed;
 use super::receive::ReceiveSpace;
 use super::recovery::{Records, Recovery};
 use super::rtt::RttEstimator;
-use super::segment::{Segment, text_len};
+use super::segment::{Bare, Segment};
 use super::send::SendSpace;
 use super::settings::{ConnectionConfig, Settings};
 use super::state::{Event, State};
 use super::time_wait::TimeWait;
 use super::timers::{Due, Timers};
+use super::timestamps::Stamps;
 
 /// Why a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +60,21 @@ impl core::fmt::Display for CloseReason {
 }
 
 impl core::error::Error for CloseReason {}
+
+/// What an ICMP error told of the path (RFC 9293 §3.9.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum PathError {
+    /// Nobody takes TCP, this port or us there: a hard error.
+    Refused = 1,
+    /// No way leads there just now.
+    Unreachable,
+    /// The packet was on its way for too long.
+    TimeExceeded,
+    /// The packet was not understood.
+    ParameterProblem,
+}
 
 /// What a connection needs and does not own.
 #[derive(Debug)]
@@ -98,6 +115,7 @@ pub struct Connection<P: Profile> {
     pub(super) snd: SendSpace,
     pub(super) rcv: ReceiveSpace<P::Reassembly>,
     pub(super) agreed: Agreed,
+    pub(super) stamps: Stamps,
     pub(super) rtt: RttEstimator,
     pub(super) recovery: P::Recovery,
     pub(super) congestion: P::Congestion,
@@ -105,6 +123,8 @@ pub struct Connection<P: Profile> {
     pub(super) debt: Debt,
     pub(super) settings: Settings,
     pub(super) reason: Option<CloseReason>,
+    /// The last error heard of the path since the peer acknowledged something.
+    pub(super) path_error: Option<PathError>,
     /// When data was sent last, in ticks of 1,024 µs, modulo 2³².
     pub(super) sent_tick: u32,
     /// When the peer was heard last, likewise.
@@ -139,6 +159,7 @@ impl<P: Profile> Empty for Connection<P> {
         snd: SendSpace::EMPTY,
         rcv: ReceiveSpace::EMPTY,
         agreed: Agreed::EMPTY,
+        stamps: Stamps::EMPTY,
         rtt: RttEstimator::EMPTY,
         recovery: P::Recovery::EMPTY,
         congestion: P::Congestion::EMPTY,
@@ -146,6 +167,7 @@ impl<P: Profile> Empty for Connection<P> {
         debt: Debt::EMPTY,
         settings: Settings::EMPTY,
         reason: None,
+        path_error: None,
         sent_tick: 0,
         heard_tick: 0,
         challenge_step: 0,
@@ -218,7 +240,9 @@ impl<P: Profile> Connection<P> {
     #[must_use]
     pub fn to_time_wait(&self, until: Instant) -> Option<TimeWait> {
         let left = self.state == State::TimeWait && self.released && self.debt == Debt::EMPTY;
-        left.then(|| TimeWait::new(self.flow, self.snd.nxt, self.rcv.nxt, until))
+        let stamps = (P::TIMESTAMPS && self.agreed.timestamps).then_some(self.stamps);
+        let last = Bare::ack(self.snd.nxt, self.rcv.nxt, 0);
+        left.then(|| TimeWait::new(self.flow, &last, stamps, until))
     }
 
     /// Whether its flow is free for another connection, though the user still holds the handle.
@@ -233,15 +257,13 @@ impl<P: Profile> Connection<P> {
         !self.rcv.is_in_order()
     }
 
-    /// How many octets of a segment's text come next; 0 where others must come first.
+    /// What of a segment's text comes next; `None` where nothing does.
     #[must_use]
-    pub fn next_of(&self, segment: &Segment<'_>) -> u32 {
-        let len = text_len(segment.text);
-        if self.rcv.nxt.within(segment.seq, len) {
-            len.saturating_sub(self.rcv.nxt.since(segment.seq))
-        } else {
-            0
-        }
+    pub fn rest_of<'p>(&self, mut segment: Segment<'p>) -> Option<Segment<'p>> {
+        let taken = self.rcv.nxt.since(segment.seq);
+        segment.text = segment.text.get(taken as usize..)?;
+        segment.seq = self.rcv.nxt;
+        (!segment.text.is_empty() && !segment.has(Flags::SYN)).then_some(segment)
     }
 
     /// Forgets what it holds behind a hole: the peer still has all of it.
@@ -308,15 +330,25 @@ impl<P: Profile> Connection<P> {
         self.news |= Readiness::CLOSED | Readiness::READABLE;
     }
 
-    /// An ICMP error about a segment with number `seq`: it ends only a connection that is still
-    /// being opened (RFC 5927 §5.2). Returns whether it did.
-    pub fn on_unreachable(&mut self, seq: SeqNum, resources: &mut Resources<'_, '_>) -> bool {
+    /// An ICMP error about a segment with number `seq`. Returns whether that is in flight (RFC
+    /// 5927 §4.1: nobody off the path can know).
+    pub fn on_path_error(
+        &mut self,
+        error: PathError,
+        seq: SeqNum,
+        resources: &mut Resources<'_, '_>,
+    ) -> bool {
         let ours = seq.within(self.snd.una, self.snd.outstanding());
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
-        if ours && opening {
+        if ours && opening && error == PathError::Refused {
             self.end(Event::Reset, CloseReason::Unreachable, resources);
+        } else if ours {
+            // RFC 9293 §3.9.2.2, MUST-56, SHLD-25: heard, told and outlived. Deviation: decision
+            // 0021, hard errors too, once the connection is synchronised.
+            self.path_error = Some(error);
+            self.news |= Readiness::TROUBLED;
         }
-        ours && opening
+        ours
     }
 
     /// Gives back everything; the slot can be used again.

@@ -9,9 +9,10 @@ use crate::time::{Duration, Instant};
 use super::congestion::CongestionControl;
 use super::connection::{CloseReason, Connection, Resources};
 use super::recovery::Recovery;
-use super::settings::{STEP_SHIFT, TICK_SHIFT, tick};
+use super::settings::STEP_SHIFT;
 use super::state::{Event, State};
 use super::timers::{Due, SendTimer, Timers};
+use super::timestamps::{TICK_SHIFT, tick};
 
 /// How long an answer to a keep-alive is waited for at most, and how many are sent in vain.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(75);
@@ -65,7 +66,11 @@ impl<P: Profile> Connection<P> {
             self.end(Event::Expired, CloseReason::Graceful, resources);
         } else if self.timers.give_up.has_come(now) {
             bump(&mut resources.counters.given_up);
-            self.end(Event::Reset, CloseReason::TimedOut, resources);
+            let reason = match self.path_error {
+                Some(_) => CloseReason::Unreachable,
+                None => CloseReason::TimedOut,
+            };
+            self.end(Event::Reset, reason, resources);
         } else if let Some(kind) = self.timers.take_expired_send(now) {
             self.on_send_timeout(kind, resources);
         }
