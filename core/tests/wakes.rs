@@ -71,7 +71,7 @@ impl World {
             host.capacity.blocks = 96;
             if seed % 2 == 1 {
                 host.config.policy = AllocationPolicy::Overcommit;
-                host.capacity.blocks = 24;
+                host.capacity.blocks = 2 * host.capacity.connections;
             }
             host.capacity.time_wait = 3;
         });
