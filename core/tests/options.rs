@@ -218,7 +218,7 @@ fn duplicates_that_tell_of_a_hole_count_whatever_their_window() {
     for (with_blocks, resent) in [(true, 1), (false, 0)] {
         let mut scene = Scene::new(Family::V4, 1);
         let _ = scene.lone.host.write(scene.peer.handle, &[1; 4 * MSS as usize]);
-        let first = scene.lone.sent()[0].clone();
+        let first = scene.lone.sent()[0];
         for number in 1..=3 {
             let mut duplicate = scene.segment(0, 0, 1);
             duplicate.window -= 3 - number;
