@@ -87,11 +87,6 @@ nft add chain inet weather forward '{ type filter hook forward priority 0; }'
 nft add rule inet weather forward meta l4proto tcp numgen random mod 1000 '<' $permille counter drop
 "#;
 
-/// Keeps the kernel's flights short. Until we offer SACK and timestamps it takes no round-trip
-/// sample from a window in which anything was sent twice (Karn), so at 5% a long flight loses a
-/// retransmission nearly every time and each timeout doubles the one before: up to minutes.
-const SHORT_FLIGHTS: &str = "echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_wmem";
-
 impl Transfer {
     /// The shell script of both ends; ours prints to `err`.
     fn script(&self) -> String {
@@ -130,13 +125,7 @@ impl Transfer {
                  wait $they"
             ),
         };
-        let flights = match (self.weather, self.way) {
-            (Weather::Loss(5..) | Weather::Nft(5..), Way::Up) => {
-                format!("{they}sh -c '{SHORT_FLIGHTS}'")
-            }
-            _ => String::new(),
-        };
-        format!("{set_up}\n{flights}\n{talk}\n{report}")
+        format!("{set_up}\n{talk}\n{report}")
     }
 
     /// Runs it, prints seconds and retransmissions, and checks that nothing was changed or lost.
