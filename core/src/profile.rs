@@ -33,6 +33,8 @@ pub trait Profile: 'static {
     const SACK: bool;
     /// Whether urgent data can be sent and is told of (RFC 9293 §3.8.5).
     const URGENT: bool;
+    /// Whether listeners that are flooded with SYNs answer with cookies (RFC 4987 §3.6).
+    const COOKIES: bool;
     /// Whether, where memory is overcommitted, text in order takes the place of what other
     /// connections hold behind holes.
     const PRUNING: bool = true;
@@ -94,6 +96,7 @@ impl Profile for Full {
     const TIMESTAMPS: bool = true;
     const SACK: bool = true;
     const URGENT: bool = true;
+    const COOKIES: bool = true;
 }
 
 /// What fits a small controller: no records of segments in flight, one congestion controller,
@@ -113,5 +116,6 @@ impl Profile for Small {
     const SACK: bool = false;
     // Deviation: decision 0020. The mark, not the data: that stays in the stream.
     const URGENT: bool = false;
+    const COOKIES: bool = false;
     const PRUNING: bool = false;
 }
