@@ -422,7 +422,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return None;
         }
         let terms = commons.terms::<P>(flow, &listening.config);
-        let told = commons.first_window(&listening.config);
+        let told = commons.cookie_window(&listening.config);
         let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
         let handshake = jar.redeem(ack, &terms, told)?;
         self.welcome(&handshake, listener, commons)
@@ -547,6 +547,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 bump(&mut commons.counters.cookies_out);
                 listening.cookies = cookie::period(commons.now);
                 let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
+                let told = commons.cookie_window(&listening.config);
                 return Some(jar.syn_ack(syn, &terms, told));
             }
             commons.counters.drop(DropReason::NoMemory);
