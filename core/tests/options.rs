@@ -239,6 +239,34 @@ fn duplicates_that_tell_of_a_hole_count_whatever_their_window() {
 }
 
 #[test]
+fn an_echo_measures_nothing_where_the_segment_arrived_twice() {
+    for twice in [false, true] {
+        let mut scene = Scene::new(Family::V4, 100);
+        let handle = scene.peer.handle;
+        let _ = scene.lone.host.write(handle, b"lost");
+        let before = scene.lone.host.info(handle).srtt;
+        let sent = scene.lone.pass(Duration::from_secs(4));
+        assert!(sent.len() >= 3, "{sent:?}");
+        // The first retransmission arrived and its ACK was lost; this answers the second.
+        scene.ours = sent[1].1.stamps.unwrap().value;
+        let first = sent[0].1;
+        scene.peer.ack = first.end();
+        let mut ack = scene.segment(0, 0, 101);
+        if twice {
+            let block = SackBlock { left: first.seq, right: first.end() };
+            let mut told = stamps(101, scene.ours);
+            told.sack.push(block).expect("room");
+            ack.options = options(&told);
+        }
+        scene.lone.feed(&ack);
+        let info = scene.lone.host.info(handle);
+        assert_eq!(info.srtt == before, twice, "{:?} {before:?}", info.srtt);
+        assert_eq!(info.backoff > 0, twice, "Karn's rule holds where nothing was measured");
+        scene.done();
+    }
+}
+
+#[test]
 fn the_block_that_grew_last_comes_first() {
     let mut scene = Scene::new(Family::V4, 1);
     let base = scene.peer.seq;

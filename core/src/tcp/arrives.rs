@@ -372,11 +372,14 @@ impl<P: Profile> Connection<P> {
     }
 
     /// RFC 7323 §4.1: the round trip by the echo of an ACK that moves SND.UNA. It is right even
-    /// where something was sent twice.
+    /// where something was sent twice, but not where that also arrived twice (RFC 2883 §4): the
+    /// ACK that would have moved SND.UNA was lost, and the echo is as old as that.
     fn echoed(&self, segment: &Segment<'_>, now: Instant) -> Option<Duration> {
         let stamps = segment.options.timestamps.as_ref()?;
-        let agreed = P::TIMESTAMPS && self.agreed.timestamps;
-        if agreed { self.stamps.round_trip(stamps.echo, now) } else { None }
+        let twice =
+            segment.options.sack.first().is_some_and(|block| block.left.before(segment.ack));
+        let measures = P::TIMESTAMPS && self.agreed.timestamps && !twice;
+        if measures { self.stamps.round_trip(stamps.echo, now) } else { None }
     }
 
     /// What does recovery make of an acknowledgement of `newly` octets?
