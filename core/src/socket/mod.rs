@@ -26,6 +26,7 @@ pub(crate) use error_enum;
 
 pub mod demux;
 pub mod tcp;
+mod tcp_handshakes;
 pub mod tcp_pool;
 pub mod tcp_slots;
 #[cfg(feature = "udp")]
