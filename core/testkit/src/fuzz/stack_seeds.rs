@@ -369,6 +369,11 @@ fn options() -> Vec<Seed> {
             .segment(OPEN, A.with(F), [600, 0], 9, 9)
             .honest(OPEN, A, 255)
             .seed("blocks-and-fin"),
+        (0..3)
+            .fold(agreed().segment(CLOSING, A.with(F), [1, 0], 9, 0), |script, _| {
+                script.segment(CLOSING, A.with(F), [u32::MAX - 99, u32::MAX - 99], 9, 25)
+            })
+            .seed("blocks-and-two-fins"),
         agreed()
             .call(OPEN, call::WRITE, 20)
             .call(OPEN, call::MARK_URGENT, 0)
