@@ -20,6 +20,8 @@ mod s3_7_segmentation;
 mod s3_8_keepalive;
 #[path = "conformance/s3_8_patience.rs"]
 mod s3_8_patience;
+#[path = "conformance/s3_8_urgent.rs"]
+mod s3_8_urgent;
 #[path = "conformance/s3_8_windows.rs"]
 mod s3_8_windows;
 #[path = "conformance/s3_9_calls.rs"]

@@ -14,7 +14,6 @@ use hikyaku_testkit::seen::{Seen, payload};
 
 pub(crate) const KINDS: [Kind; 2] = [Kind::Full, Kind::Small];
 
-/// The text of a FIN, an ACK, and both.
 pub(crate) const FIN_ACK: Flags = Flags::FIN.with(Flags::ACK);
 pub(crate) const SYN_ACK: Flags = Flags::SYN.with(Flags::ACK);
 
@@ -139,18 +138,41 @@ pub(crate) fn syn_with(lone: &Lone, number: u16, options: &[u8]) -> Tcp {
     Tcp { options: options.to_vec(), ..lone.syn(number) }
 }
 
+/// The timestamps that a peer sends: none where none were agreed on.
+fn stamps(answer: &Seen) -> Vec<u8> {
+    let Some(theirs) = answer.stamps else { return Vec::new() };
+    let echo = theirs.value.to_be_bytes();
+    [&[1, 1, 8, 10, 0, 0, 0, 10][..], &echo].concat()
+}
+
+/// Goes on from a SYN-ACK: the segment that completes the handshake.
+fn third(syn: &Tcp, syn_ack: &Seen) -> Tcp {
+    let (seq, ack) = (syn.seq + 1, syn_ack.seq + 1);
+    Tcp { seq, ack, flags: Flags::ACK, options: stamps(syn_ack), ..syn.clone() }
+}
+
+/// A peer that offers what it likes, timestamps too, and says what was agreed on.
+pub(crate) fn passive_offering(lone: &mut Lone, number: u16, options: &[u8]) -> Peer {
+    let syn = syn_with(lone, number, options);
+    let answers = lone.feed(&syn);
+    let third = third(&syn, &answers[0]);
+    lone.feed(&third);
+    let handle = lone.accept().expect("a connection");
+    let (at, host) = (syn.source, syn.destination);
+    Peer { handle, at, host, seq: third.seq, ack: third.ack, window: syn.window }
+}
+
 /// All packets of a short life: opened by us, text both ways, one sent again, closed, and a
 /// segment to nobody.
 pub(crate) fn packets_of_a_life(lone: &mut Lone, options: &[u8]) -> Vec<Vec<u8>> {
-    let mut packets = lone.feed_packet(&syn_with(lone, 7, options).packet());
+    let syn = syn_with(lone, 7, options);
+    let mut packets = lone.feed_packet(&syn.packet());
     let syn_ack = Seen::in_packet(&packets[0]).expect("a SYN-ACK");
     // It is lost, and comes again.
     let again = lone.next_wake().expect("a deadline");
     lone.now = again;
     packets.extend(lone.packets());
-    let mut segment = lone.syn(7);
-    (segment.seq, segment.ack, segment.flags) = (segment.seq + 1, syn_ack.seq + 1, Flags::ACK);
-    segment.options.clear();
+    let mut segment = third(&syn, &syn_ack);
     packets.extend(lone.feed_packet(&segment.packet()));
     let handle = lone.accept().expect("a connection");
     segment.text = b"text".to_vec();

@@ -126,12 +126,12 @@ fn must_16_provoked_by_peers_that_take_more_than_the_link_and_by_options_on_ever
     // Window scale, SACK and timestamps are offered: what is agreed must come off the text.
     let offer = [2, 4, 255, 255, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1, 3, 3, 7];
     hosts(|lone| {
-        let peer = lone.passive_with(&syn_with(lone, 0, &offer));
+        let peer = passive_offering(lone, 0, &offer);
         assert_eq!(longest(lone, &peer), usize::from(1500 - headers(lone.us)));
         lone.drain(&[peer]);
         let mut narrow = offer;
         narrow[2..4].copy_from_slice(&600_u16.to_be_bytes());
-        let peer = lone.passive_with(&syn_with(lone, 1, &narrow));
+        let peer = passive_offering(lone, 1, &narrow);
         assert_eq!(longest(lone, &peer), 600);
         lone.drain(&[peer]);
     });
