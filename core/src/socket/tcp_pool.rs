@@ -16,7 +16,7 @@ use crate::storage::policy::AllocationPolicy;
 use crate::storage::slab::{Key, Slab};
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
-use crate::tcp::connection::{Connection, Resources};
+use crate::tcp::connection::{Connection, PathError, Resources};
 use crate::tcp::departs::Plan;
 use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
 use crate::tcp::options::Agreed;
@@ -449,12 +449,17 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             || self.time_wait_by_flow.find(&self.time_wait, hash, flow).is_some()
     }
 
-    /// The peer of a flow was reported unreachable, by an error that quotes `seq`.
-    pub fn on_unreachable(&mut self, flow: &FlowKey, seq: SeqNum, commons: &mut Commons<'a>) {
+    /// An ICMP error quotes the segment with number `seq` of a flow.
+    pub fn on_path_error(
+        &mut self,
+        error: PathError,
+        (flow, seq): (&FlowKey, SeqNum),
+        commons: &mut Commons<'a>,
+    ) {
         let hash = flow_hash::<P>(commons.table_keys, flow);
         let acted = self.by_flow.find(&self.connections, hash, flow).and_then(|id| {
             self.with(id, commons, |connection, resources| {
-                connection.on_unreachable(seq, resources)
+                connection.on_path_error(error, seq, resources)
             })
         });
         if acted != Some(true) {

@@ -12,7 +12,7 @@ use crate::storage::block_pool::BlockPool;
 use crate::time::{Duration, Instant};
 
 use super::congestion::CongestionControl;
-use super::connection::{CloseReason, Connection, Resources};
+use super::connection::{CloseReason, Connection, PathError, Resources};
 use super::options::{Agreed, Terms};
 use super::recovery::Recovery;
 use super::settings::ConnectionConfig;
@@ -81,6 +81,8 @@ impl core::error::Error for ReadError {}
 pub struct Info {
     /// The state.
     pub state: State,
+    /// What an ICMP error told of the path since the peer acknowledged something.
+    pub path_error: Option<PathError>,
     /// The smoothed round-trip time, once there was a sample.
     pub srtt: Option<Duration>,
     /// Its mean deviation.
@@ -392,6 +394,7 @@ impl<P: Profile> Connection<P> {
     pub fn info(&self) -> Info {
         Info {
             state: self.state,
+            path_error: self.path_error,
             srtt: self.rtt.srtt(),
             rttvar: self.rtt.rttvar(),
             rto: self.rto(),
