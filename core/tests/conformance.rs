@@ -4,6 +4,8 @@
 
 #[path = "conformance/common.rs"]
 mod common;
+#[path = "conformance/companions.rs"]
+mod companions;
 #[path = "conformance/s3_10_processing.rs"]
 mod s3_10_processing;
 #[path = "conformance/s3_1_header.rs"]
@@ -26,5 +28,7 @@ mod s3_8_urgent;
 mod s3_8_windows;
 #[path = "conformance/s3_9_calls.rs"]
 mod s3_9_calls;
+#[path = "conformance/s3_9_icmp.rs"]
+mod s3_9_icmp;
 #[path = "conformance/s3_9_network.rs"]
 mod s3_9_network;
