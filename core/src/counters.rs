@@ -159,6 +159,9 @@ counters! {
     fast_retransmits,
     /// Probes of a zero window.
     window_probes,
+    /// Times that a connection's retransmissions or probes stayed unanswered, three in a row
+    /// (RFC 9293 §3.8.3: R1).
+    unanswered,
     /// Connections given up because the peer showed no sign of life.
     given_up,
     /// Segments that arrived out of order and were kept.
@@ -169,6 +172,8 @@ counters! {
     resets_in,
     /// Challenge ACKs sent (RFC 5961).
     challenge_acks,
+    /// SYNs answered with a cookie (RFC 4987).
+    cookies_out,
     /// Connections opened by us.
     active_opens,
     /// Connections opened by a peer.

@@ -16,14 +16,18 @@ use crate::storage::policy::AllocationPolicy;
 use crate::storage::slab::{Key, Slab};
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
+use crate::tcp::bare::Bare;
 use crate::tcp::connection::{Connection, PathError, Resources};
+use crate::tcp::cookie::{self, Jar};
 use crate::tcp::departs::Plan;
 use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
-use crate::tcp::options::Agreed;
 use crate::tcp::recovery::Records;
-use crate::tcp::segment::{Bare, Segment};
+use crate::tcp::segment::Segment;
 use crate::tcp::time_wait;
+use crate::tcp::user_calls::Handshake;
 use crate::time::Instant;
+use crate::trace::{Event, Observer};
+use crate::wire::tcp::Flags;
 
 use super::demux::{find_bound, flow_hash};
 use super::tcp_slots::{
@@ -53,11 +57,14 @@ pub struct TcpPool<'a, P: Profile> {
     pub(super) listener_news: List<News>,
 }
 
+/// How far behind an old connection's numbers those of the one that takes its place begin.
+const REUSE_GAP: u32 = 0x1_0000;
+
 /// What waits to leave.
 #[derive(Debug, Clone, Copy)]
 pub enum Departure {
     /// A SYN-ACK of a half-open record.
-    SynAck(Id, FlowKey, Bare, Agreed),
+    SynAck(Id, FlowKey, Bare),
     /// A segment of a connection.
     Segment(Id, Plan),
 }
@@ -239,12 +246,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return self.half_open_segment(id, segment, commons);
         }
         if let Some(id) = self.time_wait_by_flow.find(&self.time_wait, hash, flow) {
-            match self.time_wait_segment(id, &segment, commons) {
-                Some(answer) => return answer,
-                None => self.leave_time_wait(id, commons),
-            }
+            return self.time_wait_segment(id, &segment, commons);
         }
-        self.knock(flow, &segment, commons)
+        self.knock(flow, segment, commons)
     }
 
     fn connection_segment(
@@ -318,6 +322,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             commons.counters.drop(DropReason::NoSocket);
             return Bare::reset(&segment);
         };
+        let connection = self.welcome(&handshake, listener, commons)?;
+        self.forget_half_open(id, commons);
+        self.connection_segment(connection, segment, commons)
+    }
+
+    /// A handshake is complete: the connection waits to be accepted. `None` where there is no room
+    /// for it.
+    fn welcome(
+        &mut self,
+        handshake: &Handshake,
+        listener: Id,
+        commons: &mut Commons<'a>,
+    ) -> Option<Id> {
         let listening = &self.listeners.get(listener)?.listening;
         let config = listening.config;
         if listening.waiting.len() >= u32::from(listening.limit) {
@@ -325,19 +342,39 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return None;
         }
         let opened = self.insert(&handshake.flow, commons, |connection, resources| {
-            connection.accept(&handshake, &config, resources)
+            connection.accept(handshake, &config, resources)
         });
         let Some(connection) = opened else {
             commons.counters.drop(DropReason::NoMemory);
             return None;
         };
         bump(&mut commons.counters.passive_opens);
-        self.forget_half_open(id, commons);
         if let Some(slot) = self.listeners.get_mut(listener) {
             slot.listening.waiting.push_back(&mut self.connections, connection);
         }
         self.listener_news.push_back(&mut self.listeners, listener);
-        self.connection_segment(connection, segment, commons)
+        Some(connection)
+    }
+
+    /// An ACK that answers nothing that we remember: maybe it brings back a cookie. `None` where
+    /// it does not.
+    fn redeem(
+        &mut self,
+        flow: &FlowKey,
+        ack: &Segment<'_>,
+        listener: Id,
+        commons: &mut Commons<'a>,
+    ) -> Option<Id> {
+        let listening = &self.listeners.get(listener)?.listening;
+        let plain = !ack.has(Flags::SYN.with(Flags::RST)) && ack.has(Flags::ACK);
+        if !P::COOKIES || !plain || !cookie::is_recent(listening.cookies, commons.now) {
+            return None;
+        }
+        let terms = commons.terms::<P>(flow, &listening.config);
+        let told = commons.first_window(&listening.config);
+        let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
+        let handshake = jar.redeem(ack, &terms, told)?;
+        self.welcome(&handshake, listener, commons)
     }
 
     /// Takes a free slot and lets `open` fill it; gives it back where that fails.
@@ -363,74 +400,106 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         Some(id)
     }
 
-    /// `None` where the record gives way to a new connection.
     fn time_wait_segment(
         &mut self,
         id: Id,
         segment: &Segment<'_>,
         commons: &mut Commons<'a>,
-    ) -> Option<Option<Bare>> {
+    ) -> Option<Bare> {
         let slot = self.time_wait.get_mut(id)?;
         match slot.record.on_segment(segment, commons.now) {
             time_wait::Reaction::Ignore(reason) => {
                 commons.counters.drop(reason);
-                Some(None)
+                None
             }
             time_wait::Reaction::Answer(answer) => {
                 commons.counters.drop(DropReason::OutsideWindow);
-                Some(Some(answer))
+                Some(answer)
             }
             time_wait::Reaction::Restart(answer) => {
                 commons.counters.drop(DropReason::Duplicate);
                 slot.record.restart(commons.now + commons.time_wait);
                 self.expiry.remove(&mut self.time_wait, id);
                 self.expiry.push_back(&mut self.time_wait, id);
-                Some(Some(answer))
+                Some(answer)
             }
-            time_wait::Reaction::GiveWay => None,
+            time_wait::Reaction::GiveWay(answer) => {
+                let flow = *slot.record.flow();
+                let Some(listener) = self.listener_of(&flow, commons) else {
+                    commons.counters.drop(DropReason::UnexpectedSyn);
+                    return Some(answer);
+                };
+                // RFC 9293 §3.6.1, MAY-2 (1): beyond all that was sent before, which a fast
+                // connection may have carried past the clock of initial numbers.
+                let beyond = Some(answer.seq + REUSE_GAP);
+                if self.half_open.is_full() {
+                    // A cookie cannot say where its numbers begin. The SYN comes again.
+                    commons.counters.drop(DropReason::NoMemory);
+                    return None;
+                }
+                self.leave_time_wait(id, commons);
+                self.begin(&flow, segment, listener, beyond, commons)
+            }
         }
+    }
+
+    /// Who listens at the local end of a flow.
+    fn listener_of(&mut self, flow: &FlowKey, commons: &Commons<'a>) -> Option<Id> {
+        let local = flow.local();
+        let endpoint = (local.ip(), local.port());
+        find_bound::<P, _>(&mut self.by_port, &self.listeners, commons.table_keys, endpoint)
     }
 
     /// A segment for which there is no record: maybe somebody listens.
     fn knock(
         &mut self,
         flow: &FlowKey,
-        segment: &Segment<'_>,
+        segment: Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        let local = flow.local();
-        let endpoint = (local.ip(), local.port());
-        let keys = commons.table_keys;
-        let found = find_bound::<P, _>(&mut self.by_port, &self.listeners, keys, endpoint);
-        let Some(listener) = found else {
+        let Some(listener) = self.listener_of(flow, commons) else {
             commons.counters.drop(DropReason::NoSocket);
-            return Bare::reset(segment);
+            return Bare::reset(&segment);
         };
-        match listener::on_knock(segment) {
-            Knock::Begin => self.begin(flow, segment, listener, commons),
-            Knock::Ignore(reason) => commons.counters.drop(reason),
-            Knock::Refuse => {
-                commons.counters.drop(DropReason::NoSocket);
-                return Bare::reset(segment);
+        match listener::on_knock(&segment) {
+            Knock::Begin => self.begin(flow, &segment, listener, None, commons),
+            Knock::Ignore(reason) => {
+                commons.counters.drop(reason);
+                None
             }
+            Knock::Refuse => match self.redeem(flow, &segment, listener, commons) {
+                Some(connection) => self.connection_segment(connection, segment, commons),
+                None => {
+                    commons.counters.drop(DropReason::NoSocket);
+                    Bare::reset(&segment)
+                }
+            },
         }
-        None
     }
 
-    /// A handshake begins; its SYN-ACK leaves as soon as there is room.
+    /// A handshake begins; its SYN-ACK leaves as soon as there is room. Where no record is left it
+    /// is answered with a cookie, if the profile has them.
     fn begin(
         &mut self,
         flow: &FlowKey,
         syn: &Segment<'_>,
         listener: Id,
+        beyond: Option<SeqNum>,
         commons: &mut Commons<'a>,
-    ) {
-        let Some(slot) = self.listeners.get(listener) else { return };
-        let config = &slot.listening.config;
-        let terms = commons.terms::<P>(flow, config);
-        let told = commons.first_window(config);
+    ) -> Option<Bare> {
+        let listening = &mut self.listeners.get_mut(listener)?.listening;
+        let mut terms = commons.terms::<P>(flow, &listening.config);
+        terms.iss = beyond.map_or(terms.iss, |beyond| terms.iss.later(beyond));
+        let told = commons.first_window(&listening.config);
         let Some(id) = self.half_open.acquire() else {
-            return commons.counters.drop(DropReason::NoMemory);
+            if P::COOKIES {
+                bump(&mut commons.counters.cookies_out);
+                listening.cookies = cookie::period(commons.now);
+                let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
+                return Some(jar.syn_ack(syn, &terms, told));
+            }
+            commons.counters.drop(DropReason::NoMemory);
+            return None;
         };
         if let Some(slot) = self.half_open.get_mut(id) {
             slot.record = HalfOpen::new(*flow, syn, &terms, told);
@@ -439,6 +508,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let hash = flow_hash::<P>(commons.table_keys, flow);
         self.half_open_by_flow.insert(&mut self.half_open, hash, id);
         self.half_open_egress.push_back(&mut self.half_open, id);
+        None
     }
 
     /// Whether any record has this flow.
@@ -473,8 +543,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if let Some(id) = self.half_open_egress.first()
             && let Some(slot) = self.half_open.get(id)
         {
-            let (bare, agreed) = slot.record.syn_ack(now);
-            return Some(Departure::SynAck(id, *slot.record.flow(), bare, agreed));
+            let bare = slot.record.syn_ack(now);
+            return Some(Departure::SynAck(id, *slot.record.flow(), bare));
         }
         while let Some(id) = self.egress.first() {
             let slot = self.connections.get(id)?;
@@ -521,14 +591,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     }
 
     /// Acts on up to `budget` deadlines that have come.
-    pub fn on_time(&mut self, budget: u16, commons: &mut Commons<'a>) {
+    pub fn on_time(&mut self, budget: u16, commons: &mut Commons<'a>, observer: &mut P::Observer) {
         let now = commons.now;
         for _ in 0..budget {
             if let Some((at, id)) = self.deadlines.first()
                 && at <= now
             {
                 self.deadlines.clear(id);
-                self.with(id, commons, |connection, resources| connection.on_time(resources));
+                self.with(id, commons, |connection, resources| {
+                    if connection.on_time(resources) {
+                        let event = Event::Unanswered { flow: *connection.flow() };
+                        observer.on_event(now, &event);
+                    }
+                });
             } else if let Some((at, id)) = self.half_open_deadlines.first()
                 && at <= now
             {

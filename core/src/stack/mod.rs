@@ -30,6 +30,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
 
 use link::{Attempt, Link, Sink};
+use reply::Replies;
 
 pub use storage::{Arrays, Capacity, Lend, StaticStorage, Storage};
 
@@ -57,6 +58,12 @@ pub struct Config {
     pub egress_budget: u16,
     /// TTL and hop limit of what is sent.
     pub hop_limit: u8,
+    /// Resets for segments that belong to no connection: how many one peer is sent in 1.05 s, on
+    /// average; 0 for no limit. Peers are few enough to share sixteen such rations.
+    pub resets: u16,
+    /// ICMP errors (RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8): likewise, on their own. Echo replies are
+    /// not limited.
+    pub icmp_errors: u16,
 }
 
 impl Config {
@@ -71,6 +78,8 @@ impl Config {
             ingress_budget: 64,
             egress_budget: 64,
             hop_limit: 64,
+            resets: 5_000,
+            icmp_errors: 1_000,
         }
     }
 }
@@ -180,7 +189,7 @@ impl<'a, P: Profile> Stack<'a, P> {
                 connection: config.connection,
                 ack_per_burst: false,
             },
-            link: Link::new(),
+            link: Link::new(Replies::new(config.resets, config.icmp_errors)),
             tcp,
             #[cfg(feature = "udp")]
             udp: UdpPool::new(storage.udp),
@@ -229,7 +238,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             }
             self.flush(&mut |packet| device.transmit(packet));
         }
-        self.tcp.on_time(self.egress_budget, &mut self.commons);
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         for _ in 0..self.egress_budget {
             if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
                 break;
@@ -260,7 +269,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     /// packet then waits for a longer one.
     pub fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
         self.advance(now);
-        self.tcp.on_time(self.egress_budget, &mut self.commons);
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         let mut len = None;
         self.send_one(&mut |packet| {
             len = packet.copy_into(buffer);
@@ -368,7 +377,8 @@ impl<'a, P: Profile> Stack<'a, P> {
         self.tcp.connect(local, remote, config, &mut self.commons)
     }
 
-    /// The connection of a handle.
+    /// The connection of a handle. Its calls happen at the time that the stack was told last:
+    /// after a long sleep tell it the time first, by [`Stack::poll`] or [`Stack::next_wake`].
     ///
     /// # Errors
     ///

@@ -319,8 +319,11 @@ impl<P: Profile> Connection<P> {
     fn on_window(&mut self, old: u32, resources: &mut Resources<'_, '_>) {
         let now = resources.now;
         if self.snd.wnd == 0 {
-            // RFC 9293 §3.8.6.1, MUST-37: who still answers probes is not given up.
-            self.renew_patience(now);
+            // RFC 9293 §3.8.6.1, MUST-37: who still answers probes is not given up, within what the
+            // system can spare: with nobody left to abort it, it would hold a slot for ever.
+            if !self.released {
+                self.renew_patience(now);
+            }
             if old > 0 && self.timers.sending() == SendTimer::Retransmit {
                 self.start_send_timer(SendTimer::Persist, now);
             }

@@ -13,12 +13,12 @@ use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::time::{Duration, Instant};
 
+use super::bare::Bare;
 use super::congestion::CongestionControl;
 use super::options::Agreed;
 use super::receive::ReceiveSpace;
 use super::recovery::{Records, Recovery};
 use super::rtt::RttEstimator;
-use super::segment::Bare;
 use super::send::SendSpace;
 use super::settings::{ConnectionConfig, Settings};
 use super::state::{Event, State};
@@ -133,6 +133,8 @@ pub struct Connection<P: Profile> {
     pub(super) challenges: u8,
     /// Keep-alives sent since the peer was heard last.
     pub(super) keepalives: u8,
+    /// Timeouts in a row without any progress.
+    pub(super) vain: u8,
     /// A keep-alive is due.
     pub(super) keepalive_due: bool,
     /// A probe of a closed window is due.
@@ -172,6 +174,7 @@ impl<P: Profile> Empty for Connection<P> {
         challenge_step: 0,
         challenges: 0,
         keepalives: 0,
+        vain: 0,
         keepalive_due: false,
         probe_due: false,
         probed: false,

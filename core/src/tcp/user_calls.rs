@@ -155,9 +155,10 @@ impl<P: Profile> Connection<P> {
         self.snd.set_window(told, handshake.irs, self.snd.una);
         self.recovery.start(self.snd.una);
         self.state = self.state.on(Event::Listen).on(Event::SynArrived).on(Event::SynAcked);
-        match handshake.rtt {
-            Some(sample) => self.rtt.on_sample(sample),
-            None => self.rtt.on_timeout(),
+        if let Some(sample) = handshake.rtt {
+            self.rtt.on_sample(sample);
+        } else if handshake.repeated {
+            self.rtt.on_timeout();
         }
         self.on_established(resources.now);
         Some(())
@@ -430,6 +431,8 @@ pub struct Handshake {
     pub told: u16,
     /// The peer's timestamp and our clock's offset.
     pub stamps: Stamps,
-    /// The round trip of the handshake; `None` where the SYN-ACK went out more than once.
+    /// The round trip of the handshake, where it could be measured.
     pub rtt: Option<Duration>,
+    /// Whether our SYN-ACK went out more than once.
+    pub repeated: bool,
 }
