@@ -2,7 +2,7 @@
 
 use hikyaku::time::Duration;
 use hikyaku::wire::tcp::Flags;
-use hikyaku::{CloseReason, ConnectConfig, ConnectionConfig, State};
+use hikyaku::{CloseReason, ConnectConfig, ConnectionConfig, Handle, Readiness, State, TcpHandle};
 use hikyaku_testkit::lone::{Lone, MSS, Peer};
 
 use super::common::*;
@@ -144,6 +144,117 @@ fn must_19_provoked_by_silence_and_by_acks_in_slices() {
     });
 }
 
+/// Whether the user is told that a connection is in trouble, and that it is over.
+fn news(lone: &mut Lone, of: TcpHandle) -> (bool, bool) {
+    let (mut troubled, mut closed) = (false, false);
+    while let Some((handle, news)) = lone.host.next_event() {
+        if handle == Handle::Tcp(of) {
+            troubled |= news.contains(Readiness::TROUBLED);
+            closed |= news.contains(Readiness::CLOSED);
+        }
+    }
+    (troubled, closed)
+}
+
+/// Time passes until so many segments were sent.
+fn pass_until(lone: &mut Lone, segments: usize) {
+    let mut sent = 0;
+    while sent < segments {
+        lone.now = lone.next_wake().expect("a timer runs");
+        sent += lone.sent().len();
+    }
+}
+
+#[test]
+fn must_20_holds_trouble_is_told_at_r1_and_the_end_comes_at_r2() {
+    each(|lone, peer| {
+        write(lone, peer, 100);
+        news(lone, peer.handle);
+        let start = lone.now;
+        pass_until(lone, 3);
+        assert_eq!(news(lone, peer.handle), (false, false), "R1: not after less than three");
+        pass_until(lone, 1);
+        assert_eq!(news(lone, peer.handle), (true, false));
+        assert_eq!(lone.host.counters().unanswered, 1);
+        let left = Duration::from_secs(120).micros() - lone.now.since(start).micros();
+        lone.pass(Duration::from_micros(left - 1));
+        assert_eq!(news(lone, peer.handle), (false, false), "told once");
+        lone.pass(Duration::from_micros(1));
+        assert_eq!(news(lone, peer.handle), (false, true), "R2");
+        assert_eq!(lone.host.close_reason(peer.handle), Some(CloseReason::TimedOut));
+    });
+}
+
+#[test]
+fn must_20_provoked_by_answers_that_come_in_time_and_segments_that_are_none() {
+    each(|lone, peer| {
+        news(lone, peer.handle);
+        // Each segment needs three repetitions: that is not excess.
+        for _ in 0..5 {
+            write(lone, peer, 100);
+            pass_until(lone, 3);
+            ack(lone, peer, 100);
+            assert_eq!(news(lone, peer.handle), (false, false));
+            // A sample ends the back-off.
+            round_trip(lone, peer, 100, 10);
+        }
+        // Old ACKs and resets from nowhere are no answer.
+        write(lone, peer, 100);
+        for _ in 0..4 {
+            pass_until(lone, 1);
+            let mut stray = peer.segment(Flags::RST, b"");
+            stray.seq = peer.seq - 100;
+            lone.feed(&stray);
+        }
+        assert_eq!(news(lone, peer.handle), (true, false));
+        lone.pass(Duration::from_secs(130));
+        assert_eq!(lone.host.close_reason(peer.handle), Some(CloseReason::TimedOut));
+    });
+}
+
+#[test]
+fn must_22_holds_a_syn_without_an_answer_is_trouble_and_then_an_end() {
+    hosts(|lone| {
+        let peer = lone.syn_sent(0);
+        pass_until(lone, 3);
+        assert_eq!(news(lone, peer.handle), (false, false));
+        pass_until(lone, 1);
+        assert_eq!(news(lone, peer.handle), (true, false));
+        lone.pass(Duration::from_secs(200));
+        assert_eq!(news(lone, peer.handle), (false, true));
+        assert_eq!(lone.host.close_reason(peer.handle), Some(CloseReason::TimedOut));
+        lone.drain(&[peer]);
+    });
+}
+
+#[test]
+fn must_22_provoked_by_an_open_that_crossed_ours_and_by_stray_resets() {
+    hosts(|lone| {
+        // In SYN-RECEIVED, too, the SYN (now with an ACK) has its R1 and its R2.
+        let crossed = lone.syn_sent(0);
+        lone.feed(&crossed.segment(Flags::SYN, b""));
+        assert_eq!(lone.host.state(crossed.handle), State::SynReceived);
+        let plain = lone.syn_sent(1);
+        for _ in 0..9 {
+            lone.pass(Duration::from_secs(5));
+            lone.feed(&plain.segment(Flags::RST, b""));
+            let mut far = crossed.segment(Flags::ACK, b"");
+            far.seq = crossed.seq - 1000;
+            lone.feed(&far);
+        }
+        let mut told = Vec::new();
+        while let Some((Handle::Tcp(handle), news)) = lone.host.next_event() {
+            told.extend(news.contains(Readiness::TROUBLED).then_some(handle));
+        }
+        assert!(told.contains(&plain.handle) && told.contains(&crossed.handle), "{told:?}");
+        lone.pass(Duration::from_secs(150));
+        for peer in [&plain, &crossed] {
+            assert_eq!(lone.host.close_reason(peer.handle), Some(CloseReason::TimedOut));
+        }
+        lone.drain(&[plain, crossed]);
+    });
+}
+
 /// A connection whose R2 is this, in a host whose others wait two minutes.
 fn with_r2(lone: &mut Lone, number: u16, user_timeout: Duration) -> Peer {
     let connection = ConnectionConfig { user_timeout, ..ConnectionConfig::new() };
@@ -178,7 +289,7 @@ fn must_21_holds_r2_is_chosen_by_connection() {
 }
 
 #[test]
-fn must_21_provoked_by_an_hour_of_patience() {
+fn must_21_provoked_by_an_hour_of_patience_and_by_patience_without_end() {
     hosts(|lone| {
         let mut peer = with_r2(lone, 0, Duration::from_secs(3600));
         write(lone, &peer, 10);
@@ -187,7 +298,13 @@ fn must_21_provoked_by_an_hour_of_patience() {
         assert_eq!(lone.host.state(peer.handle), State::Established);
         ack(lone, &mut peer, 10);
         still_works(lone, &mut peer);
-        lone.drain(&[peer]);
+        // For ever: two hours on, it still tries.
+        let other = with_r2(lone, 1, Duration::from_secs(7200));
+        write(lone, &other, 10);
+        lone.pass(Duration::from_secs(3 * 7200));
+        assert_eq!(lone.host.state(other.handle), State::Established);
+        assert!(!lone.pass(MINUTE + MINUTE).is_empty());
+        lone.drain(&[peer, other]);
     });
 }
 
