@@ -166,6 +166,9 @@ counters! {
     given_up,
     /// Segments that arrived out of order and were kept.
     out_of_order,
+    /// Times that what a connection held behind a hole was dropped to make room for text in order.
+    /// Where the profile has no pruning, none is counted.
+    pruned,
     /// Resets sent.
     resets_out,
     /// Resets taken.

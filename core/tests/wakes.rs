@@ -68,10 +68,11 @@ impl World {
             host.config.connection.connect_timeout = Duration::from_secs(40);
             host.config.time_wait = Duration::from_secs(20);
             host.config.connection.receive_limit = 8192;
+            host.capacity.connections = 12;
             host.capacity.blocks = 96;
             if seed % 2 == 1 {
                 host.config.policy = AllocationPolicy::Overcommit;
-                host.capacity.blocks = 24;
+                host.capacity.blocks = 2 * host.capacity.connections;
             }
             host.capacity.time_wait = 3;
         });

@@ -13,6 +13,7 @@ use crate::storage::deadlines::Deadlines;
 use crate::storage::hash_table::HashTable;
 use crate::storage::list::List;
 use crate::storage::policy::AllocationPolicy;
+use crate::storage::queue::Queue;
 use crate::storage::slab::{Key, Slab};
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
@@ -22,7 +23,7 @@ use crate::tcp::cookie::{self, Jar};
 use crate::tcp::departs::Plan;
 use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
 use crate::tcp::recovery::Records;
-use crate::tcp::segment::Segment;
+use crate::tcp::segment::{Segment, text_len};
 use crate::tcp::time_wait;
 use crate::tcp::user_calls::Handshake;
 use crate::time::Instant;
@@ -31,7 +32,8 @@ use crate::wire::tcp::Flags;
 
 use super::demux::{find_bound, flow_hash};
 use super::tcp_slots::{
-    ConnectionSlot, Egress, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage, TimeWaitSlot,
+    ConnectionSlot, Early, Egress, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage,
+    TimeWaitSlot,
 };
 use super::{Commons, Handle, ListenerHandle, TcpHandle};
 
@@ -54,6 +56,7 @@ pub struct TcpPool<'a, P: Profile> {
     egress: List<Egress>,
     half_open_egress: List<Egress>,
     news: List<News>,
+    early: List<Early>,
     pub(super) listener_news: List<News>,
 }
 
@@ -104,6 +107,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             egress: List::EMPTY,
             half_open_egress: List::EMPTY,
             news: List::EMPTY,
+            early: List::EMPTY,
             listener_news: List::EMPTY,
         }
     }
@@ -168,6 +172,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             None => self.deadlines.clear(id),
         }
         let has_news = connection.has_news();
+        let holds_early = connection.holds_early();
         if connection.owes_now(commons.ack_per_burst) {
             // These must leave before the connection's next arrival.
             self.egress.remove(&mut self.connections, id);
@@ -178,6 +183,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if has_news {
             self.news.push_back(&mut self.connections, id);
         }
+        self.file_early(id, holds_early, commons);
+    }
+
+    /// Files a connection among those that hold text behind a hole, or takes it out.
+    fn file_early(&mut self, id: Id, holds_early: bool, commons: &mut Commons<'a>) {
+        if !P::PRUNING {
+            return;
+        }
+        if holds_early {
+            self.early.push_back(&mut self.connections, id);
+        } else {
+            self.early.remove(&mut self.connections, id);
+        }
+        // Each of them has a block of it at least, as a rule.
+        commons.blocks.set_reclaimable(self.early.len());
     }
 
     /// Takes a connection out of every table and list and frees its slot.
@@ -189,16 +209,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.deadlines.clear(id);
         self.egress.remove(&mut self.connections, id);
         self.news.remove(&mut self.connections, id);
+        self.file_early(id, false, commons);
         self.connections.release(id);
         self.keep_back(commons);
     }
 
-    /// With reserved memory the first connections leave the later ones a block each way.
-    pub fn keep_back(&self, commons: &mut Commons<'a>) {
-        if commons.policy == AllocationPolicy::Reserved {
-            let free = self.connections.capacity().saturating_sub(self.connections.len());
-            commons.blocks.keep_back(free.saturating_mul(2).min(u32::MAX as usize) as u32);
-        }
+    /// The first connections leave the later ones a block each way. Returns how many blocks these
+    /// will want.
+    pub fn keep_back(&self, commons: &mut Commons<'a>) -> u32 {
+        let free = self.connections.capacity().saturating_sub(self.connections.len());
+        let blocks = free.saturating_mul(2).min(u32::MAX as usize) as u32;
+        commons.blocks.keep_back(blocks);
+        blocks
     }
 
     /// Keeps a TIME-WAIT record; where there is no room the oldest goes (RFC 9293 §3.6.1 wants
@@ -258,8 +280,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         let reset = Bare::reset(&segment);
-        let verdict = self
+        let again = self.may_prune(&segment, commons).then(|| segment.clone());
+        let mut verdict = self
             .with(id, commons, |connection, resources| connection.on_segment(segment, resources))?;
+        if verdict == Verdict::Dropped(DropReason::NoMemory)
+            && let Some(segment) = again
+            && let Some(segment) = self.connections.get(id)?.connection.rest_of(segment)
+        {
+            self.prune(text_len(segment.text), commons);
+            verdict = self.with(id, commons, |connection, resources| {
+                connection.on_segment(segment, resources)
+            })?;
+        }
         match verdict {
             Verdict::Accepted | Verdict::Ended => None,
             Verdict::Dropped(reason) => {
@@ -270,6 +302,25 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 commons.counters.drop(reason);
                 reset
             }
+        }
+    }
+
+    /// Whether there may be too little room for a segment's text, and something that can give way.
+    fn may_prune(&self, segment: &Segment<'_>, commons: &Commons<'a>) -> bool {
+        P::PRUNING
+            && commons.policy == AllocationPolicy::Overcommit
+            && !self.early.is_empty()
+            && commons.blocks.spare() < room_for(text_len(segment.text), commons)
+    }
+
+    /// So many octets in order have found no room: what waits behind the oldest holes gives way,
+    /// until there is enough. The peers of those connections have all of it still.
+    fn prune(&mut self, octets: u32, commons: &mut Commons<'a>) {
+        let wanted = room_for(octets, commons);
+        while commons.blocks.spare() < wanted
+            && let Some(id) = self.early.pop_front(&mut self.connections)
+        {
+            self.with(id, commons, |connection, resources| connection.drop_early(resources));
         }
     }
 
@@ -673,6 +724,11 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
         self.connections.key(id)
     }
+}
+
+/// How many blocks so much text takes at most.
+fn room_for(octets: u32, commons: &Commons<'_>) -> u32 {
+    Queue::blocks_for(octets, commons.blocks.block_size())
 }
 
 fn resources<'r, 'a>(

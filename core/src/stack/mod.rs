@@ -98,6 +98,8 @@ crate::socket::error_enum! {
         /// The block memory is smaller than one block, or the block size no power of two between
         /// 64 and 65,536.
         BadBlocks => "the block size is no power of two in 64..=65536, or there is no block",
+        /// There are fewer than two blocks for each connection slot.
+        TooFewBlocks => "fewer than two blocks for each connection",
         /// Not an address that a host can have, or a prefix that is too long.
         InvalidAddress => "not a unicast address with a prefix of its family",
         /// The link has all the addresses that it can hold.
@@ -164,7 +166,8 @@ impl<'a, P: Profile> Stack<'a, P> {
     ///
     /// # Errors
     ///
-    /// The MTU or the blocks are not of a possible size.
+    /// The MTU or the blocks are not of a possible size, or there are fewer blocks than twice as
+    /// many as connection slots.
     pub fn new(
         storage: Storage<'a, P>,
         config: &Config,
@@ -200,7 +203,10 @@ impl<'a, P: Profile> Stack<'a, P> {
             egress_budget: config.egress_budget.max(1),
             hop_limit: config.hop_limit,
         };
-        stack.tcp.keep_back(&mut stack.commons);
+        let wanted = stack.tcp.keep_back(&mut stack.commons);
+        if wanted > stack.commons.blocks.capacity() {
+            return Err(ConfigError::TooFewBlocks);
+        }
         Ok(stack)
     }
 

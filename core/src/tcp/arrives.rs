@@ -432,8 +432,13 @@ impl<P: Profile> Connection<P> {
             self.end(Event::Reset, CloseReason::Aborted, resources);
             return ControlFlow::Break(Verdict::Dropped(DropReason::ReaderGone));
         }
+        let held_early = self.holds_early();
         match self.rcv.take(segment.seq, segment.text, resources.blocks) {
             Taken::InOrder { octets, filled } => {
+                if P::PRUNING && held_early && !filled {
+                    // What came too early gave way.
+                    bump(&mut resources.counters.pruned);
+                }
                 bump_by(&mut resources.counters.octets_in, octets as usize);
                 self.owe_for_text(octets, filled, resources);
                 if self.deaf {
@@ -442,7 +447,9 @@ impl<P: Profile> Connection<P> {
                     self.news |= Readiness::READABLE;
                 }
                 if octets < text_len(segment.text) {
-                    // The rest found no block, and with it the FIN is not in order.
+                    // The rest found no block, and with it the FIN is not in order. The peer
+                    // should know at once: what it sent behind this has found none either.
+                    self.owe_single_ack();
                     return dropped(DropReason::NoMemory);
                 }
             }
