@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use hikyaku::State;
 use hikyaku::time::Duration;
 use hikyaku::wire::tcp::Flags;
+use hikyaku::{ConnectConfig, ConnectionConfig, State};
 use hikyaku_testkit::forge::{Tcp, icmp, with_ipv4_checksum, with_ipv4_options};
-use hikyaku_testkit::lone::{Lone, PORT};
+use hikyaku_testkit::lone::{Lone, PORT, Peer};
 use hikyaku_testkit::pair::Family;
+use hikyaku_testkit::seen::Seen;
 
 use super::common::*;
 
@@ -58,6 +59,76 @@ fn must_49_provoked_by_the_smallest_and_the_largest_and_by_answers_of_no_connect
             },
         );
     }
+}
+
+/// The Differentiated Services code point of a packet, and the two bits of ECN.
+fn service(packet: &[u8]) -> (u8, u8) {
+    let class = match packet[0] >> 4 {
+        4 => packet[1],
+        _ => packet[0] << 4 | packet[1] >> 4,
+    };
+    (class >> 2, class & 3)
+}
+
+#[test]
+fn must_48_holds_the_code_point_is_the_configured_one() {
+    for dscp in [0, 10, 46, 63] {
+        hosts_with(
+            |setup| setup.config.connection.dscp = dscp,
+            |lone| {
+                let packets = packets_of_a_life(lone, &[2, 4, 2, 24, 1, 3, 3, 2]);
+                for packet in packets {
+                    let seen = Seen::in_packet(&packet).expect("a segment");
+                    // The reset of a closed port belongs to no connection.
+                    let of_a_connection = seen.source.port() == PORT;
+                    let wanted = if of_a_connection { dscp } else { 0 };
+                    assert_eq!(service(&packet), (wanted, 0), "{seen}");
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn must_48_provoked_by_connections_side_by_side_and_by_a_change_of_mind() {
+    hosts(|lone| {
+        let connection = ConnectionConfig { dscp: 46, ..ConnectionConfig::new() };
+        let config = ConnectConfig { connection: Some(connection), ..ConnectConfig::new() };
+        let to = SocketAddr::new(lone.them, 6000);
+        let handle = lone.host.connect(lone.now, to, &config).expect("a slot");
+        let syn = lone.packets();
+        assert_eq!(service(&syn[0]), (46, 0), "from the SYN on");
+        let plain = lone.passive(0);
+        assert_eq!(lone.host.write(plain.handle, b"text"), Ok(4));
+        assert_eq!(service(&lone.packets()[0]), (0, 0), "another connection");
+        // Changed in the middle; what is sent again goes as what is sent now.
+        for dscp in [8, 63, 0, 34] {
+            lone.host.set_dscp(plain.handle, dscp);
+            lone.now = lone.next_wake().expect("a timer runs");
+            for packet in lone.packets() {
+                let of_plain =
+                    Seen::in_packet(&packet).is_some_and(|seen| seen.destination == plain.at);
+                assert_eq!(service(&packet).0, if of_plain { dscp } else { 46 });
+            }
+        }
+        // More than six bits would reach into those of ECN, or out of the octet.
+        lone.host.set_dscp(plain.handle, 0xff);
+        lone.pass(Duration::from_millis(1));
+        let late = peer_text(&plain);
+        for packet in lone.feed_packet(&late) {
+            assert_eq!(service(&packet), (63, 0));
+        }
+        lone.host.abort(handle);
+        lone.host.release(handle);
+        lone.drain(&[plain]);
+    });
+}
+
+/// Text of long ago, which is answered at once.
+fn peer_text(peer: &Peer) -> Vec<u8> {
+    let mut old = peer.segment(Flags::ACK, b"old");
+    old.seq = peer.seq - 3;
+    old.packet()
 }
 
 /// The packet with a header of IPv6 destination options before TCP.
