@@ -212,6 +212,60 @@ fn an_echo_measures_even_what_was_sent_twice() {
     scene.done();
 }
 
+/// RFC 6675 §2. Linux tells a wider window with every duplicate that carries blocks.
+#[test]
+fn duplicates_that_tell_of_a_hole_count_whatever_their_window() {
+    for (with_blocks, resent) in [(true, 1), (false, 0)] {
+        let mut scene = Scene::new(Family::V4, 1);
+        let _ = scene.lone.host.write(scene.peer.handle, &[1; 4 * MSS as usize]);
+        let first = scene.lone.sent()[0];
+        for number in 1..=3 {
+            let mut duplicate = scene.segment(0, 0, 1);
+            duplicate.window -= 3 - number;
+            let mut told = stamps(1, scene.ours);
+            if with_blocks {
+                let left = first.seq + first.text;
+                let right = left + first.text * u32::from(number);
+                told.sack.push(SackBlock { left, right }).expect("room for one");
+            }
+            duplicate.options = options(&told);
+            let answers = scene.lone.feed(&duplicate);
+            let again = answers.iter().filter(|one| one.seq == first.seq && one.text > 0).count();
+            assert_eq!(again, if number == 3 { resent } else { 0 }, "{number}: {answers:?}");
+        }
+        assert_eq!(scene.lone.host.counters().fast_retransmits, resent);
+        scene.done();
+    }
+}
+
+#[test]
+fn an_echo_measures_nothing_where_the_segment_arrived_twice() {
+    for twice in [false, true] {
+        let mut scene = Scene::new(Family::V4, 100);
+        let handle = scene.peer.handle;
+        let _ = scene.lone.host.write(handle, b"lost");
+        let before = scene.lone.host.info(handle).srtt;
+        let sent = scene.lone.pass(Duration::from_secs(4));
+        assert!(sent.len() >= 3, "{sent:?}");
+        // The first retransmission arrived and its ACK was lost; this answers the second.
+        scene.ours = sent[1].1.stamps.unwrap().value;
+        let first = sent[0].1;
+        scene.peer.ack = first.end();
+        let mut ack = scene.segment(0, 0, 101);
+        if twice {
+            let block = SackBlock { left: first.seq, right: first.end() };
+            let mut told = stamps(101, scene.ours);
+            told.sack.push(block).expect("room");
+            ack.options = options(&told);
+        }
+        scene.lone.feed(&ack);
+        let info = scene.lone.host.info(handle);
+        assert_eq!(info.srtt == before, twice, "{:?} {before:?}", info.srtt);
+        assert_eq!(info.backoff > 0, twice, "Karn's rule holds where nothing was measured");
+        scene.done();
+    }
+}
+
 #[test]
 fn the_block_that_grew_last_comes_first() {
     let mut scene = Scene::new(Family::V4, 1);

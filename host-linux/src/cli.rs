@@ -184,6 +184,12 @@ pub(crate) struct KernelNcArgs {
     /// Only see whether the ports are open
     #[arg(short = 'z')]
     pub(crate) scan: bool,
+    /// Probe the ports with bare segments of these flags (of S, F, P, U), as nmap does
+    #[arg(long, value_name = "LETTERS", value_parser = crate::apps::kernel_scan::flags)]
+    pub(crate) probe: Option<u8>,
+    /// One connection after the other, each with a few octets that must come back
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repeat: Option<u32>,
     /// Seconds to wait for a connection
     #[arg(short = 'w')]
     pub(crate) wait: Option<u64>,

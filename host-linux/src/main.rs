@@ -10,6 +10,7 @@ mod impair;
 mod link;
 mod namespace;
 mod poll_loop;
+mod port;
 mod report;
 mod trace;
 mod tun;

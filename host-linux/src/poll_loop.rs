@@ -126,8 +126,9 @@ impl Net {
     pub(crate) fn report(&self, verbose: bool) {
         if verbose {
             report::counters(self.stack.counters());
+            report::usage(&self.stack.usage());
         }
-        self.link.report();
+        self.link.report(verbose);
     }
 
     /// Lets the stack work until there is nothing more to send or take at this moment; bounded.

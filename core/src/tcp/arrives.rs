@@ -309,10 +309,19 @@ impl<P: Profile> Connection<P> {
             self.advance(segment, resources);
         } else if current {
             // RFC 5681 §2: a duplicate carries nothing new, while something is outstanding.
-            let duplicate =
-                self.snd.outstanding() > 0 && segment.is_empty() && wnd == old_wnd && wnd > 0;
+            // RFC 6675 §2: one that tells what has arrived behind a hole may change the window;
+            // Linux raises it with each of them.
+            let same = wnd == old_wnd || self.is_told_of_a_hole(segment);
+            let duplicate = self.snd.outstanding() > 0 && segment.is_empty() && same && wnd > 0;
             self.ask_recovery(0, duplicate, None, resources);
         }
+    }
+
+    /// Whether the segment names octets in flight that have arrived (RFC 2018 §3).
+    fn is_told_of_a_hole(&self, segment: &Segment<'_>) -> bool {
+        let in_flight = |end: SeqNum| end.after(self.snd.una) && !end.after(self.snd.nxt);
+        let agreed = P::SACK && self.agreed.sack;
+        agreed && segment.options.sack.iter().any(|block| in_flight(block.right))
     }
 
     /// The peer told a window: a closed one that opens makes the sender start over.
@@ -363,11 +372,14 @@ impl<P: Profile> Connection<P> {
     }
 
     /// RFC 7323 §4.1: the round trip by the echo of an ACK that moves SND.UNA. It is right even
-    /// where something was sent twice.
+    /// where something was sent twice, but not where that also arrived twice (RFC 2883 §4): the
+    /// ACK that would have moved SND.UNA was lost, and the echo is as old as that.
     fn echoed(&self, segment: &Segment<'_>, now: Instant) -> Option<Duration> {
         let stamps = segment.options.timestamps.as_ref()?;
-        let agreed = P::TIMESTAMPS && self.agreed.timestamps;
-        if agreed { self.stamps.round_trip(stamps.echo, now) } else { None }
+        let twice =
+            segment.options.sack.first().is_some_and(|block| block.left.before(segment.ack));
+        let measures = P::TIMESTAMPS && self.agreed.timestamps && !twice;
+        if measures { self.stamps.round_trip(stamps.echo, now) } else { None }
     }
 
     /// What does recovery make of an acknowledgement of `newly` octets?

@@ -19,7 +19,8 @@ use super::user_calls::Handshake;
 /// The first wait for the ACK of a SYN-ACK (RFC 6298 §2.1).
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// SYN-ACKs sent before a handshake is given up: about a minute.
+/// SYN-ACKs sent before a handshake is given up: about a minute. Deviation: decision 0022, a SYN of
+/// ours is repeated for three.
 const TRIES_MAX: u8 = 6;
 
 /// What LISTEN does with a segment.

@@ -155,7 +155,19 @@ fn addresses() -> Vec<Seed> {
             .raw(&forge::ping(them, us, &[7; 64]))
             .seed("SEC-22-echo"),
         script().raw(&forge::ping(them6, us6, &[7; 1453])).wake(1).seed("SEC-22-echo-beyond-mtu"),
+        cut_and_oversize(script(), them, us),
     ]
+}
+
+/// What a device may make of packets: cut short, with octets behind them, beyond the MTU.
+fn cut_and_oversize(script: Script, them: IpAddr, us: IpAddr) -> Seed {
+    let (syn, ping) = (syn(them, us), forge::ping(them, us, &[7; 64]));
+    let cut = [0, 1, 19, 20, 39].iter().fold(script, |script, len| script.raw(&syn[..*len]));
+    cut.raw(&ping[..ping.len() - 1])
+        .raw(&[&ping[..], &[0xa5; 1500]].concat())
+        .raw(&forge::ping(them, us, &[7; 1600]))
+        .wake(1)
+        .seed("SEC-79-cut-and-oversize")
 }
 
 fn flags() -> Vec<Seed> {
