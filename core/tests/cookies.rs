@@ -1,5 +1,6 @@
 //! A listener that is flooded with SYNs (RFC 4987): its table stays as it is, and who means it
 //! gets in by a cookie.
+#![cfg(all(feature = "ipv6", feature = "udp"))]
 #![cfg(feature = "ipv6")]
 
 use hikyaku::counters::DropReason;

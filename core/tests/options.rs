@@ -1,5 +1,6 @@
 //! Timestamps (RFC 7323) and the receiver's side of selective acknowledgements (RFC 2018, 2883),
 //! as a peer made by hand sees them.
+#![cfg(all(feature = "ipv6", feature = "udp"))]
 
 use hikyaku::seq::SeqNum;
 use hikyaku::time::Duration;

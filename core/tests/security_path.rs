@@ -1,5 +1,6 @@
 //! Errors that somebody on the way, or nobody on the way, reports, and two ends that have lost
 //! each other. The numbers are those of the list of security cases.
+#![cfg(all(feature = "ipv6", feature = "udp"))]
 #![cfg(feature = "ipv6")]
 
 use hikyaku::counters::DropReason;

@@ -1,4 +1,5 @@
 //! Urgent data (RFC 9293 §3.8.5): the mark is told and sent, the octets stay in the stream.
+#![cfg(all(feature = "ipv6", feature = "udp"))]
 
 use hikyaku::Readiness;
 use hikyaku::time::Duration;
