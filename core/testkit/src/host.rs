@@ -55,6 +55,7 @@ pub trait Host {
     fn shutdown(&mut self, handle: TcpHandle, half: Half);
     fn abort(&mut self, handle: TcpHandle);
     fn release(&mut self, handle: TcpHandle);
+    fn set_nagle(&mut self, handle: TcpHandle, on: bool);
     fn bind_udp(&mut self, port: u16) -> UdpHandle {
         self.bind_udp_with(&UdpConfig::new(port))
     }
@@ -173,6 +174,10 @@ impl<P: Profile> Host for Stack<'static, P> {
 
     fn release(&mut self, handle: TcpHandle) {
         socket!(self, handle).release();
+    }
+
+    fn set_nagle(&mut self, handle: TcpHandle, on: bool) {
+        socket!(self, handle).set_nagle(on);
     }
 
     fn bind_udp_with(&mut self, config: &UdpConfig) -> UdpHandle {

@@ -1,0 +1,36 @@
+//! Every segment script and every cell of the grid in `core/tests/scripts`, in both profiles and
+//! both families; and none of them is satisfied by other numbers.
+#![cfg(all(feature = "ipv6", feature = "udp"))]
+
+use hikyaku_testkit::script::{folder, mutants, read_all, run, run_all};
+
+#[test]
+fn all_scripts_and_the_grid_go_as_written() {
+    let report = run_all(&folder()).expect("good files");
+    println!("{} in {} runs", report.to_json(), report.runs);
+    let failures = &report.failures;
+    assert!(failures.is_empty(), "{} failed:\n\n{}", failures.len(), failures.join("\n\n"));
+    assert!(report.scripts >= 200, "{} scripts", report.scripts);
+    assert!(report.cells >= 300, "{} cells", report.cells);
+}
+
+/// Each number that a script expects, changed by one, and each segment that it expects, left out,
+/// makes it fail: no script is vacuous.
+#[test]
+fn no_script_is_satisfied_by_another_number() {
+    let mut survivors = Vec::new();
+    let mut tried = 0;
+    for script in read_all(&folder()).expect("good files") {
+        let (kind, family) = (script.scene.kinds[0], script.scene.families[0]);
+        let mutants = mutants(&script);
+        assert!(!mutants.is_empty(), "{} expects no number", script.name);
+        for (what, mutant) in mutants {
+            tried += 1;
+            if run(&mutant, kind, family).is_ok() {
+                survivors.push(what);
+            }
+        }
+    }
+    println!("{tried} mutants");
+    assert!(survivors.is_empty(), "{} survive:\n{}", survivors.len(), survivors.join("\n"));
+}
