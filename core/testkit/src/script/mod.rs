@@ -29,6 +29,7 @@
 //! - **Calls** of the user: `listen`, `connect`, `accept`, `write N`, `read N`, `close`, `shutdown
 //!   read|write|both`, `abort`, `release`, `nagle on|off`, `unlisten`. `write` and `read` may be
 //!   followed by what comes of it: `takes N`, `would-block`, `closed`, `end`, `ended REASON`.
+//! - `&` behind a call or a segment of the peer: the next line comes before the host can send.
 //! - **Expectations**: see [`Check`]. `nothing until T` lets time pass in silence.
 //! - **Headers** come before all that: `profile`, `ip`, `mtu`, `policy`, `blocks N x SIZE`, `pool NAME
 //!   N`, `config NAME VALUE`, `peer-isn N`. `passive` and `active` stand for a handshake of 100 ms.
@@ -103,6 +104,8 @@ pub struct Line {
     pub at: Option<When>,
     /// What happens.
     pub act: Act,
+    /// Whether the next line happens before the host can send.
+    pub joined: bool,
 }
 
 /// The headers of a script.

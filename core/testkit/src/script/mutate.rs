@@ -11,13 +11,7 @@ use super::{Act, Line, Script};
 pub fn mutants(script: &Script) -> Vec<(String, Script)> {
     let mut all = Vec::new();
     for (at, line) in script.lines.iter().enumerate() {
-        // Where no time passes later, leaving out the last of them only makes a shorter script.
-        let waits = |line: &Line| line.at.is_some() || matches!(line.act, Act::Expect(_));
-        let is_last = line.at.is_some() && !script.lines[at + 1..].iter().any(waits);
         for (what, act) in changed(line) {
-            if act.is_none() && is_last {
-                continue;
-            }
             let mut mutant = script.clone();
             match act {
                 Some(changed) => mutant.lines[at] = changed,
@@ -38,7 +32,8 @@ fn changed(line: &Line) -> Vec<(&'static str, Option<Line>)> {
                 .into_iter()
                 .map(|(what, pattern)| (what, with(Act::Expect(pattern))))
                 .collect();
-            all.push(("left out", None));
+            // The time passes all the same.
+            all.push(("left out", line.at.and_then(|_| with(Act::Nothing))));
             if let Some(mut when) = line.at {
                 when.micros += when.tolerance * 2 + 1;
                 all.push(("time", Some(Line { at: Some(when), ..line.clone() })));

@@ -90,6 +90,7 @@ impl Script {
     }
 
     fn statement(&mut self, words: &mut Words<'_>, number: usize, text: &str) -> Result<(), Wrong> {
+        let joined = words.take_last("&");
         let at = if words.take("at") { Some(when(words)?) } else { None };
         let word = words.need("what happens then")?;
         let act = match word {
@@ -118,12 +119,16 @@ impl Script {
                 None => return Err(format!("no line begins with {word}")),
             },
         };
+        if joined && !matches!(act, Act::Call(_) | Act::Send(_)) {
+            return Err("only calls and what the peer sends can be joined to the next line".into());
+        }
         self.push(number, text, at, act);
+        self.lines.last_mut().expect("it was pushed").joined = joined;
         Ok(())
     }
 
     fn push(&mut self, number: usize, text: &str, at: Option<When>, act: Act) {
-        self.lines.push(Line { number, text: text.into(), at, act });
+        self.lines.push(Line { number, text: text.into(), at, act, joined: false });
     }
 
     /// A handshake with a round trip of 100 ms, as the lines that it stands for.

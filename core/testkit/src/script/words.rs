@@ -56,6 +56,15 @@ impl<'t> Words<'t> {
         found
     }
 
+    /// Takes the last word if it is this one.
+    pub(crate) fn take_last(&mut self, word: &str) -> bool {
+        let found = self.rest.back() == Some(&word);
+        if found {
+            self.rest.pop_back();
+        }
+        found
+    }
+
     /// A number; `_` between digits is allowed.
     ///
     /// # Errors
