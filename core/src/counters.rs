@@ -74,6 +74,10 @@ drop_reasons! {
     UnexpectedSyn => "unexpected SYN",
     /// Data for a reader that is gone.
     ReaderGone => "data after close",
+    /// A segment without the timestamps that were agreed (RFC 7323 §3.2).
+    NoTimestamp => "timestamps missing",
+    /// A segment of old, by its timestamp (PAWS, RFC 7323 §5).
+    OldTimestamp => "old timestamp",
     /// A duplicate of what is already here.
     Duplicate => "duplicate",
     /// An out-of-order range that found no place.

@@ -27,6 +27,12 @@ pub trait Profile: 'static {
     const ICMP_ECHO: bool;
     /// Whether silent peers can be asked whether they are still there.
     const KEEPALIVE: bool;
+    /// Whether timestamps are offered, sent and checked (RFC 7323).
+    const TIMESTAMPS: bool;
+    /// Whether peers are told what arrived behind a hole, and what came twice (RFC 2018, 2883).
+    const SACK: bool;
+    /// Whether urgent data can be sent and is told of (RFC 9293 §3.8.5).
+    const URGENT: bool;
 }
 
 /// How records are found: by what they are and by when they are due.
@@ -77,11 +83,14 @@ pub struct Full;
 impl Profile for Full {
     type Recovery = Scoreboard;
     type Congestion = Chosen;
-    type Reassembly = Assembler<12>;
+    type Reassembly = Assembler<8>;
     type Tables = KeyedTables;
     type Observer = ();
     const ICMP_ECHO: bool = true;
     const KEEPALIVE: bool = true;
+    const TIMESTAMPS: bool = true;
+    const SACK: bool = true;
+    const URGENT: bool = true;
 }
 
 /// What fits a small controller: no records of segments in flight, one congestion controller,
@@ -97,4 +106,8 @@ impl Profile for Small {
     type Observer = ();
     const ICMP_ECHO: bool = true;
     const KEEPALIVE: bool = false;
+    const TIMESTAMPS: bool = false;
+    const SACK: bool = false;
+    // Deviation: decision 0020. The mark, not the data: that stays in the stream.
+    const URGENT: bool = false;
 }

@@ -22,6 +22,8 @@ impl Readiness {
     pub const PEER_CLOSED: Self = Self(0x10);
     /// The connection is over; `close_reason` tells why.
     pub const CLOSED: Self = Self(0x20);
+    /// The peer has told of urgent data, or of more of it; `urgent` tells how far it reaches.
+    pub const URGENT: Self = Self(0x40);
 
     /// Whether all bits of `other` are set.
     #[must_use]

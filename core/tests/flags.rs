@@ -187,6 +187,11 @@ const RULES: &[Rule] = rules! {
     "4, fifth; RFC 5961 5.2": &[TimeWaitRecord], A, NONE, ANYWHERE, LONG_AGO => Nothing, None;
     "4, fifth; RFC 5961 5.2": SYNCHRONISED, A, NONE, ANYWHERE, BAD => Ack, None;
 
+    // RFC 5681 §4.2: a FIN ahead of what it ends is kept, and acknowledged at once.
+    "4, eighth; RFC 5681 4.2": SYN_RECEIVED, A.with(F), NONE, INSIDE, GOOD => Ack, Some(Established);
+    "4, eighth; RFC 5681 4.2": &[Established], A.with(F), NONE, INSIDE, GOOD => Ack, None;
+    "4, eighth; RFC 5681 4.2": &[FinWait1], A.with(F), NONE, INSIDE, GOOD => Ack, Some(FinWait2);
+    "4, eighth; RFC 5681 4.2": &[FinWait2], A.with(F), NONE, INSIDE, GOOD => Ack, None;
     "4, fifth and eighth": SYN_RECEIVED, A.with(F), NONE, EXACT, GOOD => AckNext, Some(CloseWait);
     "4, eighth": &[Established], A.with(F), NONE, EXACT, GOOD => AckNext, Some(CloseWait);
     "4, fifth and eighth": &[FinWait1], A.with(F), NONE, EXACT, GOOD => AckNext, Some(TimeWait);

@@ -33,13 +33,15 @@ pub mod udp;
 
 use crate::counters::Counters;
 use crate::flow::FlowKey;
+use crate::profile::Profile;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::Key;
-use crate::tcp::isn::hash64;
-use crate::tcp::options::{self, Offer};
+use crate::tcp::isn::{hash64, isn, stamp_offset};
+use crate::tcp::options::{self, Offer, Terms};
 use crate::tcp::settings::ConnectionConfig;
+use crate::tcp::window::shift_for;
 use crate::time::{Duration, Instant};
 
 /// Names a connection. Stays an error once the connection is released, never another one.
@@ -145,16 +147,29 @@ pub struct Commons<'a> {
 }
 
 impl Commons<'_> {
-    /// What a connection offers in its SYN.
-    pub(crate) fn offer(&self, flow: &FlowKey, config: &ConnectionConfig) -> Offer {
+    /// What we bring into a handshake.
+    pub(crate) fn terms<P: Profile>(&self, flow: &FlowKey, config: &ConnectionConfig) -> Terms {
+        let secret = self.secret.octets();
+        let timestamps = P::TIMESTAMPS && config.timestamps;
+        let offer = Offer {
+            mss: self.mss(flow, config),
+            window_shift: config.window_scale.then(|| shift_for(config.receive_limit)),
+            timestamps,
+            sack: P::SACK && config.sack,
+        };
+        let stamp_offset = if timestamps { stamp_offset(secret, flow) } else { 0 };
+        Terms { iss: isn(secret, flow, self.now), offer, stamp_offset }
+    }
+
+    /// The MSS that we announce.
+    fn mss(&self, flow: &FlowKey, config: &ConnectionConfig) -> u16 {
         let fits = options::mss_of_mtu(self.mtu, flow.is_ipv4());
         let mss =
             config.mss.unwrap_or(fits).clamp(options::MSS_FLOOR, fits.max(options::MSS_FLOOR));
         // A segment lies in a bounded number of blocks, the first of which may be entered late.
         let pieces = (crate::device::PIECES_MAX as u32).saturating_sub(1);
         let gathered = pieces.saturating_mul(self.blocks.block_size());
-        let mss = u32::from(mss).min(gathered) as u16;
-        Offer::new(mss, config.receive_limit, config.window_scale)
+        u32::from(mss).min(gathered) as u16
     }
 
     /// The window that a SYN-ACK tells: no more than what a connection is sure to get.

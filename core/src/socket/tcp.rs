@@ -7,7 +7,7 @@ use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::storage::Id;
 use crate::tcp::connection::{CloseReason, Connection, Resources};
-use crate::tcp::isn::{hash64, isn};
+use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::state::State;
 use crate::tcp::user_calls::{Half, Info, ReadError, WriteError};
@@ -174,11 +174,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             None => self.ephemeral_flow(local, remote, commons),
         };
         let flow = flow.ok_or(ConnectError::InUse)?;
-        let iss = isn(commons.secret.octets(), &flow, commons.now);
-        let offer = commons.offer(&flow, &settings);
+        let terms = commons.terms::<P>(&flow, &settings);
         let id = self
             .insert(&flow, commons, |connection, resources| {
-                connection.open(flow, iss, offer, &settings, resources)
+                connection.open(flow, &terms, &settings, resources)
             })
             .ok_or(ConnectError::NoMemory)?;
         bump(&mut commons.counters.active_opens);
@@ -334,6 +333,21 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     /// itself. Unread data is answered with a reset (RFC 9293 §3.6.1).
     pub fn release(mut self) {
         self.with(|connection, resources| connection.release(resources));
+    }
+
+    /// Marks all that was written and not yet acknowledged as urgent (RFC 9293 §3.8.5): the peer's
+    /// user is told that something in the stream is in a hurry, and how far it reaches. The octets
+    /// stay where they are. New protocols should not use it (SHLD-13); profiles without `URGENT`
+    /// ignore it.
+    pub fn mark_urgent(&mut self) {
+        self.with(|connection, _| connection.mark_urgent());
+    }
+
+    /// How many octets, from the next one to be read on, are urgent; 0 where none is.
+    /// [`Readiness::URGENT`](crate::Readiness::URGENT) tells when this grows.
+    #[must_use]
+    pub fn urgent(&self) -> u32 {
+        self.look(0, Connection::urgent)
     }
 
     /// Switches Nagle's algorithm on or off (RFC 9293 §3.7.4).

@@ -18,7 +18,6 @@ use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
 use crate::tcp::connection::{Connection, Resources};
 use crate::tcp::departs::Plan;
-use crate::tcp::isn::isn;
 use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
 use crate::tcp::options::Agreed;
 use crate::tcp::recovery::Records;
@@ -276,7 +275,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        match self.half_open.get(id)?.record.on_segment(&segment) {
+        match self.half_open.get(id)?.record.on_segment(&segment, commons.now) {
             Reaction::Ignore(reason) => commons.counters.drop(reason),
             Reaction::Repeat => {
                 commons.counters.drop(DropReason::Duplicate);
@@ -372,7 +371,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
     ) -> Option<Option<Bare>> {
         let slot = self.time_wait.get_mut(id)?;
-        match slot.record.on_segment(segment) {
+        match slot.record.on_segment(segment, commons.now) {
             time_wait::Reaction::Ignore(reason) => {
                 commons.counters.drop(reason);
                 Some(None)
@@ -428,14 +427,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     ) {
         let Some(slot) = self.listeners.get(listener) else { return };
         let config = &slot.listening.config;
-        let offer = commons.offer(flow, config);
+        let terms = commons.terms::<P>(flow, config);
         let told = commons.first_window(config);
-        let iss = isn(commons.secret.octets(), flow, commons.now);
         let Some(id) = self.half_open.acquire() else {
             return commons.counters.drop(DropReason::NoMemory);
         };
         if let Some(slot) = self.half_open.get_mut(id) {
-            slot.record = HalfOpen::new(*flow, syn, iss, offer, told);
+            slot.record = HalfOpen::new(*flow, syn, &terms, told);
             slot.listener = self.listeners.key(listener);
         }
         let hash = flow_hash::<P>(commons.table_keys, flow);
@@ -466,11 +464,11 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// What would leave first: SYN-ACKs, then connections in turn. Changes nothing but the list of
     /// those that turn out to have nothing to send.
-    pub fn next_departure(&mut self) -> Option<Departure> {
+    pub fn next_departure(&mut self, now: Instant) -> Option<Departure> {
         if let Some(id) = self.half_open_egress.first()
             && let Some(slot) = self.half_open.get(id)
         {
-            let (bare, agreed) = slot.record.syn_ack();
+            let (bare, agreed) = slot.record.syn_ack(now);
             return Some(Departure::SynAck(id, *slot.record.flow(), bare, agreed));
         }
         while let Some(id) = self.egress.first() {

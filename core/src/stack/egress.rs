@@ -72,17 +72,21 @@ impl<P: Profile> Stack<'_, P> {
         self.udp_turn = !turn;
         match udp {
             Some(udp) if turn => udp,
-            udp => self.tcp.next_departure().map_or(udp.unwrap_or(Next::Nobody), Next::Tcp),
+            udp => self
+                .tcp
+                .next_departure(self.commons.now)
+                .map_or(udp.unwrap_or(Next::Nobody), Next::Tcp),
         }
     }
 
     #[cfg(not(feature = "udp"))]
     fn next_socket(&mut self) -> Next {
-        self.tcp.next_departure().map_or(Next::Nobody, Next::Tcp)
+        self.tcp.next_departure(self.commons.now).map_or(Next::Nobody, Next::Tcp)
     }
 
     fn send_bare(&mut self, flow: &FlowKey, bare: &Bare, sink: Sink<'_>) -> Result<(), NoRoom> {
-        let headers = self.tcp_headers(flow, bare, &Options::EMPTY, 0);
+        let options = Options { timestamps: bare.stamps, ..Options::EMPTY };
+        let headers = self.tcp_headers(flow, bare, &options, 0);
         send(&headers, None, &self.commons.blocks, sink)?;
         bump(&mut self.commons.counters.packets_out);
         bump(&mut self.commons.counters.segments_out);
@@ -114,7 +118,8 @@ impl<P: Profile> Stack<'_, P> {
     fn send_departure(&mut self, departure: &Departure, sink: Sink<'_>) -> Result<(), NoRoom> {
         match departure {
             Departure::SynAck(_, flow, bare, agreed) => {
-                let headers = self.tcp_headers(flow, bare, &agreed.to_options(), 0);
+                let options = Options { timestamps: bare.stamps, ..agreed.to_options() };
+                let headers = self.tcp_headers(flow, bare, &options, 0);
                 send(&headers, None, &self.commons.blocks, sink)?;
             }
             Departure::Segment(id, plan) => self.send_segment(*id, plan, sink)?,
@@ -127,8 +132,16 @@ impl<P: Profile> Stack<'_, P> {
     fn send_segment(&mut self, id: Id, plan: &Plan, sink: Sink<'_>) -> Result<(), NoRoom> {
         let Some(connection) = self.tcp.connection(id) else { return Ok(()) };
         let flow = *connection.flow();
-        let bare = Bare { seq: plan.seq, ack: plan.ack, flags: plan.flags, wnd: plan.window };
-        let headers = self.tcp_headers(&flow, &bare, &connection.options(plan), plan.len);
+        let options = connection.options(plan, self.commons.now);
+        let bare = Bare {
+            seq: plan.seq,
+            ack: plan.ack,
+            flags: plan.flags,
+            wnd: plan.window,
+            urgent: plan.urgent,
+            stamps: options.timestamps,
+        };
+        let headers = self.tcp_headers(&flow, &bare, &options, plan.len);
         let queue = connection.send_space();
         let payload = Payload { queue, offset: plan.offset, len: plan.len };
         send(&headers, Some(payload), &self.commons.blocks, sink)?;
@@ -172,7 +185,7 @@ impl<P: Profile> Stack<'_, P> {
             ack: if bare.flags.intersects(tcp::Flags::ACK) { bare.ack } else { SeqNum::ZERO },
             flags: bare.flags,
             window: bare.wnd,
-            urgent: 0,
+            urgent: bare.urgent,
             options: raw.get(..len).unwrap_or(&[]),
         };
         let total = text.saturating_add(header.header_len() as u32);

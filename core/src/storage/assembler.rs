@@ -49,7 +49,15 @@ pub trait Reassembly: Empty {
 
     /// The end of the last range, 0 where there is none.
     fn end(&self) -> u32 {
-        self.ranges().last().map_or(0, |range| range.end)
+        self.ranges().iter().map(|range| range.end).max().unwrap_or(0)
+    }
+
+    /// The part of `[start, end)` that is held, of the first range that holds any of it.
+    fn overlap(&self, start: u32, end: u32) -> Option<Range> {
+        self.ranges().iter().find_map(|range| {
+            let (start, end) = (range.start.max(start), range.end.min(end));
+            (start < end).then_some(Range { start, end })
+        })
     }
 
     /// Forgets all octets from `at` on.
@@ -58,7 +66,7 @@ pub trait Reassembly: Empty {
     /// Forgets all.
     fn clear(&mut self);
 
-    /// What is held, in rising order; between any two ranges there is a hole.
+    /// What is held, the range that grew last first; between any two ranges there is a hole.
     fn ranges(&self) -> &[Range];
 
     /// Whether all of `[start, end)` is held; an empty range always is.
@@ -108,12 +116,10 @@ impl<const N: usize> Reassembly for Assembler<N> {
         if self.ranges.is_full() {
             return Err(TooManyHoles);
         }
-        // Each later range moves up by one; the last of them is carried out and put at the end.
+        // The newest goes to the front: each range moves up by one, the last is carried out.
         let mut carried = merged;
         for range in &mut self.ranges {
-            if range.start > carried.start {
-                core::mem::swap(range, &mut carried);
-            }
+            core::mem::swap(range, &mut carried);
         }
         self.ranges.push(carried).map_err(|_| TooManyHoles)
     }

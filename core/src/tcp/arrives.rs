@@ -10,7 +10,7 @@ use crate::counters::{DropReason, bump, bump_by};
 use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::wire::tcp::Flags;
 
 use super::congestion::{Ack, CongestionControl};
@@ -20,6 +20,7 @@ use super::recovery::{Acknowledged, Event as Loss, Recovery, Sent};
 use super::segment::{Segment, text_len};
 use super::state::{Event, State};
 use super::timers::{Due, SendTimer};
+use super::timestamps::{Stamps, tick};
 
 /// What became of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,12 +83,15 @@ impl<P: Profile> Connection<P> {
             return dropped(DropReason::NoAck);
         }
         self.agreed = self.agreed.offer().agree(&segment.options, self.flow.is_ipv4());
+        if let Some(stamps) = &segment.options.timestamps {
+            self.stamps.start(stamps.value);
+        }
         let told = u32::from(self.rcv.syn_window());
         self.rcv.start(segment.seq, told);
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.snd.set_window(u32::from(segment.wnd), segment.seq, segment.ack);
         if acks {
-            self.advance(segment.ack, resources);
+            self.advance(segment, resources);
             self.state = self.state.on(Event::SynAcked);
             self.on_established(resources.now);
             self.owe_single_ack();
@@ -107,13 +111,32 @@ impl<P: Profile> Connection<P> {
             // again with the ACK that completes the handshake.
             segment.trim(self.rcv.nxt, self.rcv.edge);
         }
+        self.check_stamps(&segment, resources)?;
         self.check_sequence(&mut segment, resources)?;
         self.on_heard(resources.now);
         self.check_rst(&segment, resources)?;
         self.check_syn(&segment, resources)?;
         self.check_ack(&segment, resources)?;
+        self.check_urg(&segment);
         self.take_text(&segment, resources)?;
         self.take_fin(&segment, resources)
+    }
+
+    /// Before all else, RFC 7323 §5.3: is it a segment of old? (PAWS)
+    fn check_stamps(&mut self, segment: &Segment<'_>, resources: &Resources<'_, '_>) -> Check {
+        // A reset is heard whatever it is stamped with.
+        if !P::TIMESTAMPS || !self.agreed.timestamps || segment.has(Flags::RST) {
+            return ControlFlow::Continue(());
+        }
+        let Some(stamps) = &segment.options.timestamps else {
+            return dropped(DropReason::NoTimestamp);
+        };
+        let silence = tick(resources.now).wrapping_sub(self.heard_tick);
+        if self.stamps.is_older(stamps.value) && !Stamps::are_outdated(silence) {
+            self.owe_single_ack();
+            return dropped(DropReason::OldTimestamp);
+        }
+        ControlFlow::Continue(())
     }
 
     /// First: is any of it new and inside the window? What is not is cut off.
@@ -139,6 +162,7 @@ impl<P: Profile> Connection<P> {
         let only_heard = wnd == 0 && segment.seq == nxt;
         if !acceptable && !only_heard {
             if !segment.has(Flags::RST) {
+                self.note_duplicate(segment);
                 self.owe_single_ack();
             }
             if self.state == State::TimeWait && segment.has(Flags::FIN) {
@@ -150,10 +174,34 @@ impl<P: Profile> Connection<P> {
         if only_heard && len > 0 {
             self.owe_single_ack();
         }
+        self.take_stamps(segment);
         if !segment.has(Flags::RST) && !segment.has(Flags::SYN) {
+            self.note_duplicate(segment);
             segment.trim(nxt, self.rcv.edge);
         }
         ControlFlow::Continue(())
+    }
+
+    /// RFC 7323 §4.3: what is echoed is the stamp of a segment that moved, or repeated, the edge
+    /// of our last ACK, so that a delayed ACK is counted into the round trip.
+    fn take_stamps(&mut self, segment: &Segment<'_>) {
+        let last_acked = self.rcv.nxt - self.debt.octets;
+        if P::TIMESTAMPS
+            && self.agreed.timestamps
+            && segment.seq.at_or_before(last_acked)
+            && !segment.has(Flags::RST)
+            && let Some(stamps) = &segment.options.timestamps
+        {
+            self.stamps.advance(stamps.value);
+        }
+    }
+
+    /// RFC 2883 §4: the next ACK names what came a second time.
+    fn note_duplicate(&mut self, segment: &Segment<'_>) {
+        let end = (segment.seq + text_len(segment.text)).earlier(self.rcv.nxt);
+        if P::SACK && self.agreed.sack && segment.seq.before(end) {
+            self.rcv.note_duplicate(segment.seq, end);
+        }
     }
 
     /// Second: the RST bit. Only the exact number resets (RFC 9293 §3.10.7.4, RFC 5961 §3.2).
@@ -252,12 +300,12 @@ impl<P: Profile> Connection<P> {
             self.on_window(old_wnd, resources);
         }
         if segment.ack.after(una) {
-            self.advance(segment.ack, resources);
+            self.advance(segment, resources);
         } else if current {
             // RFC 5681 §2: a duplicate carries nothing new, while something is outstanding.
             let duplicate =
                 self.snd.outstanding() > 0 && segment.is_empty() && wnd == old_wnd && wnd > 0;
-            self.ask_recovery(0, duplicate, resources);
+            self.ask_recovery(0, duplicate, None, resources);
         }
     }
 
@@ -281,14 +329,16 @@ impl<P: Profile> Connection<P> {
         }
     }
 
-    /// SND.UNA moves: UNA < `ack` ≤ NXT.
-    pub(super) fn advance(&mut self, ack: SeqNum, resources: &mut Resources<'_, '_>) {
+    /// SND.UNA moves: UNA < SEG.ACK ≤ NXT.
+    fn advance(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) {
+        let ack = segment.ack;
+        let echoed = self.echoed(segment, resources.now);
         let newly = ack.since(self.snd.una);
         let mss = u32::from(self.agreed.snd_mss);
         let flight = self.recovery.flight(self.snd.una, self.snd.nxt, mss);
         let was_recovering = self.recovery.is_recovering();
         self.snd.on_acked(ack, resources.blocks);
-        self.ask_recovery(newly, false, resources);
+        self.ask_recovery(newly, false, echoed, resources);
         if !was_recovering && self.state.is_synchronized() {
             self.congestion.on_ack(&Ack { now: resources.now, octets: newly, flight, mss });
         }
@@ -302,15 +352,30 @@ impl<P: Profile> Connection<P> {
         self.wake_writer();
     }
 
+    /// RFC 7323 §4.1: the round trip by the echo of an ACK that moves SND.UNA. It is right even
+    /// where something was sent twice.
+    fn echoed(&self, segment: &Segment<'_>, now: Instant) -> Option<Duration> {
+        let stamps = segment.options.timestamps.as_ref()?;
+        let agreed = P::TIMESTAMPS && self.agreed.timestamps;
+        if agreed { self.stamps.round_trip(stamps.echo, now) } else { None }
+    }
+
     /// What does recovery make of an acknowledgement of `newly` octets?
-    fn ask_recovery(&mut self, newly: u32, duplicate: bool, resources: &mut Resources<'_, '_>) {
+    fn ask_recovery(
+        &mut self,
+        newly: u32,
+        duplicate: bool,
+        echoed: Option<Duration>,
+        resources: &mut Resources<'_, '_>,
+    ) {
         let mss = u32::from(self.agreed.snd_mss);
         let now = resources.now;
         let flight = self.snd.outstanding();
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         let ack = Acknowledged { now, una, nxt, newly, duplicate, mss };
         let outcome = self.recovery.on_ack(resources.records, &ack);
-        if let Some(sample) = outcome.rtt {
+        // What was sent once is measured to the microsecond, the rest to the tick.
+        if let Some(sample) = outcome.rtt.or(echoed) {
             self.rtt.on_sample(sample);
         }
         match outcome.event {
@@ -331,7 +396,19 @@ impl<P: Profile> Connection<P> {
         }
     }
 
-    /// Seventh: the text (the sixth step, urgent data, leaves the text where it is).
+    /// Sixth: the URG bit. The mark is told, the text stays where it is in the stream.
+    fn check_urg(&mut self, segment: &Segment<'_>) {
+        if P::URGENT
+            && segment.has(Flags::URG)
+            && self.state.may_receive()
+            && self.rcv.note_urgent(segment.seq, segment.urgent)
+        {
+            // RFC 9293 §3.8.5, MUST-32: at once, and again whenever the mark advances.
+            self.news |= Readiness::URGENT;
+        }
+    }
+
+    /// Seventh: the text.
     fn take_text(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
         if segment.text.is_empty() {
             return ControlFlow::Continue(());
@@ -373,11 +450,21 @@ impl<P: Profile> Connection<P> {
 
     /// Eighth: the FIN bit, once everything before it is here.
     fn take_fin(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
-        let in_order = segment.seq + text_len(segment.text) == self.rcv.nxt;
-        if !segment.has(Flags::FIN) || !in_order {
+        let fin = segment.seq + text_len(segment.text);
+        let may_come = self.state.may_receive();
+        if may_come && segment.has(Flags::FIN) && fin.after(self.rcv.nxt) {
+            self.rcv.keep_fin(fin);
+            if segment.text.is_empty() {
+                // RFC 5681 §4.2: what comes early is acknowledged at once.
+                self.owe_single_ack();
+            }
+        }
+        let comes = segment.has(Flags::FIN) && fin == self.rcv.nxt;
+        let came = may_come && self.rcv.fin_is_next();
+        if !comes && !came {
             return ControlFlow::Continue(());
         }
-        if !self.state.may_receive() {
+        if !may_come {
             // RFC 9293 §3.10.7.4, eighth: the state remains, and the FIN is acknowledged. There is
             // no second one, so RCV.NXT stays behind the first.
             self.owe_single_ack();
@@ -387,6 +474,7 @@ impl<P: Profile> Connection<P> {
             return ControlFlow::Continue(());
         }
         self.rcv.nxt = self.rcv.nxt + 1;
+        self.debt.octets = self.debt.octets.saturating_add(1);
         self.rcv.edge = self.rcv.edge.later(self.rcv.nxt);
         self.rcv.drop_early(resources.blocks);
         self.state = self.state.on(Event::FinArrived);
@@ -420,12 +508,12 @@ impl<P: Profile> Connection<P> {
     /// segments' worth of octets, and none waits longer than the delay.
     fn owe_for_text(&mut self, octets: u32, filled: bool, resources: &mut Resources<'_, '_>) {
         // RFC 5681 §4.2: what fills a hole, wholly or in part, is acknowledged at once.
+        self.debt.octets = self.debt.octets.saturating_add(octets);
         if filled {
             self.owe_single_ack();
             return;
         }
         let two = u32::from(self.agreed.rcv_mss).saturating_mul(2);
-        self.debt.octets = self.debt.octets.saturating_add(octets);
         if self.debt.octets >= two || self.rcv.wnd() < two {
             self.debt.together = true;
         } else if self.timers.ack == Due::NEVER {

@@ -18,11 +18,13 @@ use super::options::Agreed;
 use super::receive::ReceiveSpace;
 use super::recovery::{Records, Recovery};
 use super::rtt::RttEstimator;
+use super::segment::Bare;
 use super::send::SendSpace;
 use super::settings::{ConnectionConfig, Settings};
 use super::state::{Event, State};
 use super::time_wait::TimeWait;
 use super::timers::{Due, Timers};
+use super::timestamps::Stamps;
 
 /// Why a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,6 +99,7 @@ pub struct Connection<P: Profile> {
     pub(super) snd: SendSpace,
     pub(super) rcv: ReceiveSpace<P::Reassembly>,
     pub(super) agreed: Agreed,
+    pub(super) stamps: Stamps,
     pub(super) rtt: RttEstimator,
     pub(super) recovery: P::Recovery,
     pub(super) congestion: P::Congestion,
@@ -138,6 +141,7 @@ impl<P: Profile> Empty for Connection<P> {
         snd: SendSpace::EMPTY,
         rcv: ReceiveSpace::EMPTY,
         agreed: Agreed::EMPTY,
+        stamps: Stamps::EMPTY,
         rtt: RttEstimator::EMPTY,
         recovery: P::Recovery::EMPTY,
         congestion: P::Congestion::EMPTY,
@@ -217,7 +221,9 @@ impl<P: Profile> Connection<P> {
     #[must_use]
     pub fn to_time_wait(&self, until: Instant) -> Option<TimeWait> {
         let left = self.state == State::TimeWait && self.released && self.debt == Debt::EMPTY;
-        left.then(|| TimeWait::new(self.flow, self.snd.nxt, self.rcv.nxt, until))
+        let stamps = (P::TIMESTAMPS && self.agreed.timestamps).then_some(self.stamps);
+        let last = Bare::ack(self.snd.nxt, self.rcv.nxt, 0);
+        left.then(|| TimeWait::new(self.flow, &last, stamps, until))
     }
 
     /// Whether its flow is free for another connection, though the user still holds the handle.

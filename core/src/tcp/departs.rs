@@ -12,9 +12,9 @@ use crate::wire::tcp_options::Options;
 use super::congestion::CongestionControl;
 use super::connection::{Connection, Resources};
 use super::recovery::{Range, Records, Recovery, Sent};
-use super::settings::tick;
 use super::state::State;
 use super::timers::{Due, SendTimer};
+use super::timestamps::tick;
 use super::window::Sendable;
 
 /// Why a segment leaves.
@@ -50,6 +50,8 @@ pub struct Plan {
     pub flags: Flags,
     /// The window field.
     pub window: u16,
+    /// The urgent pointer, with the URG bit.
+    pub urgent: u16,
     /// Where the text begins in the send queue.
     pub offset: u32,
     /// Octets of text.
@@ -107,11 +109,17 @@ impl<P: Profile> Connection<P> {
         } else {
             self.rcv.next_window(self.agreed.rcv_shift, mss)
         };
+        let pointer = if P::URGENT && !flags.intersects(Flags::SYN.with(Flags::RST)) {
+            self.snd.urgent_pointer(range.start)
+        } else {
+            None
+        };
         Plan {
             purpose,
             seq: range.start,
             ack: self.rcv.nxt,
-            flags,
+            flags: if pointer.is_some() { flags.with(Flags::URG) } else { flags },
+            urgent: pointer.unwrap_or(0),
             window: if flags.intersects(Flags::RST) { 0 } else { window },
             offset: self.snd.offset_of(range.start),
             len: range.end.since(range.start),
@@ -237,10 +245,25 @@ impl<P: Profile> Connection<P> {
         self.snd.queue()
     }
 
-    /// The options of a planned segment.
+    /// The options of a planned segment that leaves `now`.
     #[must_use]
-    pub fn options(&self, plan: &Plan) -> Options {
-        if plan.is_syn { self.agreed.to_options() } else { Options::EMPTY }
+    pub fn options(&self, plan: &Plan, now: Instant) -> Options {
+        let mut options = if plan.is_syn { self.agreed.to_options() } else { Options::EMPTY };
+        if plan.flags.intersects(Flags::RST) {
+            return options;
+        }
+        if P::TIMESTAMPS && self.agreed.timestamps {
+            // RFC 7323 §3.2: on every segment but resets, once both SYNs have carried them.
+            options.timestamps = Some(self.stamps.stamp(now));
+        }
+        if P::SACK && self.agreed.sack && plan.flags.intersects(Flags::ACK) && !plan.is_syn {
+            let once = plan.purpose == Purpose::SingleAck;
+            // RFC 6691 §2: beside text there is room only for what it leaves of a segment.
+            let beside = u32::from(self.agreed.snd_mss).saturating_sub(plan.len);
+            let room = if plan.len > 0 { beside } else { u32::MAX };
+            self.rcv.report(once, room, &mut options.sack);
+        }
+        options
     }
 
     /// A planned segment has left.
@@ -288,6 +311,7 @@ impl<P: Profile> Connection<P> {
     fn pay(&mut self, plan: &Plan) {
         if plan.purpose == Purpose::SingleAck {
             self.debt.single = self.debt.single.saturating_sub(1);
+            self.rcv.forget_duplicate();
         }
         if plan.flags.intersects(Flags::ACK) {
             self.debt.octets = 0;

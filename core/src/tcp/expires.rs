@@ -9,9 +9,10 @@ use crate::time::{Duration, Instant};
 use super::congestion::CongestionControl;
 use super::connection::{CloseReason, Connection, Resources};
 use super::recovery::Recovery;
-use super::settings::{STEP_SHIFT, TICK_SHIFT, tick};
+use super::settings::STEP_SHIFT;
 use super::state::{Event, State};
 use super::timers::{Due, SendTimer, Timers};
+use super::timestamps::{TICK_SHIFT, tick};
 
 /// How long an answer to a keep-alive is waited for at most, and how many are sent in vain.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(75);

@@ -25,6 +25,13 @@ pub fn isn(secret: &[u8; 16], flow: &FlowKey, now: Instant) -> SeqNum {
     SeqNum::new(clock) + offset
 }
 
+/// How far a connection's timestamp clock is off, ticks: RFC 7323 §7.1, a keyed hash of the
+/// four-tuple, so that a clock tells neither how long we have been up nor what others are told.
+#[must_use]
+pub fn stamp_offset(secret: &[u8; 16], flow: &FlowKey) -> u32 {
+    hash64(secret, &[b"stamp", &flow.to_bytes()]) as u32
+}
+
 /// The most octets that are hashed at once: a purpose, a flow and a time.
 const MESSAGE_MAX: usize = 16 + FLOW_BYTES;
 

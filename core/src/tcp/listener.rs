@@ -10,8 +10,9 @@ use crate::storage::Empty;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::Flags;
 
-use super::options::{Agreed, Offer};
+use super::options::{Agreed, Terms};
 use super::segment::{Bare, Segment};
+use super::timestamps::Stamps;
 use super::user_calls::Handshake;
 
 /// The first wait for the ACK of a SYN-ACK (RFC 6298 §2.1).
@@ -54,7 +55,9 @@ pub struct HalfOpen {
     agreed: Agreed,
     wnd: u16,
     told: u16,
-    sent_at: Instant,
+    stamps: Stamps,
+    /// When the SYN-ACK left, microseconds modulo 2³²: no handshake lasts that long.
+    sent_at: u32,
     tries: u8,
 }
 
@@ -66,7 +69,8 @@ impl Empty for HalfOpen {
         agreed: Agreed::EMPTY,
         wnd: 0,
         told: 0,
-        sent_at: Instant::ZERO,
+        stamps: Stamps::EMPTY,
+        sent_at: 0,
         tries: 0,
     };
 }
@@ -90,9 +94,12 @@ impl HalfOpen {
     /// The record of a SYN. Deviation: decision 0006, text in a SYN is left to be sent again: a
     /// record has no room for it.
     #[must_use]
-    pub fn new(flow: FlowKey, syn: &Segment<'_>, iss: SeqNum, offer: Offer, told: u16) -> Self {
-        let agreed = offer.agree(&syn.options, flow.is_ipv4());
-        Self { flow, iss, irs: syn.seq, agreed, wnd: syn.wnd, told, ..Self::EMPTY }
+    pub fn new(flow: FlowKey, syn: &Segment<'_>, terms: &Terms, told: u16) -> Self {
+        let agreed = terms.offer.agree(&syn.options, flow.is_ipv4());
+        let mut stamps = Stamps::starting_at(terms.stamp_offset);
+        stamps.start(syn.options.timestamps.map_or(0, |stamps| stamps.value));
+        let (iss, irs) = (terms.iss, syn.seq);
+        Self { flow, iss, irs, agreed, wnd: syn.wnd, told, stamps, ..Self::EMPTY }
     }
 
     /// Addresses and ports.
@@ -103,21 +110,30 @@ impl HalfOpen {
 
     /// RFC 9293 §3.10.7.4 in SYN-RECEIVED after a passive open.
     #[must_use]
-    pub fn on_segment(&self, segment: &Segment<'_>) -> Reaction {
+    pub fn on_segment(&self, segment: &Segment<'_>, now: Instant) -> Reaction {
         let nxt = self.irs + 1;
         if segment.has(Flags::RST) {
-            return self.on_reset(segment);
+            return self.on_reset(segment, now);
+        }
+        if self.agreed.timestamps {
+            match &segment.options.timestamps {
+                None => return Reaction::Ignore(DropReason::NoTimestamp),
+                Some(stamps) if self.stamps.is_older(stamps.value) => {
+                    return Reaction::Answer(self.ack(now), DropReason::OldTimestamp);
+                }
+                Some(_) => {}
+            }
         }
         if segment.has(Flags::SYN) && segment.seq == self.irs {
             return Reaction::Repeat;
         }
         let window = u32::from(self.told).max(1);
         if !segment.seq.within(nxt, window) {
-            return Reaction::Answer(self.ack(), DropReason::OutsideWindow);
+            return Reaction::Answer(self.ack(now), DropReason::OutsideWindow);
         }
         if segment.has(Flags::SYN) {
             // Deviation: decision 0010. An ACK lets a peer that has restarted show itself.
-            return Reaction::Answer(self.ack(), DropReason::UnexpectedSyn);
+            return Reaction::Answer(self.ack(now), DropReason::UnexpectedSyn);
         }
         if !segment.has(Flags::ACK) {
             return Reaction::Ignore(DropReason::NoAck);
@@ -132,35 +148,37 @@ impl HalfOpen {
     }
 
     /// RFC 9293 §3.10.7.4: back to LISTEN on the exact number, challenged inside the window.
-    fn on_reset(&self, segment: &Segment<'_>) -> Reaction {
+    fn on_reset(&self, segment: &Segment<'_>, now: Instant) -> Reaction {
         let nxt = self.irs + 1;
         if segment.seq == nxt {
             Reaction::Forget
         } else if segment.seq.within(nxt, u32::from(self.told)) {
-            Reaction::Answer(self.ack(), DropReason::BadReset)
+            Reaction::Answer(self.ack(now), DropReason::BadReset)
         } else {
             Reaction::Ignore(DropReason::OutsideWindow)
         }
     }
 
-    fn ack(&self) -> Bare {
+    fn ack(&self, now: Instant) -> Bare {
         // RFC 7323 §2.2: all but the SYNs tell a scaled window; unscaled it would promise more.
         let wnd = self.told >> self.agreed.rcv_shift.min(15);
-        Bare::ack(self.iss + 1, self.irs + 1, wnd)
+        Bare { seq: self.iss + 1, flags: Flags::ACK, wnd, ..self.syn_ack(now).0 }
     }
 
     /// Our SYN-ACK, and what was agreed for its options.
     #[must_use]
-    pub fn syn_ack(&self) -> (Bare, Agreed) {
+    pub fn syn_ack(&self, now: Instant) -> (Bare, Agreed) {
+        let (seq, ack) = (self.iss, self.irs + 1);
         let flags = Flags::SYN.with(Flags::ACK);
-        (Bare { seq: self.iss, ack: self.irs + 1, flags, wnd: self.told }, self.agreed)
+        let stamps = self.agreed.timestamps.then(|| self.stamps.stamp(now));
+        (Bare { seq, ack, flags, wnd: self.told, urgent: 0, stamps }, self.agreed)
     }
 
     /// The SYN-ACK has left: when it is to be repeated.
     pub fn on_sent(&mut self, now: Instant) -> Instant {
         let wait = FIRST_WAIT.doubled(u32::from(self.tries));
         self.tries = self.tries.saturating_add(1);
-        self.sent_at = now;
+        self.sent_at = now.micros() as u32;
         now + wait
     }
 
@@ -180,27 +198,32 @@ impl HalfOpen {
             agreed: self.agreed,
             wnd: self.wnd,
             told: self.told,
+            stamps: self.stamps,
             // Karn's rule: an answer to a repeated SYN-ACK measures nothing.
-            rtt: (self.tries == 1).then(|| now.since(self.sent_at)),
+            rtt: (self.tries == 1).then(|| {
+                let micros = (now.micros() as u32).wrapping_sub(self.sent_at);
+                Duration::from_micros(u64::from(micros))
+            }),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Offer;
     use super::*;
     use crate::wire::tcp_options::Options;
 
     fn segment(seq: u32, ack: u32, flags: Flags) -> Segment<'static> {
         let options = Options::EMPTY;
         let (seq, ack) = (SeqNum::new(seq), SeqNum::new(ack));
-        Segment { seq, ack, wnd: 1000, flags, options, text: &[] }
+        Segment { seq, ack, wnd: 1000, flags, urgent: 0, options, text: &[] }
     }
 
     fn record() -> HalfOpen {
-        let offer = Offer::new(1460, 65_535, true);
-        let flow = FlowKey::EMPTY;
-        HalfOpen::new(flow, &segment(100, 0, Flags::SYN), SeqNum::new(500), offer, 1000)
+        let offer = Offer { mss: 1460, window_shift: Some(0), timestamps: true, sack: true };
+        let terms = Terms { iss: SeqNum::new(500), offer, stamp_offset: 0 };
+        HalfOpen::new(FlowKey::EMPTY, &segment(100, 0, Flags::SYN), &terms, 1000)
     }
 
     #[test]
@@ -222,7 +245,14 @@ mod tests {
     fn a_half_open_record_believes_only_the_exact_numbers() {
         let record = record();
         let ack = Bare::ack(SeqNum::new(501), SeqNum::new(101), 1000);
-        let reset = |seq| Bare { seq, ack: SeqNum::ZERO, flags: Flags::RST, wnd: 0 };
+        let reset = |seq| Bare {
+            seq,
+            ack: SeqNum::ZERO,
+            flags: Flags::RST,
+            wnd: 0,
+            urgent: 0,
+            stamps: None,
+        };
         for (seq, ackn, flags, expected) in [
             (101, 501, Flags::ACK, Reaction::Complete),
             (101, 501, Flags::ACK.with(Flags::FIN), Reaction::Complete),
@@ -237,7 +267,7 @@ mod tests {
             (101, 502, Flags::ACK, Reaction::Answer(reset(SeqNum::new(502)), DropReason::BadAck)),
             (101, 501, Flags::NONE, Reaction::Ignore(DropReason::NoAck)),
         ] {
-            let got = record.on_segment(&segment(seq, ackn, flags));
+            let got = record.on_segment(&segment(seq, ackn, flags), Instant::ZERO);
             assert_eq!(got, expected, "{seq} {ackn} {flags:?}");
         }
     }

@@ -20,5 +20,6 @@ pub mod settings;
 pub mod state;
 pub mod time_wait;
 pub mod timers;
+pub mod timestamps;
 pub mod user_calls;
 pub mod window;

@@ -1,8 +1,9 @@
 //! What was offered in the SYNs and what both sides agreed on.
 
+use crate::seq::SeqNum;
 use crate::wire::tcp_options::Options;
 
-use super::window;
+use super::window::SHIFT_MAX;
 
 /// RFC 6691: headers that the MSS option does not count. Options are taken off it by the sender.
 const IPV4_HEADERS: u16 = 40;
@@ -28,24 +29,36 @@ pub struct Offer {
     pub mss: u16,
     /// Our receive window's shift, where we offer scaling.
     pub window_shift: Option<u8>,
+    /// Whether we offer timestamps.
+    pub timestamps: bool,
+    /// Whether we offer to take selective acknowledgements, and to send them.
+    pub sack: bool,
+}
+
+/// What we bring into a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Our initial sequence number.
+    pub iss: SeqNum,
+    /// What we offer.
+    pub offer: Offer,
+    /// How far our timestamp clock is off for this flow, ticks.
+    pub stamp_offset: u32,
 }
 
 impl Offer {
-    /// An offer for a receive buffer of `receive_limit` octets.
-    #[must_use]
-    pub fn new(mss: u16, receive_limit: u32, scale: bool) -> Self {
-        Self { mss, window_shift: scale.then(|| window::shift_for(receive_limit)) }
-    }
-
     /// What holds until the peer's SYN is here.
     #[must_use]
     pub fn assumed(self) -> Agreed {
+        let text = self.mss.saturating_sub(stamp_room(self.timestamps));
         Agreed {
-            snd_mss: self.mss,
-            rcv_mss: self.mss,
+            snd_mss: text,
+            rcv_mss: text,
             snd_shift: 0,
             rcv_shift: self.window_shift.unwrap_or(0),
             scaling: self.window_shift.is_some(),
+            timestamps: self.timestamps,
+            sack: self.sack,
         }
     }
 
@@ -56,17 +69,28 @@ impl Offer {
         let told = theirs.mss.unwrap_or(default);
         // RFC 7323 §2.2: scaling holds only where both SYNs carry it; §2.3: above 14 means 14.
         let (snd_shift, rcv_shift) = match (self.window_shift, theirs.window_scale) {
-            (Some(ours), Some(theirs)) => (theirs.min(window::SHIFT_MAX), ours),
+            (Some(ours), Some(theirs)) => (theirs.min(SHIFT_MAX), ours),
             _ => (0, 0),
         };
+        // RFC 7323 §3.2: timestamps go with every segment once both SYNs have carried them.
+        let timestamps = self.timestamps && theirs.timestamps.is_some();
+        // RFC 6691 §2: the MSS counts no options, so that those come off the text.
+        let room = stamp_room(timestamps);
         Agreed {
-            snd_mss: told.max(MSS_FLOOR).min(self.mss),
-            rcv_mss: self.mss,
+            snd_mss: told.max(MSS_FLOOR).min(self.mss).saturating_sub(room),
+            rcv_mss: self.mss.saturating_sub(room),
             snd_shift,
             rcv_shift,
             scaling: self.window_shift.is_some() && theirs.window_scale.is_some(),
+            timestamps,
+            sack: self.sack && theirs.sack_permitted,
         }
     }
+}
+
+/// Octets that timestamps take in every segment.
+const fn stamp_room(timestamps: bool) -> u16 {
+    if timestamps { 12 } else { 0 }
 }
 
 /// What both SYNs together have settled.
@@ -74,7 +98,7 @@ impl Offer {
 pub struct Agreed {
     /// SMSS: the most text we put into one segment, octets.
     pub snd_mss: u16,
-    /// RMSS: the most text we announced to take in one segment, octets.
+    /// RMSS: the most text that the peer puts into one segment by what we announced, octets.
     pub rcv_mss: u16,
     /// Shift of the windows that the peer announces.
     pub snd_shift: u8,
@@ -82,17 +106,33 @@ pub struct Agreed {
     pub rcv_shift: u8,
     /// Whether both SYNs carried the window scale option.
     pub scaling: bool,
+    /// Whether both SYNs carried timestamps.
+    pub timestamps: bool,
+    /// Whether both SYNs permitted selective acknowledgements.
+    pub sack: bool,
 }
 
 impl Agreed {
     /// Nothing is settled yet.
-    pub const EMPTY: Self =
-        Self { snd_mss: 0, rcv_mss: 0, snd_shift: 0, rcv_shift: 0, scaling: false };
+    pub const EMPTY: Self = Self {
+        snd_mss: 0,
+        rcv_mss: 0,
+        snd_shift: 0,
+        rcv_shift: 0,
+        scaling: false,
+        timestamps: false,
+        sack: false,
+    };
 
     /// What was offered to the peer, or what is left of it.
     #[must_use]
     pub fn offer(self) -> Offer {
-        Offer { mss: self.rcv_mss, window_shift: self.scaling.then_some(self.rcv_shift) }
+        Offer {
+            mss: self.rcv_mss.saturating_add(stamp_room(self.timestamps)),
+            window_shift: self.scaling.then_some(self.rcv_shift),
+            timestamps: self.timestamps,
+            sack: self.sack,
+        }
     }
 
     /// The window that a peer's field tells, octets (RFC 7323 §2.3; that of a SYN is not scaled).
@@ -102,17 +142,24 @@ impl Agreed {
         u32::from(field).wrapping_shl(u32::from(self.snd_shift))
     }
 
-    /// The options of our SYN or SYN-ACK: the latter repeats only what the peer's SYN offered too.
+    /// The options of our SYN or SYN-ACK but for the timestamps: the latter repeats only what the
+    /// peer's SYN offered too.
     #[must_use]
     pub fn to_options(self) -> Options {
         let offer = self.offer();
-        Options { mss: Some(offer.mss), window_scale: offer.window_shift, ..Options::EMPTY }
+        Options {
+            mss: Some(offer.mss),
+            window_scale: offer.window_shift,
+            sack_permitted: offer.sack,
+            ..Options::EMPTY
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::tcp_options::Timestamps;
 
     fn syn(mss: Option<u16>, window_scale: Option<u8>) -> Options {
         Options { mss, window_scale, ..Options::EMPTY }
@@ -120,7 +167,8 @@ mod tests {
 
     #[test]
     fn the_smaller_mss_holds_and_never_falls_below_the_floor() {
-        let offer = Offer::new(mss_of_mtu(1500, true), 65_535, false);
+        let mss = mss_of_mtu(1500, true);
+        let offer = Offer { mss, window_shift: None, timestamps: false, sack: false };
         // SEC-32: a hostile MSS makes neither a division by zero nor a flood of tiny segments.
         for (told, expected) in
             [(None, 536), (Some(1), 48), (Some(47), 48), (Some(536), 536), (Some(9000), 1460)]
@@ -132,8 +180,8 @@ mod tests {
 
     #[test]
     fn scaling_takes_both_sides_and_stops_at_fourteen() {
-        let with = Offer::new(1460, 1 << 20, true);
-        let without = Offer::new(1460, 1 << 20, false);
+        let with = Offer { mss: 1460, window_shift: Some(5), timestamps: false, sack: false };
+        let without = Offer { window_shift: None, ..with };
         // (offer, theirs) -> (snd_shift, rcv_shift)
         for (offer, theirs, expected) in [
             (with, Some(7), (7, 5)),
@@ -144,5 +192,20 @@ mod tests {
             let agreed = offer.agree(&syn(None, theirs), true);
             assert_eq!((agreed.snd_shift, agreed.rcv_shift), expected);
         }
+    }
+
+    #[test]
+    fn timestamps_take_both_sides_and_come_off_the_text() {
+        let with = Offer { mss: 1460, window_shift: None, timestamps: true, sack: true };
+        let stamps = Timestamps { value: 1, echo: 0 };
+        let both = Options { timestamps: Some(stamps), sack_permitted: true, ..syn(None, None) };
+        let agreed = with.agree(&Options { mss: Some(1000), ..both.clone() }, true);
+        assert_eq!((agreed.snd_mss, agreed.rcv_mss), (988, 1448));
+        assert!(agreed.timestamps && agreed.sack);
+        assert_eq!(agreed.to_options().mss, Some(1460), "what is announced counts no options");
+        let agreed = with.agree(&syn(Some(1000), None), true);
+        assert_eq!((agreed.snd_mss, agreed.rcv_mss), (1000, 1460));
+        assert!(!agreed.timestamps && !agreed.sack);
+        assert!(!Offer { timestamps: false, ..with }.agree(&both, true).timestamps);
     }
 }

@@ -5,10 +5,13 @@
 
 use crate::seq::SeqNum;
 use crate::storage::Empty;
-use crate::storage::assembler::Reassembly;
+use crate::storage::assembler::{Range, Reassembly};
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
+use crate::wire::tcp_options::{SACK_BLOCKS_MAX, SackBlock};
+
+use heapless::Vec;
 
 use super::segment::text_len;
 use super::window;
@@ -28,7 +31,18 @@ pub struct ReceiveSpace<R> {
     granted: u32,
     queue: Queue,
     holes: R,
+    /// Octets that came a second time, and how many: to be told once (RFC 2883).
+    duplicate: SeqNum,
+    duplicate_len: u16,
+    /// Octets from the next unread one up to the urgent mark: RCV.UP.
+    urgent: u32,
+    /// The number of a FIN that came before the text in front of it, counted from IRS; 0: none.
+    fin: u32,
 }
+
+/// RFC 2018 §3: octets of a SACK option before its blocks (padded), and of each block.
+const SACK_HEADER: u32 = 4;
+const SACK_BLOCK: u32 = 8;
 
 /// What became of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +70,10 @@ impl<R: Reassembly> ReceiveSpace<R> {
         granted: 0,
         queue: Queue::EMPTY,
         holes: R::EMPTY,
+        duplicate: SeqNum::ZERO,
+        duplicate_len: 0,
+        urgent: 0,
+        fin: 0,
     };
 
     /// Prepares the queue and its first grant. `None` where not even one block can be promised.
@@ -140,6 +158,10 @@ impl<R: Reassembly> ReceiveSpace<R> {
 
     /// Stores a text that was trimmed to the window.
     pub fn take(&mut self, seq: SeqNum, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
+        let gap = seq.since(self.nxt);
+        if let Some(held) = self.holes.overlap(gap, gap.saturating_add(text_len(text))) {
+            self.note_duplicate(self.nxt + held.start, self.nxt + held.end);
+        }
         if seq == self.nxt {
             self.take_next(text, blocks)
         } else {
@@ -182,6 +204,64 @@ impl<R: Reassembly> ReceiveSpace<R> {
         self.queue.discard_from(blocks, self.queue.len());
     }
 
+    /// Notes that `[start, end)` came a second time; more than one IP packet holds never does.
+    pub fn note_duplicate(&mut self, start: SeqNum, end: SeqNum) {
+        self.duplicate = start;
+        self.duplicate_len = end.since(start).min(u32::from(u16::MAX)) as u16;
+    }
+
+    /// The peer was told what came a second time.
+    pub fn forget_duplicate(&mut self) {
+        self.duplicate_len = 0;
+    }
+
+    /// The blocks of a SACK option (RFC 2018 §4) for which there are `room` octets: what came a
+    /// second time if this is the segment that tells it (RFC 2883 §4), then the ranges behind
+    /// holes, the one that grew last first.
+    pub fn report(&self, once: bool, room: u32, blocks: &mut Vec<SackBlock, SACK_BLOCKS_MAX>) {
+        let fitting = room.saturating_sub(SACK_HEADER) / SACK_BLOCK;
+        let again = Range { start: 0, end: u32::from(self.duplicate_len) };
+        let again = (once && again.end > 0).then_some((self.duplicate, again));
+        let early = self.holes.ranges().iter().map(|range| (self.nxt, *range));
+        for (base, range) in again.into_iter().chain(early).take(fitting as usize) {
+            let mut block = SackBlock { left: base + range.start, right: base + range.end };
+            if self.fin != 0 && block.right == self.irs + self.fin {
+                // The FIN behind the last text is here, too.
+                block.right = block.right + 1;
+            }
+            if blocks.push(block).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// The peer tells that all before SEG.SEQ + `pointer` is urgent. Whether that is news.
+    pub fn note_urgent(&mut self, seq: SeqNum, pointer: u16) -> bool {
+        let unread = (seq + u32::from(pointer)).since(self.nxt - self.queue.len());
+        let is_news = pointer > 0 && unread > self.urgent;
+        if is_news {
+            self.urgent = unread;
+        }
+        is_news
+    }
+
+    /// Octets from the next unread one up to the urgent mark; 0 where nothing is urgent.
+    #[must_use]
+    pub fn urgent(&self) -> u32 {
+        self.urgent
+    }
+
+    /// A FIN with number `seq` is here, and the text before it is not.
+    pub fn keep_fin(&mut self, seq: SeqNum) {
+        self.fin = seq.since(self.irs);
+    }
+
+    /// Whether the peer's FIN is known and all before it is here.
+    #[must_use]
+    pub fn fin_is_next(&self) -> bool {
+        self.fin != 0 && self.irs + self.fin == self.nxt
+    }
+
     /// Copies octets that lie `offset` behind the next unread one; returns how many.
     pub fn peek(&self, offset: u32, buffer: &mut [u8], blocks: &BlockPool<'_>) -> usize {
         self.queue.read_at(blocks, offset, buffer)
@@ -201,6 +281,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
             AllocationPolicy::Overcommit => self.queue.consume(blocks, octets),
         }
         self.granted = self.granted.saturating_sub(octets);
+        self.urgent = self.urgent.saturating_sub(octets);
         self.grant(policy, blocks);
     }
 

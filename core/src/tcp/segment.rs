@@ -4,7 +4,7 @@
 
 use crate::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header};
-use crate::wire::tcp_options::Options;
+use crate::wire::tcp_options::{Options, Timestamps};
 
 /// A segment that arrived: the SEG.* variables of RFC 9293 §3.3.1 and its text.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Segment<'p> {
     pub wnd: u16,
     /// The control bits.
     pub flags: Flags,
+    /// SEG.UP − SEG.SEQ, meaningless without the URG bit.
+    pub urgent: u16,
     /// The options that were understood.
     pub options: Options,
     /// The payload.
@@ -32,6 +34,7 @@ impl<'p> Segment<'p> {
             ack: header.ack,
             wnd: header.window,
             flags: header.flags,
+            urgent: header.urgent,
             options: Options::parse(header.options),
             text,
         }
@@ -78,6 +81,7 @@ impl<'p> Segment<'p> {
             if old as usize > cut {
                 self.flags = self.flags.without(Flags::FIN);
             }
+            self.urgent = u32::from(self.urgent).saturating_sub(nxt.since(self.seq)) as u16;
             self.seq = nxt;
         }
         let room = if edge.after(self.seq) { edge.since(self.seq) } else { 0 };
@@ -100,9 +104,22 @@ pub struct Bare {
     pub flags: Flags,
     /// SEG.WND.
     pub wnd: u16,
+    /// SEG.UP − SEG.SEQ, with the URG bit.
+    pub urgent: u16,
+    /// The timestamps, where they were agreed (RFC 7323 §3.2: a reset needs none).
+    pub stamps: Option<Timestamps>,
 }
 
 impl Bare {
+    const EMPTY: Self = Self {
+        seq: SeqNum::ZERO,
+        ack: SeqNum::ZERO,
+        flags: Flags::NONE,
+        wnd: 0,
+        urgent: 0,
+        stamps: None,
+    };
+
     /// The reset that answers a segment for which there is no connection, or whose
     /// acknowledgement names what was never sent (RFC 9293 §3.5.2, §3.10.7.1). Never answers a
     /// reset.
@@ -112,17 +129,16 @@ impl Bare {
             return None;
         }
         Some(if segment.has(Flags::ACK) {
-            Self { seq: segment.ack, ack: SeqNum::ZERO, flags: Flags::RST, wnd: 0 }
+            Self { seq: segment.ack, flags: Flags::RST, ..Self::EMPTY }
         } else {
-            let flags = Flags::RST.with(Flags::ACK);
-            Self { seq: SeqNum::ZERO, ack: segment.end(), flags, wnd: 0 }
+            Self { ack: segment.end(), flags: Flags::RST.with(Flags::ACK), ..Self::EMPTY }
         })
     }
 
     /// An acknowledgement.
     #[must_use]
     pub const fn ack(seq: SeqNum, ack: SeqNum, wnd: u16) -> Self {
-        Self { seq, ack, flags: Flags::ACK, wnd }
+        Self { seq, ack, flags: Flags::ACK, wnd, ..Self::EMPTY }
     }
 }
 
@@ -137,8 +153,8 @@ mod tests {
     use super::*;
 
     fn segment(seq: u32, flags: Flags, text: &[u8]) -> Segment<'_> {
-        let options = Options::EMPTY;
-        Segment { seq: SeqNum::new(seq), ack: SeqNum::ZERO, wnd: 0, flags, options, text }
+        let (seq, ack) = (SeqNum::new(seq), SeqNum::ZERO);
+        Segment { seq, ack, wnd: 0, flags, urgent: 0, options: Options::EMPTY, text }
     }
 
     #[test]

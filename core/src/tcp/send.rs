@@ -28,6 +28,8 @@ pub struct SendSpace {
     pub limit: u32,
     /// The sequence number of the first octet in the queue.
     first: SeqNum,
+    /// Octets at the front of the queue that are urgent: SND.UP counted from the first.
+    urgent: u32,
     /// Whether a FIN follows what is queued.
     fin: bool,
     queue: Queue,
@@ -45,6 +47,7 @@ impl SendSpace {
         wl2: SeqNum::ZERO,
         limit: 0,
         first: SeqNum::ZERO,
+        urgent: 0,
         fin: false,
         queue: Queue::EMPTY,
     };
@@ -163,6 +166,21 @@ impl SendSpace {
         self.queue.append_with(blocks, room, fill)
     }
 
+    /// All that is queued now is urgent (RFC 9293 §3.8.5).
+    pub fn mark_urgent(&mut self) {
+        self.urgent = self.queue.len();
+    }
+
+    /// The urgent pointer of a segment that begins at `seq`, where urgent data lies ahead of it.
+    #[must_use]
+    pub fn urgent_pointer(&self, seq: SeqNum) -> Option<u16> {
+        // RFC 9293 §3.8.5, MUST-62: the octet behind the last urgent one.
+        let mark = self.first + self.urgent;
+        let ahead = self.urgent > 0 && mark.after(seq);
+        // What lies further ahead than the field can tell is told step by step (MUST-31).
+        ahead.then(|| mark.since(seq).min(u32::from(u16::MAX)) as u16)
+    }
+
     /// A FIN follows what is queued now; nothing can be queued any more.
     pub fn finish(&mut self) {
         self.fin = true;
@@ -175,6 +193,7 @@ impl SendSpace {
             let octets = una.since(self.first).min(self.queue.len());
             self.queue.consume(blocks, octets);
             self.first = self.first + octets;
+            self.urgent = self.urgent.saturating_sub(octets);
         }
         self.keep_promise(blocks);
     }

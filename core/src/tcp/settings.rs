@@ -1,15 +1,12 @@
 //! How a connection behaves: what the user may choose, and the small form that is kept of it.
 
 use crate::storage::Empty;
-use crate::time::{Duration, Instant};
+use crate::time::Duration;
 
 use super::congestion::Algorithm;
 
 /// RFC 9293 §3.8.6.3, MUST-40: less than half a second.
 const ACK_DELAY_MAX: u32 = 499_999;
-
-/// Microseconds to ticks, without a division.
-pub(super) const TICK_SHIFT: u32 = 10;
 
 /// Microseconds to steps, the coarsest clock.
 pub(super) const STEP_SHIFT: u32 = 20;
@@ -33,6 +30,13 @@ pub struct ConnectionConfig {
     pub nagle: bool,
     /// Whether window scaling is offered (RFC 7323).
     pub window_scale: bool,
+    /// Whether timestamps are offered (RFC 7323): twelve octets a segment, for round trips that
+    /// can be told apart and segments of old that can be recognised. Profiles without
+    /// `TIMESTAMPS` ignore it.
+    pub timestamps: bool,
+    /// Whether selective acknowledgements are offered (RFC 2018). Profiles without `SACK` ignore
+    /// it.
+    pub sack: bool,
     /// The shortest retransmission timeout. Deviation: decision 0001, not the second of RFC 6298.
     pub rto_min: Duration,
     /// The congestion controller.
@@ -61,6 +65,8 @@ impl ConnectionConfig {
             ack_delay: Duration::from_millis(40),
             nagle: true,
             window_scale: true,
+            timestamps: true,
+            sack: true,
             rto_min: Duration::from_millis(200),
             congestion: Algorithm::Reno,
             user_timeout: Duration::from_secs(120),
@@ -79,6 +85,8 @@ impl Empty for ConnectionConfig {
         ack_delay: Duration::ZERO,
         nagle: false,
         window_scale: false,
+        timestamps: false,
+        sack: false,
         rto_min: Duration::ZERO,
         congestion: Algorithm::Reno,
         user_timeout: Duration::ZERO,
@@ -141,9 +149,4 @@ fn micros(span: Duration) -> u32 {
 /// A span in steps of 1.05 s, at least one.
 fn steps(span: Duration) -> u16 {
     (span.micros() >> STEP_SHIFT).clamp(1, u64::from(u16::MAX)) as u16
-}
-
-/// A coarse clock: ticks of 1,024 µs, modulo 2³².
-pub(super) fn tick(now: Instant) -> u32 {
-    (now.micros() >> TICK_SHIFT) as u32
 }

@@ -8,6 +8,7 @@ use crate::time::Instant;
 use crate::wire::tcp::Flags;
 
 use super::segment::{Bare, Segment};
+use super::timestamps::Stamps;
 
 /// A connection in TIME-WAIT whose user has let go.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub struct TimeWait {
     flow: FlowKey,
     snd_nxt: SeqNum,
     rcv_nxt: SeqNum,
+    stamps: Option<Stamps>,
     until: Instant,
 }
 
@@ -23,6 +25,7 @@ impl Empty for TimeWait {
         flow: FlowKey::EMPTY,
         snd_nxt: SeqNum::ZERO,
         rcv_nxt: SeqNum::ZERO,
+        stamps: None,
         until: Instant::ZERO,
     };
 }
@@ -41,10 +44,10 @@ pub enum Reaction {
 }
 
 impl TimeWait {
-    /// The record of a connection that ends with these numbers.
+    /// The record of a connection whose last ACK had these numbers; `stamps` where it used them.
     #[must_use]
-    pub fn new(flow: FlowKey, snd_nxt: SeqNum, rcv_nxt: SeqNum, until: Instant) -> Self {
-        Self { flow, snd_nxt, rcv_nxt, until }
+    pub fn new(flow: FlowKey, last: &Bare, stamps: Option<Stamps>, until: Instant) -> Self {
+        Self { flow, snd_nxt: last.seq, rcv_nxt: last.ack, stamps, until }
     }
 
     /// Addresses and ports.
@@ -66,14 +69,15 @@ impl TimeWait {
 
     /// RFC 9293 §3.10.7.4 in TIME-WAIT.
     #[must_use]
-    pub fn on_segment(&self, segment: &Segment<'_>) -> Reaction {
+    pub fn on_segment(&self, segment: &Segment<'_>, now: Instant) -> Reaction {
         if segment.has(Flags::RST) {
             // RFC 1337 §2: a reset that comes late must not cut TIME-WAIT short.
             return Reaction::Ignore(DropReason::BadReset);
         }
-        let ack = Bare::ack(self.snd_nxt, self.rcv_nxt, 0);
+        let stamps = self.stamps.map(|stamps| stamps.stamp(now));
+        let ack = Bare { stamps, ..Bare::ack(self.snd_nxt, self.rcv_nxt, 0) };
         if segment.has(Flags::SYN) {
-            let newer = segment.seq.after(self.rcv_nxt) && !segment.has(Flags::ACK);
+            let newer = self.is_newer(segment) && !segment.has(Flags::ACK);
             return if newer { Reaction::GiveWay } else { Reaction::Answer(ack) };
         }
         if segment.has(Flags::FIN) && segment.end() == self.rcv_nxt {
@@ -85,6 +89,20 @@ impl TimeWait {
             return Reaction::Ignore(DropReason::Duplicate);
         }
         Reaction::Answer(ack)
+    }
+}
+
+impl TimeWait {
+    /// RFC 6191 §2: whether a SYN is surely of a new connection, by its timestamp if it can be
+    /// compared and by its number if not.
+    fn is_newer(&self, syn: &Segment<'_>) -> bool {
+        let by_number = syn.seq.after(self.rcv_nxt);
+        match (&self.stamps, &syn.options.timestamps) {
+            (Some(ours), Some(theirs)) => {
+                ours.is_newer(theirs.value) || (ours.is_recent(theirs.value) && by_number)
+            }
+            _ => by_number,
+        }
     }
 }
 
@@ -110,8 +128,8 @@ mod tests {
             (150, Flags::ACK, Reaction::Answer(ack)),
         ] {
             let (seq, ack, options) = (SeqNum::new(seq), SeqNum::new(900), Options::EMPTY);
-            let segment = Segment { seq, ack, wnd: 0, flags, options, text: &[] };
-            assert_eq!(record.on_segment(&segment), expected, "{seq:?} {flags:?}");
+            let segment = Segment { seq, ack, wnd: 0, flags, urgent: 0, options, text: &[] };
+            assert_eq!(record.on_segment(&segment, Instant::ZERO), expected, "{seq:?} {flags:?}");
         }
     }
 }

@@ -13,10 +13,11 @@ use crate::time::{Duration, Instant};
 
 use super::congestion::CongestionControl;
 use super::connection::{CloseReason, Connection, Resources};
-use super::options::{Agreed, Offer};
+use super::options::{Agreed, Terms};
 use super::recovery::Recovery;
 use super::settings::ConnectionConfig;
 use super::state::{Event, State};
+use super::timestamps::Stamps;
 
 /// One half of a connection, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,16 +118,16 @@ impl<P: Profile> Connection<P> {
     pub fn open(
         &mut self,
         flow: FlowKey,
-        iss: SeqNum,
-        offer: Offer,
+        terms: &Terms,
         config: &ConnectionConfig,
         resources: &mut Resources<'_, '_>,
     ) -> Option<()> {
         // The block without which nothing could be sent comes before any window.
-        self.snd.start(iss, config.send_limit, resources.blocks)?;
+        self.snd.start(terms.iss, config.send_limit, resources.blocks)?;
         self.set_up(flow, config, resources)?;
-        self.agreed = offer.assumed();
-        self.recovery.start(iss);
+        self.agreed = terms.offer.assumed();
+        self.stamps = Stamps::starting_at(terms.stamp_offset);
+        self.recovery.start(terms.iss);
         self.state = self.state.on(Event::Connect);
         Some(())
     }
@@ -146,6 +147,7 @@ impl<P: Profile> Connection<P> {
             return None;
         }
         self.agreed = handshake.agreed;
+        self.stamps = handshake.stamps;
         self.rcv.start(handshake.irs, u32::from(handshake.told));
         let told = u32::from(handshake.wnd);
         self.snd.set_window(told, handshake.irs, self.snd.una);
@@ -341,6 +343,21 @@ impl<P: Profile> Connection<P> {
         self.settle_timers(resources.now);
     }
 
+    /// SEND with the urgent flag: all that is queued now is urgent. The peer hears of it at once,
+    /// even where its window is closed.
+    pub fn mark_urgent(&mut self) {
+        if P::URGENT && self.snd.queued() > 0 {
+            self.snd.mark_urgent();
+            self.debt.together = self.state.is_synchronized();
+        }
+    }
+
+    /// Octets from the next unread one up to the peer's urgent mark; 0 where nothing is urgent.
+    #[must_use]
+    pub fn urgent(&self) -> u32 {
+        if P::URGENT { self.rcv.urgent() } else { 0 }
+    }
+
     /// Switches Nagle's algorithm (RFC 9293 §3.7.4, MUST-17).
     pub fn set_nagle(&mut self, on: bool) {
         self.settings.nagle = on;
@@ -408,6 +425,8 @@ pub struct Handshake {
     pub wnd: u16,
     /// The window in our SYN-ACK, octets.
     pub told: u16,
+    /// The peer's timestamp and our clock's offset.
+    pub stamps: Stamps,
     /// The round trip of the handshake; `None` where the SYN-ACK went out more than once.
     pub rtt: Option<Duration>,
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use hikyaku::seq::SeqNum;
 use hikyaku::wire::checksum::{Sum, pseudo_header};
 use hikyaku::wire::tcp::{CHECKSUM_OFFSET, Flags};
+use hikyaku::wire::tcp_options::Options;
 use hikyaku::wire::{Protocol, ipv4, ipv6, udp};
 
 /// An IP packet around a payload.
@@ -94,6 +95,14 @@ pub struct Tcp {
     pub data_offset: Option<u8>,
     /// The text.
     pub text: Vec<u8>,
+}
+
+/// The octets of a segment's options.
+#[must_use]
+pub fn options(options: &Options) -> Vec<u8> {
+    let mut octets = vec![0; options.emitted_len()];
+    options.emit(&mut octets).expect("room for the options");
+    octets
 }
 
 impl Tcp {

@@ -54,6 +54,8 @@ pub trait Host {
     fn close(&mut self, handle: TcpHandle);
     fn shutdown(&mut self, handle: TcpHandle, half: Half);
     fn abort(&mut self, handle: TcpHandle);
+    fn mark_urgent(&mut self, handle: TcpHandle);
+    fn urgent(&mut self, handle: TcpHandle) -> u32;
     fn release(&mut self, handle: TcpHandle);
     fn set_nagle(&mut self, handle: TcpHandle, on: bool);
     fn bind_udp(&mut self, port: u16) -> UdpHandle {
@@ -166,6 +168,14 @@ impl<P: Profile> Host for Stack<'static, P> {
 
     fn shutdown(&mut self, handle: TcpHandle, half: Half) {
         socket!(self, handle).shutdown(half);
+    }
+
+    fn mark_urgent(&mut self, handle: TcpHandle) {
+        socket!(self, handle).mark_urgent();
+    }
+
+    fn urgent(&mut self, handle: TcpHandle) -> u32 {
+        socket!(self, handle).urgent()
     }
 
     fn abort(&mut self, handle: TcpHandle) {

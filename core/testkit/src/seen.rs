@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hikyaku::seq::SeqNum;
 use hikyaku::wire::tcp::{Flags, Header, verify};
-use hikyaku::wire::tcp_options::Options;
+use hikyaku::wire::tcp_options::{Options, SACK_BLOCKS_MAX, SackBlock, Timestamps};
 use hikyaku::wire::{Protocol, ipv4, ipv6};
 
 /// A segment and where it goes.
@@ -29,6 +29,14 @@ pub struct Seen {
     pub mss: Option<u16>,
     /// The window scale option.
     pub scale: Option<u8>,
+    /// The timestamps option.
+    pub stamps: Option<Timestamps>,
+    /// Whether SACK is permitted.
+    pub sack_permitted: bool,
+    /// The blocks of the SACK option.
+    pub sack: [Option<SackBlock>; SACK_BLOCKS_MAX],
+    /// The urgent pointer, meant or not.
+    pub urgent: u16,
 }
 
 /// What an IP packet carries: addresses, protocol and payload, if it is one at all.
@@ -62,6 +70,10 @@ impl Seen {
             text: text.len() as u32,
             mss: options.mss,
             scale: options.window_scale,
+            stamps: options.timestamps,
+            sack_permitted: options.sack_permitted,
+            sack: std::array::from_fn(|at| options.sack.get(at).copied()),
+            urgent: header.urgent,
         })
     }
 
@@ -90,6 +102,18 @@ impl fmt::Display for Seen {
         if let Some(mss) = self.mss {
             write!(f, " mss {mss}")?;
         }
-        self.scale.map_or(Ok(()), |scale| write!(f, " wscale {scale}"))
+        if let Some(scale) = self.scale {
+            write!(f, " wscale {scale}")?;
+        }
+        if self.sack_permitted {
+            write!(f, " sackok")?;
+        }
+        if let Some(Timestamps { value, echo }) = self.stamps {
+            write!(f, " ts {value} {echo}")?;
+        }
+        for SackBlock { left, right } in self.sack.iter().flatten() {
+            write!(f, " sack {}:{}", left.raw(), right.raw())?;
+        }
+        if self.has(Flags::URG) { write!(f, " urg {}", self.urgent) } else { Ok(()) }
     }
 }

@@ -72,6 +72,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "tcp/state.rs",
             "tcp/window.rs",
             "tcp/options.rs",
+            "tcp/timestamps.rs",
             "tcp/rtt.rs",
             "tcp/timers.rs",
             "tcp/congestion/mod.rs",

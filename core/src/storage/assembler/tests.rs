@@ -59,6 +59,9 @@ fn check<const N: usize>(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 prop_assert_eq!(assembler.add(start, end).is_ok(), fits);
                 if fits {
                     flags = after;
+                    if let Some(newest) = assembler.ranges().first().filter(|_| start < end) {
+                        prop_assert!(newest.start <= start && end <= newest.end, "newest first");
+                    }
                 }
             }
             Step::Advance(by) => {
@@ -75,12 +78,21 @@ fn check<const N: usize>(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
         }
         let expected = runs(&flags);
-        prop_assert_eq!(assembler.ranges(), &expected[..]);
+        let mut ranges = assembler.ranges().to_vec();
+        ranges.sort_by_key(|range| range.start);
+        prop_assert_eq!(ranges, expected.clone());
         prop_assert_eq!(assembler.is_empty(), expected.is_empty());
         prop_assert_eq!(assembler.end(), expected.last().map_or(0, |range| range.end));
         for (start, end) in [(0, 1), (3, 9), (10, 20), (7, 7)] {
             let held = flags[start as usize..end as usize].iter().all(|held| *held);
             prop_assert_eq!(assembler.holds(start, end), held);
+            let overlap = assembler.overlap(start, end);
+            let any = flags[start as usize..end as usize].iter().any(|held| *held);
+            prop_assert_eq!(overlap.is_some(), any);
+            if let Some(overlap) = overlap {
+                prop_assert!(start <= overlap.start && overlap.end <= end);
+                prop_assert!(assembler.holds(overlap.start, overlap.end));
+            }
         }
     }
     Ok(())

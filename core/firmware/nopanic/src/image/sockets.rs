@@ -28,6 +28,8 @@ operations! {
     fn tcp_socket_shutdown(input: &mut Input, socket: &mut Tcp) { socket.shutdown(input.half) }
     fn tcp_socket_abort(socket: &mut Tcp) { socket.abort() }
     fn tcp_socket_release(socket: Tcp) { socket.release() }
+    fn tcp_socket_mark_urgent(socket: &mut Tcp) { socket.mark_urgent() }
+    fn tcp_socket_urgent(socket: &mut Tcp) { socket.urgent() }
     fn tcp_socket_set_nagle(input: &mut Input, socket: &mut Tcp) { socket.set_nagle(input.switch) }
     fn tcp_socket_state(socket: &mut Tcp) { socket.state() }
     fn tcp_socket_close_reason(socket: &mut Tcp) { socket.close_reason() }

@@ -1,0 +1,334 @@
+//! Timestamps (RFC 7323) and the receiver's side of selective acknowledgements (RFC 2018, 2883),
+//! as a peer made by hand sees them.
+
+use hikyaku::seq::SeqNum;
+use hikyaku::time::Duration;
+use hikyaku::wire::tcp::Flags;
+use hikyaku::wire::tcp_options::{Options, SackBlock, Timestamps};
+use hikyaku::{AllocationPolicy, DropReason};
+use hikyaku_testkit::forge::{Tcp, options};
+use hikyaku_testkit::host::{HostSetup, Kind};
+use hikyaku_testkit::lone::{Lone, MSS, Peer};
+use hikyaku_testkit::pair::Family;
+use hikyaku_testkit::seen::Seen;
+
+const ACK: Flags = Flags::ACK;
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn stamps(value: u32, echo: u32) -> Options {
+    Options { timestamps: Some(Timestamps { value, echo }), ..Options::EMPTY }
+}
+
+/// A connection on which both options were agreed; the peer's clock stood at `value`.
+struct Scene {
+    lone: Lone,
+    peer: Peer,
+    /// What we stamped last.
+    ours: u32,
+}
+
+impl Scene {
+    fn new(family: Family, value: u32) -> Self {
+        // A wide window from the start, so that ACKs may wait.
+        let overcommit = |setup: &mut HostSetup| setup.config.policy = AllocationPolicy::Overcommit;
+        let mut lone = Lone::with(Kind::Full, family, overcommit);
+        let mut syn = lone.syn(1);
+        let offer = Options { mss: Some(MSS), sack_permitted: true, ..stamps(value, 0) };
+        syn.options = options(&offer);
+        let answers = lone.feed(&syn);
+        let [answer] = answers[..] else { panic!("{answers:?}") };
+        let echoed = answer.stamps.expect("timestamps in the SYN-ACK");
+        assert_eq!(echoed.echo, value);
+        assert!(answer.sack_permitted);
+        let mut ack = syn.clone();
+        (ack.seq, ack.ack, ack.flags) = (syn.seq + 1, answer.seq + 1, ACK);
+        ack.options = options(&stamps(value, echoed.value));
+        assert!(lone.feed(&ack).is_empty());
+        let handle = lone.accept().expect("a connection");
+        let (at, host, seq) = (syn.source, syn.destination, ack.seq);
+        let peer = Peer { handle, at, host, seq, ack: ack.ack, window: syn.window };
+        Self { lone, peer, ours: echoed.value }
+    }
+
+    /// A segment `ahead` octets ahead of what we expect, stamped `value`.
+    fn segment(&self, ahead: u32, len: usize, value: u32) -> Tcp {
+        let mut segment = self.peer.segment(ACK, &vec![7; len]);
+        segment.seq = self.peer.seq + ahead;
+        segment.options = options(&stamps(value, self.ours));
+        segment
+    }
+
+    fn feed(&mut self, ahead: u32, len: usize, value: u32) -> Vec<Seen> {
+        let segment = self.segment(ahead, len, value);
+        self.lone.feed(&segment)
+    }
+
+    fn dropped(&self, reason: DropReason) -> usize {
+        self.lone.host.counters().drops.of(reason)
+    }
+
+    /// The blocks of the one ACK, relative to what we expect at first.
+    fn blocks(&self, answers: &[Seen], base: SeqNum) -> Vec<(u32, u32)> {
+        let [answer] = answers[..] else { panic!("{answers:?}: not one ACK") };
+        let relative = |block: SackBlock| (block.left.since(base), block.right.since(base));
+        answer.sack.iter().flatten().copied().map(relative).collect()
+    }
+
+    fn done(mut self) {
+        self.lone.drain(&[self.peer]);
+    }
+}
+
+#[test]
+fn options_are_offered_and_only_answered_where_the_peer_offers_them() {
+    let mut lone = Lone::new(Kind::Full, Family::V4);
+    let answers = lone.feed(&lone.syn(1));
+    assert!(answers[0].stamps.is_none() && !answers[0].sack_permitted, "{}", answers[0]);
+    let peer = lone.syn_sent(1);
+    let mut answer = peer.segment(Flags::SYN | ACK, b"");
+    answer.options = options(&stamps(77, 0));
+    let answers = lone.feed(&answer);
+    let echoed = answers[0].stamps.expect("agreed");
+    assert_eq!((echoed.echo, answers[0].sack_permitted), (77, false));
+    lone.drain(&[peer]);
+
+    let mut small = Lone::new(Kind::Small, Family::V4);
+    let mut syn = small.syn(1);
+    syn.options = options(&Options { sack_permitted: true, ..stamps(1, 0) });
+    let answers = small.feed(&syn);
+    assert!(answers[0].stamps.is_none() && !answers[0].sack_permitted, "{}", answers[0]);
+}
+
+#[test]
+fn every_segment_is_stamped_but_resets_and_text_makes_room_for_it() {
+    let mut scene = Scene::new(Family::V4, 500);
+    let handle = scene.peer.handle;
+    scene.lone.now = scene.lone.now + Duration::from_micros(1 << 20);
+    let _ = scene.lone.host.write(handle, &[1; 3 * MSS as usize]);
+    let sent = scene.lone.sent();
+    assert!(sent.iter().all(|one| one.text == u32::from(MSS) - 12), "{sent:?}");
+    for one in &sent {
+        let stamped = one.stamps.expect("timestamps");
+        assert_eq!((stamped.value, stamped.echo), (scene.ours.wrapping_add(1024), 500), "{one}");
+    }
+    scene.lone.host.abort(handle);
+    let sent = scene.lone.sent();
+    assert!(sent[0].has(Flags::RST) && sent[0].stamps.is_none(), "{}", sent[0]);
+    scene.done();
+}
+
+#[test]
+fn another_connection_has_another_clock() {
+    let [first, second] = [1, 2].map(|number| {
+        let mut lone = Lone::new(Kind::Full, Family::V4);
+        let mut syn = lone.syn(number);
+        syn.options = options(&stamps(1, 0));
+        lone.feed(&syn)[0].stamps.expect("agreed").value
+    });
+    assert_ne!(first, second);
+}
+
+#[test]
+fn what_is_older_is_acknowledged_and_dropped() {
+    for family in [Family::V4, Family::V6] {
+        let start = u32::MAX - 1;
+        let mut scene = Scene::new(family, start);
+        assert!(scene.feed(0, 10, start.wrapping_add(5)).is_empty(), "delayed");
+        scene.peer.seq = scene.peer.seq + 10;
+        for old in [2, start, start.wrapping_sub(1000), 3_u32.wrapping_add(u32::MAX / 2 + 1)] {
+            let before = scene.dropped(DropReason::OldTimestamp);
+            let answers = scene.feed(0, 10, old);
+            assert_eq!(answers.len(), 1, "{old}");
+            assert_eq!(answers[0].ack, scene.peer.seq, "{old}");
+            assert_eq!(scene.dropped(DropReason::OldTimestamp), before + 1, "{old}");
+        }
+        assert_eq!(scene.lone.host.readable(scene.peer.handle), 10);
+        // A reset is heard whatever it is stamped with.
+        let mut reset = scene.peer.segment(Flags::RST, b"");
+        reset.options = options(&stamps(0, 0));
+        scene.lone.feed(&reset);
+        assert!(scene.lone.host.close_reason(scene.peer.handle).is_some());
+        scene.done();
+    }
+}
+
+#[test]
+fn a_segment_without_the_agreed_stamp_is_dropped_in_silence() {
+    let mut scene = Scene::new(Family::V4, 9);
+    let segment = scene.peer.segment(ACK, b"abc");
+    assert!(scene.lone.feed(&segment).is_empty());
+    assert_eq!(scene.dropped(DropReason::NoTimestamp), 1);
+    assert!(scene.lone.host.state(scene.peer.handle).is_synchronized(), "and nothing else");
+    scene.done();
+}
+
+#[test]
+fn after_24_days_of_silence_an_old_stamp_says_nothing() {
+    for (silence, taken) in [(23, false), (25, true)] {
+        let mut scene = Scene::new(Family::V4, 1_000_000);
+        scene.lone.pass(Duration::from_micros(silence * DAY.micros()));
+        scene.feed(0, 10, 999);
+        assert_eq!(scene.lone.host.readable(scene.peer.handle) == 10, taken, "{silence} days");
+        scene.done();
+    }
+}
+
+#[test]
+fn the_echo_is_that_of_the_segment_which_the_last_ack_waited_for() {
+    let mut scene = Scene::new(Family::V4, 100);
+    let len = usize::from(MSS);
+    // RFC 7323 §4.3: of two segments under one ACK it is the earlier, so that the delay counts.
+    assert!(scene.feed(0, 10, 110).is_empty());
+    assert!(scene.feed(10, 10, 120).is_empty());
+    let passed = scene.lone.pass(Duration::from_millis(500));
+    assert_eq!(passed[0].1.stamps.unwrap().echo, 110);
+    // Of what comes behind a hole none, until the hole is filled.
+    let early = scene.feed(20 + len as u32, len, 130);
+    assert_eq!(early[0].stamps.unwrap().echo, 110);
+    let filled = scene.feed(20, len, 125);
+    assert_eq!(filled[0].stamps.unwrap().echo, 125);
+    scene.done();
+}
+
+#[test]
+fn an_echo_measures_even_what_was_sent_twice() {
+    let mut scene = Scene::new(Family::V4, 100);
+    let handle = scene.peer.handle;
+    let _ = scene.lone.host.write(handle, b"lost");
+    let sent = scene.lone.pass(Duration::from_secs(2));
+    assert!(sent.len() >= 2, "sent again: {sent:?}");
+    let backoff = scene.lone.host.info(handle).backoff;
+    assert!(backoff > 0);
+    let (at, last) = sent[sent.len() - 1];
+    scene.ours = last.stamps.unwrap().value;
+    scene.peer.ack = last.end();
+    scene.lone.now = scene.lone.now + Duration::from_millis(50);
+    let expected = scene.lone.now.since(at);
+    scene.feed(0, 0, 101);
+    let info = scene.lone.host.info(handle);
+    assert_eq!(info.backoff, 0, "Karn's rule is not needed");
+    let srtt = info.srtt.unwrap();
+    assert!(srtt < expected + Duration::from_millis(2), "{srtt:?} of {expected:?}");
+    scene.done();
+}
+
+#[test]
+fn the_block_that_grew_last_comes_first() {
+    let mut scene = Scene::new(Family::V4, 1);
+    let base = scene.peer.seq;
+    // (ahead, octets, blocks in order)
+    type Row = (u32, usize, &'static [(u32, u32)]);
+    let table: &[Row] = &[
+        (100, 50, &[(100, 150)]),
+        (300, 50, &[(300, 350), (100, 150)]),
+        (150, 50, &[(100, 200), (300, 350)]),
+        (500, 50, &[(500, 550), (100, 200), (300, 350)]),
+        (700, 50, &[(700, 750), (500, 550), (100, 200)]),
+        (350, 50, &[(300, 400), (700, 750), (500, 550)]),
+        (400, 100, &[(300, 550), (700, 750), (100, 200)]),
+    ];
+    for (ahead, octets, expected) in table {
+        let answers = scene.feed(*ahead, *octets, 1);
+        assert_eq!(scene.blocks(&answers, base), *expected, "{ahead}");
+        assert_eq!(answers[0].ack, base);
+    }
+    let answers = scene.feed(0, 100, 1);
+    assert_eq!(answers[0].ack, base + 200);
+    assert_eq!(scene.blocks(&answers, base), [(300, 550), (700, 750)]);
+    scene.done();
+}
+
+#[test]
+fn what_comes_twice_is_told_once() {
+    let mut scene = Scene::new(Family::V4, 1);
+    let base = scene.peer.seq;
+    scene.feed(0, 100, 1);
+    scene.lone.pass(Duration::from_millis(500));
+    // Below the acknowledgement, wholly and in part (RFC 2883 §4.1).
+    let answers = scene.feed(20, 50, 1);
+    assert_eq!(scene.blocks(&answers, base), [(20, 70)]);
+    // Above it: the block that it is part of follows (§4.2).
+    scene.feed(200, 100, 1);
+    let answers = scene.feed(220, 50, 1);
+    assert_eq!(scene.blocks(&answers, base), [(220, 270), (200, 300)]);
+    let answers = scene.feed(400, 10, 1);
+    assert_eq!(scene.blocks(&answers, base), [(400, 410), (200, 300)], "only once");
+    let answers = scene.feed(80, 40, 1);
+    assert_eq!(answers[0].ack, base + 120);
+    assert_eq!(scene.blocks(&answers, base), [(80, 100), (400, 410), (200, 300)]);
+    scene.done();
+}
+
+#[test]
+fn a_fin_that_comes_early_is_kept() {
+    for (with_text, block) in [(true, (100, 151)), (false, (100, 150))] {
+        let mut scene = Scene::new(Family::V6, 1);
+        let base = scene.peer.seq;
+        let mut fin = scene.segment(100, 50, 1);
+        if with_text {
+            fin.flags = ACK | Flags::FIN;
+            let answers = scene.lone.feed(&fin);
+            assert_eq!(scene.blocks(&answers, base), [block]);
+        } else {
+            assert_eq!(scene.lone.feed(&fin).len(), 1);
+            let mut fin = scene.segment(150, 0, 1);
+            fin.flags = ACK | Flags::FIN;
+            let answers = scene.lone.feed(&fin);
+            assert_eq!(scene.blocks(&answers, base), [(100, 151)]);
+        }
+        let answers = scene.feed(0, 100, 1);
+        assert_eq!(answers[0].ack, base + 151, "all of it and the FIN");
+        let mut buffer = [0; 200];
+        assert_eq!(scene.lone.host.read(scene.peer.handle, &mut buffer), Ok(150));
+        assert_eq!(scene.lone.host.read(scene.peer.handle, &mut buffer), Ok(0), "the end");
+        scene.done();
+    }
+}
+
+#[test]
+fn beside_text_there_are_as_many_blocks_as_fit() {
+    let mut scene = Scene::new(Family::V4, 1);
+    let handle = scene.peer.handle;
+    for ahead in [100, 300, 500, 700] {
+        scene.feed(ahead, 50, 1);
+    }
+    let room = u32::from(MSS) - 12;
+    for (octets, blocks) in [(10, 3), (room - 28, 3), (room - 27, 2), (room, 0)] {
+        let _ = scene.lone.host.write(handle, &vec![1; octets as usize]);
+        let sent = scene.lone.sent();
+        assert_eq!(sent[0].text, octets, "{}", sent[0]);
+        assert_eq!(sent[0].sack.iter().flatten().count(), blocks, "{}", sent[0]);
+        scene.peer.ack = sent[0].end();
+        scene.ours = sent[0].stamps.unwrap().value;
+        scene.feed(0, 0, 1);
+    }
+    scene.done();
+}
+
+#[test]
+fn a_new_connection_takes_over_from_time_wait_by_its_stamp() {
+    // (stamp of the SYN, its number beyond the last, whether it is a new connection)
+    for (stamp, ahead, new) in
+        [(51, -1000_i64, true), (50, 10, true), (50, -10, false), (49, 1000, false)]
+    {
+        let mut scene = Scene::new(Family::V4, 50);
+        let handle = scene.peer.handle;
+        scene.lone.host.close(handle);
+        let fin = scene.lone.sent()[0];
+        scene.peer.ack = fin.end();
+        let mut segment = scene.segment(0, 0, 50);
+        segment.flags = ACK | Flags::FIN;
+        assert_eq!(scene.lone.feed(&segment).len(), 1);
+        scene.lone.host.release(handle);
+        scene.lone.pass(Duration::from_millis(1));
+        assert_eq!(scene.lone.host.usage().time_wait, 1);
+        let last = scene.peer.seq + 1;
+        let mut syn = scene.lone.syn(1);
+        syn.seq = last + (ahead as u32);
+        syn.options = options(&Options { mss: Some(MSS), ..stamps(stamp, 0) });
+        let answers = scene.lone.feed(&syn);
+        assert_eq!(answers[0].has(Flags::SYN), new, "{stamp} {ahead}: {}", answers[0]);
+        assert!(answers[0].has(ACK), "{}", answers[0]);
+        assert_eq!(scene.lone.host.usage().time_wait, usize::from(!new), "{stamp} {ahead}");
+    }
+}
