@@ -2,7 +2,9 @@
 //! both families; and none of them is satisfied by other numbers.
 #![cfg(all(feature = "ipv6", feature = "udp"))]
 
-use hikyaku_testkit::script::{folder, mutants, read_all, run, run_all};
+use hikyaku_testkit::host::Kind;
+use hikyaku_testkit::pair::Family;
+use hikyaku_testkit::script::{folder, grid, mutants, read_all, run, run_all};
 
 #[test]
 fn all_scripts_and_the_grid_go_as_written() {
@@ -33,4 +35,29 @@ fn no_script_is_satisfied_by_another_number() {
     }
     println!("{tried} mutants");
     assert!(survivors.is_empty(), "{} survive:\n{}", survivors.len(), survivors.join("\n"));
+}
+
+/// Likewise for the cells: each with another answer, another state, another number of octets taken
+/// and another fate.
+#[test]
+fn no_cell_is_satisfied_by_another_reaction() {
+    let text = std::fs::read_to_string(folder().join("grid.csv")).expect("the grid");
+    let ack = "SEQ=SND.NXT ACK=RCV.NXT CTL=ACK";
+    for row in grid::rows(&text).expect("good rows").iter().filter(|row| row.exists()) {
+        let other = |name: &str, one: &str, two: &str| {
+            let value = if row.field(name) == one { two } else { one };
+            let mutant = row.with(name, value);
+            assert!(mutant.run(Kind::Full, Family::V4).is_err(), "{row:?}: {name} {value}");
+        };
+        other("answer", "nothing", ack);
+        other("next", "ESTABLISHED", "CLOSED");
+        other("dropped", "-", "bad checksum");
+        if row.field("taken") != "-" {
+            other("taken", "1", "2");
+        }
+        if row.field("acked") != "-" {
+            other("acked", "2", "3");
+        }
+        other("fate", "timed-out", "unreachable");
+    }
 }

@@ -300,7 +300,21 @@ mod tests {
             if flags.contains(Flags::SYN) { (Some(100), Some(1)) } else { (None, None) };
         let (source, destination) = (end(from), end(to));
         let (seq, ack) = (SeqNum::new(seq), SeqNum::new(ack));
-        Seen { source, destination, seq, ack, flags, window: 100, text, mss, scale }
+        Seen {
+            source,
+            destination,
+            seq,
+            ack,
+            flags,
+            window: 100,
+            text,
+            mss,
+            scale,
+            stamps: None,
+            sack_permitted: false,
+            sack: [None; 4],
+            urgent: 0,
+        }
     }
 
     /// A watch that has seen a handshake: 1 begins at 1000, 2 at 5000, windows of 200.

@@ -295,6 +295,8 @@ impl Scene {
             "rto-min" => config.rto_min = Duration::from_micros(words.span(name)?),
             "user-timeout" => config.user_timeout = Duration::from_micros(words.span(name)?),
             "connect-timeout" => config.connect_timeout = Duration::from_micros(words.span(name)?),
+            "timestamps" => config.timestamps = words.switch()?,
+            "sack" => config.sack = words.switch()?,
             "keepalive" => config.keepalive = Some(Duration::from_micros(words.span(name)?)),
             "time-wait" => self.time_wait = Duration::from_micros(words.span(name)?),
             other => return Err(format!("there is no setting {other}")),

@@ -142,7 +142,7 @@ impl<'s> Runner<'s> {
         }
     }
 
-    fn play(&mut self) -> Result<(), String> {
+    pub(super) fn play(&mut self) -> Result<(), String> {
         for line in &self.script.lines {
             let done = self.line(line);
             done.map_err(|wrong| format!("{}: {}\n  {wrong}", line.number, line.text))?;
@@ -204,7 +204,7 @@ impl<'s> Runner<'s> {
     }
 
     /// Takes what the host sends now.
-    fn collect(&mut self) -> Result<(), Failed> {
+    pub(super) fn collect(&mut self) -> Result<(), Failed> {
         while let Some(len) = self.host.transmit(self.now, &mut self.buffer) {
             self.pending.push_back(self.buffer[..len].to_vec());
             if self.pending.len() > BURST {
@@ -231,7 +231,7 @@ impl<'s> Runner<'s> {
         Ok(())
     }
 
-    fn pass_in_silence(&mut self, until: Instant) -> Result<(), Failed> {
+    pub(super) fn pass_in_silence(&mut self, until: Instant) -> Result<(), Failed> {
         if until < self.now {
             return Err(format!("that was before {}", self.ago(self.now)).into());
         }
@@ -271,8 +271,15 @@ impl<'s> Runner<'s> {
     fn expect(&mut self, when: Option<When>, pattern: &Pattern) -> Result<(), Failed> {
         let exact = When { micros: 0, relative: true, tolerance: 0 };
         let when = when.unwrap_or(exact);
-        let wanted = self.time(when);
-        let tolerance = Duration::from_micros(when.tolerance);
+        self.expect_at(self.time(when), Duration::from_micros(when.tolerance), pattern)
+    }
+
+    pub(super) fn expect_at(
+        &mut self,
+        wanted: Instant,
+        tolerance: Duration,
+        pattern: &Pattern,
+    ) -> Result<(), Failed> {
         if self.pending.is_empty() {
             self.sleep(wanted + tolerance)?;
         }
@@ -290,12 +297,16 @@ impl<'s> Runner<'s> {
         if differs.is_empty() {
             return Ok(());
         }
-        let differs = differs.join(", ");
-        Err(format!("{told}\n  seen     at {}: < {got}\n  differs in: {differs}", self.ago(at))
-            .into())
+        let (differs, at) = (differs.join(", "), self.ago(at));
+        Err(format!("{told}\n  seen     at {at}: < {got}\n  differs in: {differs}").into())
     }
 
-    fn send(&mut self, pattern: &Pattern) -> Result<(), Failed> {
+    /// The next SYN of the host begins a new connection.
+    pub(super) fn forget_iss(&mut self) {
+        self.flow().origin.iss = None;
+    }
+
+    pub(super) fn send(&mut self, pattern: &Pattern) -> Result<(), Failed> {
         let (us, them) = (self.us, self.them);
         let flow = self.flow();
         if pattern.flags.intersects(Flags::SYN) {
