@@ -169,6 +169,8 @@ counters! {
     resets_in,
     /// Challenge ACKs sent (RFC 5961).
     challenge_acks,
+    /// SYNs answered with a cookie (RFC 4987).
+    cookies_out,
     /// Connections opened by us.
     active_opens,
     /// Connections opened by a peer.

@@ -145,7 +145,7 @@ pub use socket::udp::{BindError, Datagram, RecvError, SendError, UdpConfig, UdpS
 pub use socket::{Handle, ListenerHandle, Secret, StaleHandle, TcpHandle, UdpHandle};
 pub use stack::{Capacity, Config, ConfigError, Stack, Storage, Usage, Wake};
 pub use storage::policy::AllocationPolicy;
-pub use tcp::connection::CloseReason;
+pub use tcp::connection::{CloseReason, PathError};
 pub use tcp::settings::ConnectionConfig;
 pub use tcp::state::State;
 pub use tcp::user_calls::{Half, Info, ReadError, WriteError};

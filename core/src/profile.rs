@@ -33,6 +33,8 @@ pub trait Profile: 'static {
     const SACK: bool;
     /// Whether urgent data can be sent and is told of (RFC 9293 §3.8.5).
     const URGENT: bool;
+    /// Whether listeners that are flooded with SYNs answer with cookies (RFC 4987 §3.6).
+    const COOKIES: bool;
 }
 
 /// How records are found: by what they are and by when they are due.
@@ -91,6 +93,7 @@ impl Profile for Full {
     const TIMESTAMPS: bool = true;
     const SACK: bool = true;
     const URGENT: bool = true;
+    const COOKIES: bool = true;
 }
 
 /// What fits a small controller: no records of segments in flight, one congestion controller,
@@ -110,4 +113,5 @@ impl Profile for Small {
     const SACK: bool = false;
     // Deviation: decision 0020. The mark, not the data: that stays in the stream.
     const URGENT: bool = false;
+    const COOKIES: bool = false;
 }

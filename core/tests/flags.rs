@@ -97,7 +97,7 @@ enum Reply {
     Nothing,
     /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`, RCV.NXT as it was.
     Ack,
-    /// Likewise, RCV.NXT having moved over the SYN or FIN of this segment.
+    /// Likewise, RCV.NXT having moved over the SYN and FIN of this segment.
     AckNext,
     /// `<SEQ=SEG.ACK><CTL=RST>`
     ResetAtAck,
@@ -160,7 +160,8 @@ const RULES: &[Rule] = rules! {
     "3, first": &[SynSent], A, NONE, ANYWHERE, BAD => ResetAtAck, None;
     "3, second": &[SynSent], R.with(A), NONE, ANYWHERE, GOOD => Nothing, Some(Closed);
     "3, second": &[SynSent], R, NONE, ANYWHERE, WHATEVER => Nothing, None;
-    // A FIN that comes with the SYN is left to be sent again, as text is: decision 0006.
+    "3, fourth and eighth": &[SynSent], S.with(A).with(F), NONE, ANYWHERE, GOOD => AckNext, Some(CloseWait);
+    // A FIN that comes with a SYN alone is left to be sent again, as text is: decision 0006.
     "3, fourth": &[SynSent], S.with(A), NONE, ANYWHERE, GOOD => AckNext, Some(Established);
     "3, fourth": &[SynSent], S, NONE, ANYWHERE, WHATEVER => SynAck, Some(SynReceived);
     "3, fifth": &[SynSent], NONE, NONE, ANYWHERE, WHATEVER => Nothing, None;
@@ -341,7 +342,7 @@ fn expected(reply: Reply, segment: &Tcp, peer: &Peer) -> Option<(Flags, u32, u32
     let (flags, seq, ack) = match reply {
         Reply::Nothing => return None,
         Reply::Ack => (A, peer.ack.raw(), peer.seq.raw()),
-        Reply::AckNext => (A, peer.ack.raw(), (segment.seq + 1).raw()),
+        Reply::AckNext => (A, peer.ack.raw(), (segment.seq + controls).raw()),
         Reply::ResetAtAck => (R, segment.ack.raw(), 0),
         Reply::ResetAtZero => (R.with(A), 0, (segment.seq + controls).raw()),
         Reply::SynAck => (S.with(A), iss.raw(), (segment.seq + 1).raw()),

@@ -16,14 +16,17 @@ use crate::storage::policy::AllocationPolicy;
 use crate::storage::slab::{Key, Slab};
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
-use crate::tcp::connection::{Connection, Resources};
+use crate::tcp::bare::Bare;
+use crate::tcp::connection::{Connection, PathError, Resources};
+use crate::tcp::cookie::{self, Jar};
 use crate::tcp::departs::Plan;
 use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
-use crate::tcp::options::Agreed;
 use crate::tcp::recovery::Records;
-use crate::tcp::segment::{Bare, Segment};
+use crate::tcp::segment::Segment;
 use crate::tcp::time_wait;
+use crate::tcp::user_calls::Handshake;
 use crate::time::Instant;
+use crate::wire::tcp::Flags;
 
 use super::demux::{find_bound, flow_hash};
 use super::tcp_slots::{
@@ -57,7 +60,7 @@ pub struct TcpPool<'a, P: Profile> {
 #[derive(Debug, Clone, Copy)]
 pub enum Departure {
     /// A SYN-ACK of a half-open record.
-    SynAck(Id, FlowKey, Bare, Agreed),
+    SynAck(Id, FlowKey, Bare),
     /// A segment of a connection.
     Segment(Id, Plan),
 }
@@ -244,7 +247,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 None => self.leave_time_wait(id, commons),
             }
         }
-        self.knock(flow, &segment, commons)
+        self.knock(flow, segment, commons)
     }
 
     fn connection_segment(
@@ -318,6 +321,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             commons.counters.drop(DropReason::NoSocket);
             return Bare::reset(&segment);
         };
+        let connection = self.welcome(&handshake, listener, commons)?;
+        self.forget_half_open(id, commons);
+        self.connection_segment(connection, segment, commons)
+    }
+
+    /// A handshake is complete: the connection waits to be accepted. `None` where there is no room
+    /// for it.
+    fn welcome(
+        &mut self,
+        handshake: &Handshake,
+        listener: Id,
+        commons: &mut Commons<'a>,
+    ) -> Option<Id> {
         let listening = &self.listeners.get(listener)?.listening;
         let config = listening.config;
         if listening.waiting.len() >= u32::from(listening.limit) {
@@ -325,19 +341,39 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return None;
         }
         let opened = self.insert(&handshake.flow, commons, |connection, resources| {
-            connection.accept(&handshake, &config, resources)
+            connection.accept(handshake, &config, resources)
         });
         let Some(connection) = opened else {
             commons.counters.drop(DropReason::NoMemory);
             return None;
         };
         bump(&mut commons.counters.passive_opens);
-        self.forget_half_open(id, commons);
         if let Some(slot) = self.listeners.get_mut(listener) {
             slot.listening.waiting.push_back(&mut self.connections, connection);
         }
         self.listener_news.push_back(&mut self.listeners, listener);
-        self.connection_segment(connection, segment, commons)
+        Some(connection)
+    }
+
+    /// An ACK that answers nothing that we remember: maybe it brings back a cookie. `None` where
+    /// it does not.
+    fn redeem(
+        &mut self,
+        flow: &FlowKey,
+        ack: &Segment<'_>,
+        listener: Id,
+        commons: &mut Commons<'a>,
+    ) -> Option<Id> {
+        let listening = &self.listeners.get(listener)?.listening;
+        let plain = !ack.has(Flags::SYN.with(Flags::RST)) && ack.has(Flags::ACK);
+        if !P::COOKIES || !plain || !cookie::is_recent(listening.cookies, commons.now) {
+            return None;
+        }
+        let terms = commons.terms::<P>(flow, &listening.config);
+        let told = commons.first_window(&listening.config);
+        let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
+        let handshake = jar.redeem(ack, &terms, told)?;
+        self.welcome(&handshake, listener, commons)
     }
 
     /// Takes a free slot and lets `open` fill it; gives it back where that fails.
@@ -395,7 +431,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     fn knock(
         &mut self,
         flow: &FlowKey,
-        segment: &Segment<'_>,
+        segment: Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         let local = flow.local();
@@ -404,33 +440,45 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let found = find_bound::<P, _>(&mut self.by_port, &self.listeners, keys, endpoint);
         let Some(listener) = found else {
             commons.counters.drop(DropReason::NoSocket);
-            return Bare::reset(segment);
+            return Bare::reset(&segment);
         };
-        match listener::on_knock(segment) {
-            Knock::Begin => self.begin(flow, segment, listener, commons),
-            Knock::Ignore(reason) => commons.counters.drop(reason),
-            Knock::Refuse => {
-                commons.counters.drop(DropReason::NoSocket);
-                return Bare::reset(segment);
+        match listener::on_knock(&segment) {
+            Knock::Begin => self.begin(flow, &segment, listener, commons),
+            Knock::Ignore(reason) => {
+                commons.counters.drop(reason);
+                None
             }
+            Knock::Refuse => match self.redeem(flow, &segment, listener, commons) {
+                Some(connection) => self.connection_segment(connection, segment, commons),
+                None => {
+                    commons.counters.drop(DropReason::NoSocket);
+                    Bare::reset(&segment)
+                }
+            },
         }
-        None
     }
 
-    /// A handshake begins; its SYN-ACK leaves as soon as there is room.
+    /// A handshake begins; its SYN-ACK leaves as soon as there is room. Where no record is left it
+    /// is answered with a cookie, if the profile has them.
     fn begin(
         &mut self,
         flow: &FlowKey,
         syn: &Segment<'_>,
         listener: Id,
         commons: &mut Commons<'a>,
-    ) {
-        let Some(slot) = self.listeners.get(listener) else { return };
-        let config = &slot.listening.config;
-        let terms = commons.terms::<P>(flow, config);
-        let told = commons.first_window(config);
+    ) -> Option<Bare> {
+        let listening = &mut self.listeners.get_mut(listener)?.listening;
+        let terms = commons.terms::<P>(flow, &listening.config);
+        let told = commons.first_window(&listening.config);
         let Some(id) = self.half_open.acquire() else {
-            return commons.counters.drop(DropReason::NoMemory);
+            if P::COOKIES {
+                bump(&mut commons.counters.cookies_out);
+                listening.cookies = cookie::period(commons.now);
+                let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
+                return Some(jar.syn_ack(syn, &terms, told));
+            }
+            commons.counters.drop(DropReason::NoMemory);
+            return None;
         };
         if let Some(slot) = self.half_open.get_mut(id) {
             slot.record = HalfOpen::new(*flow, syn, &terms, told);
@@ -439,6 +487,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let hash = flow_hash::<P>(commons.table_keys, flow);
         self.half_open_by_flow.insert(&mut self.half_open, hash, id);
         self.half_open_egress.push_back(&mut self.half_open, id);
+        None
     }
 
     /// Whether any record has this flow.
@@ -449,12 +498,17 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             || self.time_wait_by_flow.find(&self.time_wait, hash, flow).is_some()
     }
 
-    /// The peer of a flow was reported unreachable, by an error that quotes `seq`.
-    pub fn on_unreachable(&mut self, flow: &FlowKey, seq: SeqNum, commons: &mut Commons<'a>) {
+    /// An ICMP error quotes the segment with number `seq` of a flow.
+    pub fn on_path_error(
+        &mut self,
+        error: PathError,
+        (flow, seq): (&FlowKey, SeqNum),
+        commons: &mut Commons<'a>,
+    ) {
         let hash = flow_hash::<P>(commons.table_keys, flow);
         let acted = self.by_flow.find(&self.connections, hash, flow).and_then(|id| {
             self.with(id, commons, |connection, resources| {
-                connection.on_unreachable(seq, resources)
+                connection.on_path_error(error, seq, resources)
             })
         });
         if acted != Some(true) {
@@ -468,8 +522,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if let Some(id) = self.half_open_egress.first()
             && let Some(slot) = self.half_open.get(id)
         {
-            let (bare, agreed) = slot.record.syn_ack(now);
-            return Some(Departure::SynAck(id, *slot.record.flow(), bare, agreed));
+            let bare = slot.record.syn_ack(now);
+            return Some(Departure::SynAck(id, *slot.record.flow(), bare));
         }
         while let Some(id) = self.egress.first() {
             let slot = self.connections.get(id)?;

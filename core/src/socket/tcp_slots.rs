@@ -106,6 +106,8 @@ pub(super) struct Listening {
     pub(super) bound: Bound,
     pub(super) config: ConnectionConfig,
     pub(super) limit: u16,
+    /// The period in which a cookie was given out last, 0 for never.
+    pub(super) cookies: u16,
     pub(super) waiting: List<Backlog>,
 }
 
@@ -114,6 +116,7 @@ impl Empty for Listening {
         bound: Bound::EMPTY,
         config: ConnectionConfig::EMPTY,
         limit: 0,
+        cookies: 0,
         waiting: List::EMPTY,
     };
 }

@@ -14,8 +14,8 @@ use crate::socket::tcp_pool::Departure;
 use crate::storage::Id;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::queue::Queue;
+use crate::tcp::bare::Bare;
 use crate::tcp::departs::{Plan, Purpose};
-use crate::tcp::segment::Bare;
 use crate::trace::{Event, Observer};
 use crate::wire::tcp_options::Options;
 use crate::wire::{Protocol, checksum, icmpv4, ipv4, tcp};
@@ -85,8 +85,7 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     fn send_bare(&mut self, flow: &FlowKey, bare: &Bare, sink: Sink<'_>) -> Result<(), NoRoom> {
-        let options = Options { timestamps: bare.stamps, ..Options::EMPTY };
-        let headers = self.tcp_headers(flow, bare, &options, 0);
+        let headers = self.tcp_headers(flow, bare, &bare.options(), 0);
         send(&headers, None, &self.commons.blocks, sink)?;
         bump(&mut self.commons.counters.packets_out);
         bump(&mut self.commons.counters.segments_out);
@@ -117,9 +116,8 @@ impl<P: Profile> Stack<'_, P> {
 
     fn send_departure(&mut self, departure: &Departure, sink: Sink<'_>) -> Result<(), NoRoom> {
         match departure {
-            Departure::SynAck(_, flow, bare, agreed) => {
-                let options = Options { timestamps: bare.stamps, ..agreed.to_options() };
-                let headers = self.tcp_headers(flow, bare, &options, 0);
+            Departure::SynAck(_, flow, bare) => {
+                let headers = self.tcp_headers(flow, bare, &bare.options(), 0);
                 send(&headers, None, &self.commons.blocks, sink)?;
             }
             Departure::Segment(id, plan) => self.send_segment(*id, plan, sink)?,
@@ -139,7 +137,7 @@ impl<P: Profile> Stack<'_, P> {
             flags: plan.flags,
             wnd: plan.window,
             urgent: plan.urgent,
-            stamps: options.timestamps,
+            ..Bare::EMPTY
         };
         let headers = self.tcp_headers(&flow, &bare, &options, plan.len);
         let queue = connection.send_space();

@@ -8,6 +8,7 @@ use crate::counters::{DropReason, bump};
 use crate::device::RxMeta;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
+use crate::tcp::connection::PathError;
 use crate::tcp::segment::Segment;
 use crate::trace::{Event, Observer};
 use crate::wire::address::{is_unicast, may_be_source};
@@ -181,14 +182,28 @@ impl<P: Profile> Stack<'_, P> {
                 self.echo(arrival, reply.parts());
                 Ok(())
             }
-            icmpv4::Message::DestinationUnreachable { code: 0..=3, quote, .. } => {
-                let (header, rest) =
-                    ipv4::Header::parse_quoted(quote).map_err(|_| DropReason::IcmpIgnored)?;
-                let ends = (header.source.into(), header.destination.into());
-                self.unreachable(ends, header.protocol, rest)
+            // RFC 9293 §3.9.2.2; what was too big is not for TCP to judge.
+            icmpv4::Message::DestinationUnreachable { code: 2..=3, quote, .. } => {
+                self.quoted_v4(PathError::Refused, quote)
+            }
+            icmpv4::Message::DestinationUnreachable { code: 0..=1 | 5..=15, quote, .. } => {
+                self.quoted_v4(PathError::Unreachable, quote)
+            }
+            icmpv4::Message::TimeExceeded { quote, .. } => {
+                self.quoted_v4(PathError::TimeExceeded, quote)
+            }
+            icmpv4::Message::ParameterProblem { quote, .. } => {
+                self.quoted_v4(PathError::ParameterProblem, quote)
             }
             _ => Err(DropReason::IcmpIgnored),
         }
+    }
+
+    fn quoted_v4(&mut self, error: PathError, quote: &[u8]) -> Check<()> {
+        let (header, rest) =
+            ipv4::Header::parse_quoted(quote).map_err(|_| DropReason::IcmpIgnored)?;
+        let ends = (header.source.into(), header.destination.into());
+        self.quoted_segment(error, ends, header.protocol, rest)
     }
 
     #[cfg(feature = "ipv6")]
@@ -204,14 +219,28 @@ impl<P: Profile> Stack<'_, P> {
                 self.echo(arrival, reply.parts());
                 Ok(())
             }
+            icmpv6::Message::DestinationUnreachable { code: 1 | 4, quote, .. } => {
+                self.quoted_v6(PathError::Refused, quote)
+            }
             icmpv6::Message::DestinationUnreachable { quote, .. } => {
-                let (header, rest) =
-                    ipv6::Header::parse_quoted(quote).map_err(|_| DropReason::IcmpIgnored)?;
-                let ends = (header.source.into(), header.destination.into());
-                self.unreachable(ends, header.next_header, rest)
+                self.quoted_v6(PathError::Unreachable, quote)
+            }
+            icmpv6::Message::TimeExceeded { quote, .. } => {
+                self.quoted_v6(PathError::TimeExceeded, quote)
+            }
+            icmpv6::Message::ParameterProblem { quote, .. } => {
+                self.quoted_v6(PathError::ParameterProblem, quote)
             }
             _ => Err(DropReason::IcmpIgnored),
         }
+    }
+
+    #[cfg(feature = "ipv6")]
+    fn quoted_v6(&mut self, error: PathError, quote: &[u8]) -> Check<()> {
+        let (header, rest) =
+            ipv6::Header::parse_quoted(quote).map_err(|_| DropReason::IcmpIgnored)?;
+        let ends = (header.source.into(), header.destination.into());
+        self.quoted_segment(error, ends, header.next_header, rest)
     }
 
     /// RFC 1122 §3.2.2.6, RFC 4443 §4.2: the request's octets, and only those, go back.
@@ -222,8 +251,9 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     /// An error quotes a segment of ours: `rest` begins with its ports and sequence number.
-    fn unreachable(
+    fn quoted_segment(
         &mut self,
+        error: PathError,
         (local, remote): (IpAddr, IpAddr),
         protocol: Protocol,
         rest: &[u8],
@@ -237,7 +267,7 @@ impl<P: Profile> Stack<'_, P> {
         let remote = SocketAddr::new(remote, u16::from_be_bytes([*c, *d]));
         let flow = FlowKey::new(local, remote).ok_or(DropReason::IcmpIgnored)?;
         let seq = crate::seq::SeqNum::new(u32::from_be_bytes(*seq));
-        self.tcp.on_unreachable(&flow, seq, &mut self.commons);
+        self.tcp.on_path_error(error, (&flow, seq), &mut self.commons);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::flow::FlowKey;
 use crate::socket::Commons;
 use crate::storage::Empty;
 use crate::storage::queue::Queue;
-use crate::tcp::segment::Bare;
+use crate::tcp::bare::Bare;
 use crate::wire::icmpv4::{self, Header};
 use crate::wire::ipv4;
 

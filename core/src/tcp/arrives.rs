@@ -55,7 +55,7 @@ impl<P: Profile> Connection<P> {
             State::Closed | State::Listen => {
                 ControlFlow::Break(Verdict::Refused(DropReason::NoSocket))
             }
-            State::SynSent => self.syn_sent(&segment, resources),
+            State::SynSent => self.syn_sent(segment, resources),
             _ => self.otherwise(segment, resources),
         };
         // More than one step may want an answer; none wants one of its own.
@@ -68,7 +68,7 @@ impl<P: Profile> Connection<P> {
     }
 
     /// RFC 9293 §3.10.7.3.
-    fn syn_sent(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+    fn syn_sent(&mut self, mut segment: Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
         let acks = segment.has(Flags::ACK);
         let acceptable = segment.ack.after(self.snd.iss) && segment.ack.at_or_before(self.snd.nxt);
         if acks && !acceptable {
@@ -93,17 +93,23 @@ impl<P: Profile> Connection<P> {
         self.rcv.start(segment.seq, told);
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.snd.set_window(u32::from(segment.wnd), segment.seq, segment.ack);
-        if acks {
-            self.advance(segment, resources);
-            self.state = self.state.on(Event::SynAcked);
-            self.on_established(resources.now);
-            self.owe_single_ack();
-        } else {
+        if !acks {
             self.state = self.state.on(Event::SynArrived);
-            // Our SYN goes out again, now with an acknowledgement.
+            // Our SYN goes out again, now with an acknowledgement. Deviation: decision 0006, text
+            // that came with theirs is left to be sent again.
             self.recovery.on_timeout(resources.records, self.snd.una, self.snd.nxt);
+            return ControlFlow::Continue(());
         }
-        ControlFlow::Continue(())
+        self.advance(&segment, resources);
+        self.state = self.state.on(Event::SynAcked);
+        self.on_established(resources.now);
+        // The one ACK of the handshake is also that of what else the segment carries, as far as we
+        // told a window for it.
+        self.debt.together = true;
+        segment.trim(self.rcv.nxt, self.rcv.edge);
+        self.check_urg(&segment);
+        self.take_text(&segment, resources)?;
+        self.take_fin(&segment, resources)
     }
 
     /// RFC 9293 §3.10.7.4: the seven steps, first to last.
@@ -126,7 +132,7 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Before all else, RFC 7323 §5.3: is it a segment of old? (PAWS)
-    fn check_stamps(&mut self, segment: &Segment<'_>, resources: &Resources<'_, '_>) -> Check {
+    fn check_stamps(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
         // A reset is heard whatever it is stamped with.
         if !P::TIMESTAMPS || !self.agreed.timestamps || segment.has(Flags::RST) {
             return ControlFlow::Continue(());
@@ -136,7 +142,7 @@ impl<P: Profile> Connection<P> {
         };
         let silence = tick(resources.now).wrapping_sub(self.heard_tick);
         if self.stamps.is_older(stamps.value) && !Stamps::are_outdated(silence) {
-            self.owe_single_ack();
+            self.owe_for_stray(segment, resources);
             return dropped(DropReason::OldTimestamp);
         }
         ControlFlow::Continue(())
@@ -166,7 +172,7 @@ impl<P: Profile> Connection<P> {
         if !acceptable && !only_heard {
             if !segment.has(Flags::RST) {
                 self.note_duplicate(segment);
-                self.owe_single_ack();
+                self.owe_for_stray(segment, resources);
             }
             if self.state == State::TimeWait && segment.has(Flags::FIN) {
                 // RFC 9293 §3.10.7.4: our last ACK was lost, so 2 MSL start anew.
@@ -341,6 +347,7 @@ impl<P: Profile> Connection<P> {
         let mss = u32::from(self.agreed.snd_mss);
         let flight = self.recovery.flight(self.snd.una, self.snd.nxt, mss);
         let was_recovering = self.recovery.is_recovering();
+        self.path_error = None;
         self.snd.on_acked(ack, resources.blocks);
         self.ask_recovery(newly, false, echoed, resources);
         if !was_recovering && self.state.is_synchronized() {
@@ -499,6 +506,16 @@ impl<P: Profile> Connection<P> {
     /// Owes an ACK of its own.
     pub(super) fn owe_single_ack(&mut self) {
         self.debt.single = self.debt.single.saturating_add(1);
+    }
+
+    /// Owes for what lies outside of the window. Text there may be sent again only because our
+    /// ACK was lost; two sides that have lost each other would answer empty segments for ever.
+    fn owe_for_stray(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) {
+        if segment.is_empty() {
+            self.challenge(resources);
+        } else {
+            self.owe_single_ack();
+        }
     }
 
     /// RFC 5961 §7: the answer to what may be a blind attack, within the connection's budget.

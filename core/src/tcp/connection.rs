@@ -13,12 +13,12 @@ use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::time::{Duration, Instant};
 
+use super::bare::Bare;
 use super::congestion::CongestionControl;
 use super::options::Agreed;
 use super::receive::ReceiveSpace;
 use super::recovery::{Records, Recovery};
 use super::rtt::RttEstimator;
-use super::segment::Bare;
 use super::send::SendSpace;
 use super::settings::{ConnectionConfig, Settings};
 use super::state::{Event, State};
@@ -59,6 +59,21 @@ impl core::fmt::Display for CloseReason {
 }
 
 impl core::error::Error for CloseReason {}
+
+/// What an ICMP error told of the path (RFC 9293 §3.9.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum PathError {
+    /// Nobody takes TCP, this port or us there: a hard error.
+    Refused = 1,
+    /// No way leads there just now.
+    Unreachable,
+    /// The packet was on its way for too long.
+    TimeExceeded,
+    /// The packet was not understood.
+    ParameterProblem,
+}
 
 /// What a connection needs and does not own.
 #[derive(Debug)]
@@ -107,6 +122,8 @@ pub struct Connection<P: Profile> {
     pub(super) debt: Debt,
     pub(super) settings: Settings,
     pub(super) reason: Option<CloseReason>,
+    /// The last error heard of the path since the peer acknowledged something.
+    pub(super) path_error: Option<PathError>,
     /// When data was sent last, in ticks of 1,024 µs, modulo 2³².
     pub(super) sent_tick: u32,
     /// When the peer was heard last, likewise.
@@ -149,6 +166,7 @@ impl<P: Profile> Empty for Connection<P> {
         debt: Debt::EMPTY,
         settings: Settings::EMPTY,
         reason: None,
+        path_error: None,
         sent_tick: 0,
         heard_tick: 0,
         challenge_step: 0,
@@ -290,15 +308,25 @@ impl<P: Profile> Connection<P> {
         self.news |= Readiness::CLOSED | Readiness::READABLE;
     }
 
-    /// An ICMP error about a segment with number `seq`: it ends only a connection that is still
-    /// being opened (RFC 5927 §5.2). Returns whether it did.
-    pub fn on_unreachable(&mut self, seq: SeqNum, resources: &mut Resources<'_, '_>) -> bool {
+    /// An ICMP error about a segment with number `seq`. Returns whether that is in flight (RFC
+    /// 5927 §4.1: nobody off the path can know).
+    pub fn on_path_error(
+        &mut self,
+        error: PathError,
+        seq: SeqNum,
+        resources: &mut Resources<'_, '_>,
+    ) -> bool {
         let ours = seq.within(self.snd.una, self.snd.outstanding());
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
-        if ours && opening {
+        if ours && opening && error == PathError::Refused {
             self.end(Event::Reset, CloseReason::Unreachable, resources);
+        } else if ours {
+            // RFC 9293 §3.9.2.2, MUST-56, SHLD-25: heard, told and outlived. Deviation: decision
+            // 0021, hard errors too, once the connection is synchronised.
+            self.path_error = Some(error);
+            self.news |= Readiness::TROUBLED;
         }
-        ours && opening
+        ours
     }
 
     /// Gives back everything; the slot can be used again.

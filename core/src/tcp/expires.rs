@@ -66,7 +66,11 @@ impl<P: Profile> Connection<P> {
             self.end(Event::Expired, CloseReason::Graceful, resources);
         } else if self.timers.give_up.has_come(now) {
             bump(&mut resources.counters.given_up);
-            self.end(Event::Reset, CloseReason::TimedOut, resources);
+            let reason = match self.path_error {
+                Some(_) => CloseReason::Unreachable,
+                None => CloseReason::TimedOut,
+            };
+            self.end(Event::Reset, reason, resources);
         } else if let Some(kind) = self.timers.take_expired_send(now) {
             self.on_send_timeout(kind, resources);
         }

@@ -10,8 +10,9 @@ use crate::storage::Empty;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::Flags;
 
+use super::bare::Bare;
 use super::options::{Agreed, Terms};
-use super::segment::{Bare, Segment};
+use super::segment::Segment;
 use super::timestamps::Stamps;
 use super::user_calls::Handshake;
 
@@ -162,16 +163,16 @@ impl HalfOpen {
     fn ack(&self, now: Instant) -> Bare {
         // RFC 7323 §2.2: all but the SYNs tell a scaled window; unscaled it would promise more.
         let wnd = self.told >> self.agreed.rcv_shift.min(15);
-        Bare { seq: self.iss + 1, flags: Flags::ACK, wnd, ..self.syn_ack(now).0 }
+        Bare { seq: self.iss + 1, flags: Flags::ACK, wnd, ..self.syn_ack(now) }
     }
 
-    /// Our SYN-ACK, and what was agreed for its options.
+    /// Our SYN-ACK.
     #[must_use]
-    pub fn syn_ack(&self, now: Instant) -> (Bare, Agreed) {
+    pub fn syn_ack(&self, now: Instant) -> Bare {
         let (seq, ack) = (self.iss, self.irs + 1);
         let flags = Flags::SYN.with(Flags::ACK);
         let stamps = self.agreed.timestamps.then(|| self.stamps.stamp(now));
-        (Bare { seq, ack, flags, wnd: self.told, urgent: 0, stamps }, self.agreed)
+        Bare { seq, ack, flags, wnd: self.told, urgent: 0, stamps, agreed: self.agreed }
     }
 
     /// The SYN-ACK has left: when it is to be repeated.
@@ -204,6 +205,7 @@ impl HalfOpen {
                 let micros = (now.micros() as u32).wrapping_sub(self.sent_at);
                 Duration::from_micros(u64::from(micros))
             }),
+            repeated: self.tries > 1,
         }
     }
 }
@@ -244,15 +246,9 @@ mod tests {
     #[test]
     fn a_half_open_record_believes_only_the_exact_numbers() {
         let record = record();
-        let ack = Bare::ack(SeqNum::new(501), SeqNum::new(101), 1000);
-        let reset = |seq| Bare {
-            seq,
-            ack: SeqNum::ZERO,
-            flags: Flags::RST,
-            wnd: 0,
-            urgent: 0,
-            stamps: None,
-        };
+        let (seq, ack, agreed) = (SeqNum::new(501), SeqNum::new(101), record.agreed);
+        let ack = Bare { agreed, ..Bare::ack(seq, ack, 1000) };
+        let reset = |seq| Bare { seq, flags: Flags::RST, ..Bare::EMPTY };
         for (seq, ackn, flags, expected) in [
             (101, 501, Flags::ACK, Reaction::Complete),
             (101, 501, Flags::ACK.with(Flags::FIN), Reaction::Complete),

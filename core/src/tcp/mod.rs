@@ -4,8 +4,10 @@
 //! user through `user_calls`, time through `expires`; what leaves is planned in `departs`.
 
 pub mod arrives;
+pub mod bare;
 pub mod congestion;
 pub mod connection;
+pub mod cookie;
 pub mod departs;
 pub mod expires;
 pub mod isn;

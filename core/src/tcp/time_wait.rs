@@ -7,7 +7,8 @@ use crate::storage::Empty;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
 
-use super::segment::{Bare, Segment};
+use super::bare::Bare;
+use super::segment::Segment;
 use super::timestamps::Stamps;
 
 /// A connection in TIME-WAIT whose user has let go.

@@ -12,7 +12,7 @@ use crate::storage::block_pool::BlockPool;
 use crate::time::{Duration, Instant};
 
 use super::congestion::CongestionControl;
-use super::connection::{CloseReason, Connection, Resources};
+use super::connection::{CloseReason, Connection, PathError, Resources};
 use super::options::{Agreed, Terms};
 use super::recovery::Recovery;
 use super::settings::ConnectionConfig;
@@ -81,6 +81,8 @@ impl core::error::Error for ReadError {}
 pub struct Info {
     /// The state.
     pub state: State,
+    /// What an ICMP error told of the path since the peer acknowledged something.
+    pub path_error: Option<PathError>,
     /// The smoothed round-trip time, once there was a sample.
     pub srtt: Option<Duration>,
     /// Its mean deviation.
@@ -153,9 +155,10 @@ impl<P: Profile> Connection<P> {
         self.snd.set_window(told, handshake.irs, self.snd.una);
         self.recovery.start(self.snd.una);
         self.state = self.state.on(Event::Listen).on(Event::SynArrived).on(Event::SynAcked);
-        match handshake.rtt {
-            Some(sample) => self.rtt.on_sample(sample),
-            None => self.rtt.on_timeout(),
+        if let Some(sample) = handshake.rtt {
+            self.rtt.on_sample(sample);
+        } else if handshake.repeated {
+            self.rtt.on_timeout();
         }
         self.on_established(resources.now);
         Some(())
@@ -392,6 +395,7 @@ impl<P: Profile> Connection<P> {
     pub fn info(&self) -> Info {
         Info {
             state: self.state,
+            path_error: self.path_error,
             srtt: self.rtt.srtt(),
             rttvar: self.rtt.rttvar(),
             rto: self.rto(),
@@ -427,6 +431,8 @@ pub struct Handshake {
     pub told: u16,
     /// The peer's timestamp and our clock's offset.
     pub stamps: Stamps,
-    /// The round trip of the handshake; `None` where the SYN-ACK went out more than once.
+    /// The round trip of the handshake, where it could be measured.
     pub rtt: Option<Duration>,
+    /// Whether our SYN-ACK went out more than once.
+    pub repeated: bool,
 }

@@ -77,6 +77,8 @@ pub(super) fn all() -> Vec<Seed> {
     seeds.extend(injections());
     seeds.extend(windows());
     seeds.extend(the_rest());
+    seeds.extend(errors());
+    seeds.extend(floods());
     seeds
 }
 
@@ -274,5 +276,37 @@ fn the_rest() -> Vec<Seed> {
             .call(OPEN, call::RELEASE, 0)
             .call(OPEN, call::WRITE, 9)
             .seed("SEC-76-calls-out-of-order"),
+    ]
+}
+
+/// ICMP errors that quote a segment of ours, whole, cut and with a damaged header.
+fn errors() -> Vec<Seed> {
+    let [us, them] = [RIGHT, LEFT].map(|side| address(side, Family::V4));
+    let mut quote = Tcp::syn(SocketAddr::new(us, PORT), SocketAddr::new(them, 5000), 1).packet();
+    let error = |kind: [u8; 2], quote: &[u8]| {
+        let message = [&kind[..], &[0; 6], quote].concat();
+        forge::icmp(them, us, &message)
+    };
+    let whole = Script::new(0).raw(&error([3, 3], &quote)).raw(&error([11, 0], &quote[..28]));
+    let quench = Script::new(SMALL).raw(&error([4, 0], &quote)).seed("SEC-27-source-quench");
+    let cut = Script::new(0).raw(&error([3, 3], &quote[..24])).raw(&error([3, 1], &quote[..7]));
+    quote[0] = 0x4f;
+    let damaged = cut.raw(&error([12, 0], &quote)).seed("SEC-24-damaged-quotes");
+    vec![whole.seed("SEC-25-errors"), quench, damaged]
+}
+
+fn floods() -> Vec<Seed> {
+    let [us, them] = [RIGHT, LEFT].map(|side| address(side, Family::V4));
+    let from = |port| Tcp::syn(SocketAddr::new(them, port), SocketAddr::new(us, PORT), 7);
+    let flood = (6000..6004).fold(Script::new(0), |script, port| script.raw(&from(port).packet()));
+    let mut forged = from(6003);
+    (forged.flags, forged.seq) = (A, forged.seq + 1);
+    let strays = (0..12).fold(Script::new(0), |script, _| {
+        script.segment(OPEN, A, [1 << 30, 0], 9, 0).segment(OPEN, A, [0x8000_0001, 0], 9, 0)
+    });
+    vec![
+        Script(flood.0.clone()).honest(OPEN, A, 3).wake(2).seed("SEC-50-flood"),
+        flood.raw(&forged.packet()).call(NEW, call::ACCEPT, 0).seed("SEC-51-forged-cookie"),
+        strays.honest(OPEN, A, 3).seed("SEC-44-strays"),
     ]
 }
