@@ -38,6 +38,7 @@ pub enum Call {
     Abort,
     Release,
     Nagle(bool),
+    MarkUrgent,
 }
 
 /// Why a connection ended, by name.
@@ -93,6 +94,7 @@ impl Call {
             }),
             "abort" => Self::Abort,
             "release" => Self::Release,
+            "urgent" => Self::MarkUrgent,
             "nagle" => Self::Nagle(words.switch()?),
             _ => return Ok(None),
         }))
@@ -128,6 +130,7 @@ impl Runner<'_> {
             Call::Shutdown(half) => self.with_handle(|host, handle| host.shutdown(handle, half))?,
             Call::Abort => self.with_handle(|host, handle| host.abort(handle))?,
             Call::Release => self.with_handle(|host, handle| host.release(handle))?,
+            Call::MarkUrgent => self.with_handle(|host, handle| host.mark_urgent(handle))?,
             Call::Nagle(on) => self.with_handle(|host, handle| host.set_nagle(handle, on))?,
         }
         Ok(())

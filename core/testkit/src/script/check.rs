@@ -34,8 +34,9 @@ pub enum Check {
 }
 
 /// What is asked as a number.
-pub(super) const NUMBERS: [&str; 16] = [
+pub(super) const NUMBERS: [&str; 17] = [
     "readable",
+    "urgent",
     "queue",
     "cwnd",
     "ssthresh",
@@ -93,7 +94,7 @@ pub(super) const STATES: [(&str, State); 11] = [
     ("TIME-WAIT", State::TimeWait),
 ];
 
-const EVENTS: [(&str, Readiness); 7] = [
+const EVENTS: [(&str, Readiness); 9] = [
     ("none", Readiness::NONE),
     ("READABLE", Readiness::READABLE),
     ("WRITABLE", Readiness::WRITABLE),
@@ -101,6 +102,8 @@ const EVENTS: [(&str, Readiness); 7] = [
     ("CONNECTED", Readiness::CONNECTED),
     ("PEER_CLOSED", Readiness::PEER_CLOSED),
     ("CLOSED", Readiness::CLOSED),
+    ("URGENT", Readiness::URGENT),
+    ("TROUBLED", Readiness::TROUBLED),
 ];
 
 fn named<T: Copy>(table: &[(&str, T)], word: &str) -> Result<T, Wrong> {
@@ -224,6 +227,7 @@ impl Runner<'_> {
         let info = self.info()?;
         Ok(match name {
             "readable" => u64::from(self.with_handle(|host, handle| host.readable(handle))?),
+            "urgent" => u64::from(self.with_handle(|host, handle| host.urgent(handle))?),
             "queue" => u64::from(self.with_handle(|host, handle| host.send_queue(handle))?),
             "cwnd" => info.cwnd.into(),
             "ssthresh" => info.ssthresh.into(),

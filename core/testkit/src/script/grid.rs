@@ -240,7 +240,10 @@ impl Row {
             _ if answer.flags.intersects(Flags::RST) => Window::Octets(0),
             _ if answer.flags.intersects(Flags::SYN) => Window::Octets(10_000),
             _ if self.field("state") == "TIME-WAIT released" => Window::Octets(0),
-            _ if self.field("state") == "SYN-SENT" => Window::Octets(10_000),
+            // The window of the SYN counts from the number behind the peer's.
+            Some(Number::Relative(ack)) if self.field("state") == "SYN-SENT" => {
+                Window::Octets(10_000_u32.wrapping_sub(ack.wrapping_sub(seg_seq + 1)))
+            }
             Some(Number::Relative(ack)) => Window::Octets(edge.saturating_sub(ack)),
             _ => Window::Any,
         };

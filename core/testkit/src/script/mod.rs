@@ -27,9 +27,10 @@
 //!   ways not to care. Texts are slices of two fixed streams and are compared octet by octet. The
 //!   peer may send `badsum` and `offset N`.
 //! - **Calls** of the user: `listen`, `connect`, `accept`, `write N`, `read N`, `close`, `shutdown
-//!   read|write|both`, `abort`, `release`, `nagle on|off`, `unlisten`. `write` and `read` may be
+//!   read|write|both`, `abort`, `release`, `nagle on|off`, `urgent`, `unlisten`. `write` and `read` may be
 //!   followed by what comes of it: `takes N`, `would-block`, `closed`, `end`, `ended REASON`.
 //! - `&` behind a call or a segment of the peer: the next line comes before the host can send.
+//! - `unreachable N` and `unreachable port N`: an ICMP error that quotes the segment with this number.
 //! - **Expectations**: see [`Check`]. `nothing until T` lets time pass in silence.
 //! - **Headers** come before all that: `profile`, `ip`, `mtu`, `policy`, `blocks N x SIZE`, `pool NAME
 //!   N`, `config NAME VALUE`, `peer-isn N`. `passive` and `active` stand for a handshake of 100 ms.
@@ -79,8 +80,9 @@ pub struct When {
 pub enum Act {
     /// The peer sends.
     Send(Pattern),
-    /// The peer's ICMP says that the segment with this number cannot be delivered.
-    Unreachable(Number),
+    /// The peer's ICMP says that the segment with this number cannot be delivered; whether that is a hard
+    /// error: the port, not the way there.
+    Unreachable(Number, bool),
     /// The host sends.
     Expect(Pattern),
     /// Time passes and the host is silent.

@@ -10,7 +10,7 @@ use hikyaku::{Capacity, ConnectionConfig};
 use super::call::Call;
 use super::check::Check;
 use super::segment::{Number, Pattern};
-use super::words::{Words, Wrong, span};
+use super::words::{Words, Wrong, sequence, span};
 use super::{Act, Line, Scene, Script, When};
 use crate::host::Kind;
 use crate::pair::Family;
@@ -96,7 +96,10 @@ impl Script {
         let act = match word {
             ">" => Act::Send(Pattern::parse(words, false)?),
             "<" => Act::Expect(Pattern::parse(words, true)?),
-            "unreachable" => Act::Unreachable(Number::Relative(words.number("unreachable")?)),
+            "unreachable" => {
+                let hard = words.take("port");
+                Act::Unreachable(Number::Relative(sequence(words.need("unreachable")?)?), hard)
+            }
             "nothing" => {
                 if !words.take("until") || at.is_some() {
                     return Err("nothing until when?".into());

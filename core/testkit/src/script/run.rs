@@ -164,7 +164,7 @@ impl<'s> Runner<'s> {
         }
         match &line.act {
             Act::Send(pattern) => self.send(pattern)?,
-            Act::Unreachable(seq) => self.unreachable(*seq)?,
+            Act::Unreachable(seq, hard) => self.unreachable(*seq, *hard)?,
             Act::Expect(_) | Act::Nothing => {}
             Act::Call(call) => self.call(*call)?,
             Act::Check(check) => return self.check(check),
@@ -326,15 +326,18 @@ impl<'s> Runner<'s> {
     }
 
     /// The message quotes the head of a segment that the host has sent.
-    fn unreachable(&mut self, seq: Number) -> Result<(), Failed> {
+    fn unreachable(&mut self, seq: Number, hard: bool) -> Result<(), Failed> {
         let (us, them) = (self.us, self.them);
         let flow = self.flow();
         let iss = flow.origin.iss.ok_or("the host has sent no SYN")?;
         let Number::Relative(seq) = seq else { return Err("relative".into()) };
         let from = (us, flow.host_port).into();
         let quoted = Tcp::syn(from, (them, flow.peer_port).into(), iss.wrapping_add(seq));
-        // No route to the destination, or the host is unreachable.
-        let (kind, code) = if us.is_ipv4() { (3, 1) } else { (1, 3) };
+        // The port, or the host (of an IPv6 address it is said that it is unreachable).
+        let (kind, code) = match (us.is_ipv4(), hard) {
+            (true, hard) => (3, if hard { 3 } else { 1 }),
+            (false, hard) => (1, if hard { 4 } else { 3 }),
+        };
         let message = [&[kind, code, 0, 0, 0, 0, 0, 0], &quoted.packet()[..]].concat();
         self.host.receive(self.now, &forge::icmp(them, us, &message));
         Ok(())

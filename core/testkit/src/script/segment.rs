@@ -236,10 +236,11 @@ impl Pattern {
             }
         };
         segment.options = self.options.iter().flat_map(|one| one.octets(origin)).collect();
-        let start = u64::from(segment.seq.raw().wrapping_sub(origin.irs).wrapping_sub(1));
         segment.text = vec![0; self.len as usize];
+        // The text of a SYN begins behind it.
         let skip = u32::from(self.flags.intersects(Flags::SYN));
-        stream::fill(THEIRS, start.wrapping_add(u64::from(skip)), &mut segment.text);
+        let first = segment.seq.raw().wrapping_sub(origin.irs).wrapping_sub(1).wrapping_add(skip);
+        stream::fill(THEIRS, first.into(), &mut segment.text);
         Ok(())
     }
 
