@@ -229,8 +229,8 @@ impl<P: Profile> Connection<P> {
         bump(&mut resources.counters.resets_in);
         let reason = match self.state {
             State::SynReceived => CloseReason::Refused,
-            // The user of these hears of no reset (RFC 9293 §3.10.7.4), unless text is lost by it.
-            State::Closing | State::LastAck if self.snd.queued() == 0 => CloseReason::Graceful,
+            // RFC 9293 §3.10.7.4: nobody is told of a reset here, unless text is lost by it.
+            State::Closing if self.snd.queued() == 0 => CloseReason::Graceful,
             _ => CloseReason::Reset,
         };
         self.end(Event::Reset, reason, resources);

@@ -2,11 +2,12 @@
 //! it. The file is written by hand; nothing here knows a rule of TCP, only what its words mean.
 //!
 //! - `segment`: flags and, behind `+`, octets of text.
-//! - `seq`: `left` (RCV.NXT − 100), `last` (− 1), `overlap` (− 50), `overlast` (its text and FIN end at
-//!   RCV.NXT), `at` (RCV.NXT), `inside` (+ 100), `edge` (the window's last octet), `beyond` (the one
-//!   behind it), `far` (1,000 further); `somewhere` where there is no RCV.NXT.
-//! - `ack`: `below` (SND.UNA − 50 in handshakes), `iss`, `ancient` (before SND.UNA − MAX.SND.WND), `old`
-//!   (SND.UNA − 50), `dup` (SND.UNA), `part` (+ 50), `new` (SND.NXT), `ahead` (SND.NXT + 1).
+//! - `seq`: `left` (RCV.NXT − 100), `last` (− 1), `overlap` (− 50), `overlast` (its text and FIN
+//!   end at RCV.NXT), `at` (RCV.NXT), `inside` (+ 100), `edge` (the window's last octet),
+//!   `beyond` (the one behind it), `far` (1,000 further); `somewhere` where there is no RCV.NXT.
+//! - `ack`: `below` (SND.UNA − 50 in handshakes), `iss`, `ancient` (before SND.UNA −
+//!   MAX.SND.WND), `old` (SND.UNA − 50), `dup` (SND.UNA), `part` (+ 50), `new` (SND.NXT), `ahead`
+//!   (SND.NXT + 1).
 //! - `answer`: at once, or `later`: when the ACK timer comes after 40 ms.
 //! - `taken`, `acked`: octets that can be read now, and that left the flight.
 
@@ -290,7 +291,7 @@ impl Row {
                 (.., 1) => "LISTEN",
                 _ => "CLOSED",
             };
-            return if got == next && fate == "-" { Ok(()) } else { Err(format!("{got}").into()) };
+            return if got == next && fate == "-" { Ok(()) } else { Err(got.into()) };
         };
         let got = runner.host.state(handle);
         if got != wanted {

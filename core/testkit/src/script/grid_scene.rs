@@ -38,119 +38,140 @@ macro_rules! full {
     };
 }
 
-const fn scene(script: &'static str, rcv: (u32, u32), snd: (u32, u32)) -> Scene {
-    Scene { script, rcv_nxt: rcv.0, rcv_wnd: rcv.1, snd_una: snd.0, snd_nxt: snd.1 }
-}
+const NONE: (u32, u32) = (0, 0);
+const OPEN: (u32, u32) = (1, 10_000);
+/// Their FIN takes a number of the window.
+const BEHIND_FIN: (u32, u32) = (2, 9_999);
+const FULL: (u32, u32) = (1001, 0);
+
+/// A state, its window, the way there; RCV.NXT and RCV.WND; SND.UNA and SND.NXT.
+type Entry = (&'static str, &'static str, &'static str, (u32, u32), (u32, u32));
+
+const SCENES: &[Entry] = &[
+    ("CLOSED", "none", "", NONE, NONE),
+    ("LISTEN", "none", "listen\n", NONE, NONE),
+    ("SYN-SENT", "none", "connect\n< SYN seq 0 win 10000 mss 1000 ...\n", NONE, (0, 1)),
+    (
+        "SYN-RECEIVED passive",
+        "open",
+        "listen\n\
+> SYN seq 0 win 10000 mss 1000\n\
+< SYN ACK seq 0 ack 1 win 10000 mss 1000\n",
+        OPEN,
+        (0, 1),
+    ),
+    (
+        "SYN-RECEIVED active",
+        "open",
+        "connect\n\
+< SYN seq 0 win 10000 mss 1000 ...\n\
+> SYN seq 0 win 10000 mss 1000\n\
+< SYN ACK seq 0 ack 1 win 10000 mss 1000 ...\n",
+        OPEN,
+        (0, 1),
+    ),
+    (
+        "ESTABLISHED",
+        "open",
+        concat!(spoken!(), "write 100\n< ACK PSH seq 101:201 ack 1 win 10000\n"),
+        OPEN,
+        (101, 201),
+    ),
+    (
+        "FIN-WAIT-1",
+        "open",
+        concat!(spoken!(), "close\n< ACK FIN seq 101 ack 1 win 10000\n"),
+        OPEN,
+        (101, 102),
+    ),
+    (
+        "FIN-WAIT-2",
+        "open",
+        concat!(spoken!(), "close\n< ACK FIN seq 101 ack 1 win 10000\n", "> ACK seq 1 ack 102\n"),
+        OPEN,
+        (102, 102),
+    ),
+    (
+        "CLOSE-WAIT",
+        "open",
+        concat!(
+            spoken!(),
+            "write 100\n< ACK PSH seq 101:201 ack 1 win 10000\n",
+            "> ACK FIN seq 1 ack 101\n< ACK seq 201 ack 2 win 9999\n"
+        ),
+        BEHIND_FIN,
+        (101, 201),
+    ),
+    (
+        "CLOSING",
+        "open",
+        concat!(
+            spoken!(),
+            "close\n< ACK FIN seq 101 ack 1 win 10000\n",
+            "> ACK FIN seq 1 ack 101\n< ACK seq 102 ack 2 win 9999\n"
+        ),
+        BEHIND_FIN,
+        (101, 102),
+    ),
+    (
+        "LAST-ACK",
+        "open",
+        concat!(
+            spoken!(),
+            "> ACK FIN seq 1 ack 101\n< ACK seq 101 ack 2 win 9999\n",
+            "close\n< ACK FIN seq 101 ack 2 win 9999\n"
+        ),
+        BEHIND_FIN,
+        (101, 102),
+    ),
+    (
+        "TIME-WAIT",
+        "open",
+        concat!(
+            spoken!(),
+            "close\n< ACK FIN seq 101 ack 1 win 10000\n",
+            "> ACK FIN seq 1 ack 102\n< ACK seq 102 ack 2 win 9999\n"
+        ),
+        BEHIND_FIN,
+        (102, 102),
+    ),
+    (
+        "TIME-WAIT released",
+        "open",
+        concat!(
+            spoken!(),
+            "close &\nrelease\n< ACK FIN seq 101 ack 1 win 10000\n",
+            "> ACK FIN seq 1 ack 102\n< ACK seq 102 ack 2 win 9999\n"
+        ),
+        BEHIND_FIN,
+        (102, 102),
+    ),
+    (
+        "ESTABLISHED",
+        "closed",
+        concat!(full!(), "write 100\n< ACK PSH seq 101:201 ack 1001 win 0\n"),
+        FULL,
+        (101, 201),
+    ),
+    (
+        "FIN-WAIT-1",
+        "closed",
+        concat!(full!(), "close\n< ACK FIN seq 101 ack 1001 win 0\n"),
+        FULL,
+        (101, 102),
+    ),
+    (
+        "FIN-WAIT-2",
+        "closed",
+        concat!(full!(), "close\n< ACK FIN seq 101 ack 1001 win 0\n", "> ACK seq 1001 ack 102\n"),
+        FULL,
+        (102, 102),
+    ),
+];
 
 /// How a state is reached, with the window open, closed or none.
 pub(super) fn scene_of(state: &str, window: &str) -> Option<Scene> {
-    let none = (0, 0);
-    let open = (1, 10_000);
-    // Their FIN takes a number of the window.
-    let behind_fin = (2, 9_999);
-    let closed = (1001, 0);
-    Some(match (state, window) {
-        ("CLOSED", "none") => scene("", none, none),
-        ("LISTEN", "none") => scene("listen\n", none, none),
-        ("SYN-SENT", "none") => {
-            scene("connect\n< SYN seq 0 win 10000 mss 1000 ...\n", none, (0, 1))
-        }
-        ("SYN-RECEIVED passive", "open") => scene(
-            "listen\n\
-             > SYN seq 0 win 10000 mss 1000\n\
-             < SYN ACK seq 0 ack 1 win 10000 mss 1000\n",
-            open,
-            (0, 1),
-        ),
-        ("SYN-RECEIVED active", "open") => scene(
-            "connect\n\
-             < SYN seq 0 win 10000 mss 1000 ...\n\
-             > SYN seq 0 win 10000 mss 1000\n\
-             < SYN ACK seq 0 ack 1 win 10000 mss 1000 ...\n",
-            open,
-            (0, 1),
-        ),
-        ("ESTABLISHED", "open") => scene(
-            concat!(spoken!(), "write 100\n", "< ACK PSH seq 101:201 ack 1 win 10000\n"),
-            open,
-            (101, 201),
-        ),
-        ("FIN-WAIT-1", "open") => scene(
-            concat!(spoken!(), "close\n< ACK FIN seq 101 ack 1 win 10000\n"),
-            open,
-            (101, 102),
-        ),
-        ("FIN-WAIT-2", "open") => scene(
-            concat!(
-                spoken!(),
-                "close\n< ACK FIN seq 101 ack 1 win 10000\n",
-                "> ACK seq 1 ack 102\n"
-            ),
-            open,
-            (102, 102),
-        ),
-        ("CLOSE-WAIT", "open") => scene(
-            concat!(
-                spoken!(),
-                "write 100\n< ACK PSH seq 101:201 ack 1 win 10000\n",
-                "> ACK FIN seq 1 ack 101\n< ACK seq 201 ack 2 win 9999\n"
-            ),
-            behind_fin,
-            (101, 201),
-        ),
-        ("CLOSING", "open") => scene(
-            concat!(
-                spoken!(),
-                "close\n< ACK FIN seq 101 ack 1 win 10000\n",
-                "> ACK FIN seq 1 ack 101\n< ACK seq 102 ack 2 win 9999\n"
-            ),
-            behind_fin,
-            (101, 102),
-        ),
-        ("LAST-ACK", "open") => scene(
-            concat!(
-                spoken!(),
-                "> ACK FIN seq 1 ack 101\n< ACK seq 101 ack 2 win 9999\n",
-                "close\n< ACK FIN seq 101 ack 2 win 9999\n"
-            ),
-            behind_fin,
-            (101, 102),
-        ),
-        ("TIME-WAIT", "open") => scene(
-            concat!(
-                spoken!(),
-                "close\n< ACK FIN seq 101 ack 1 win 10000\n",
-                "> ACK FIN seq 1 ack 102\n< ACK seq 102 ack 2 win 9999\n"
-            ),
-            behind_fin,
-            (102, 102),
-        ),
-        ("TIME-WAIT released", "open") => scene(
-            concat!(
-                spoken!(),
-                "close &\nrelease\n< ACK FIN seq 101 ack 1 win 10000\n",
-                "> ACK FIN seq 1 ack 102\n< ACK seq 102 ack 2 win 9999\n"
-            ),
-            behind_fin,
-            (102, 102),
-        ),
-        ("ESTABLISHED", "closed") => scene(
-            concat!(full!(), "write 100\n< ACK PSH seq 101:201 ack 1001 win 0\n"),
-            closed,
-            (101, 201),
-        ),
-        ("FIN-WAIT-1", "closed") => {
-            scene(concat!(full!(), "close\n< ACK FIN seq 101 ack 1001 win 0\n"), closed, (101, 102))
-        }
-        ("FIN-WAIT-2", "closed") => scene(
-            concat!(
-                full!(),
-                "close\n< ACK FIN seq 101 ack 1001 win 0\n",
-                "> ACK seq 1001 ack 102\n"
-            ),
-            closed,
-            (102, 102),
-        ),
-        _ => return None,
-    })
+    let found = SCENES.iter().find(|entry| (entry.0, entry.1) == (state, window));
+    let (.., script, (rcv_nxt, rcv_wnd), (snd_una, snd_nxt)) = *found?;
+    Some(Scene { script, rcv_nxt, rcv_wnd, snd_una, snd_nxt })
 }

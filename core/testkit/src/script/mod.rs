@@ -17,23 +17,27 @@
 //! expect state ESTABLISHED
 //! ```
 //!
-//! - **Time** is virtual. `at 10ms` counts from the start, `at +10ms` from the line before; without
-//!   `at` it is now. What the host sends must come at that microsecond; `at +40ms ~1ms` admits a
-//!   difference. Whatever it sends that is not asked for fails the script, at the next line.
+//! - **Time** is virtual. `at 10ms` counts from the start, `at +10ms` from the line before;
+//!   without `at` it is now. What the host sends must come at that microsecond; `at +40ms ~1ms`
+//!   admits a difference. Whatever it sends that is not asked for fails the script, at the next
+//!   line.
 //! - **Segments** are flags (or `none`), then `seq N` or `seq N:M` with text, `ack N`, `win N` in
-//!   octets (`rawwin N`: the field), `urg N`, options `mss N`, `wscale N`, `sackok`, `ts V E`, `sack
-//!   A:B …`, `opt KIND HEX`, `nop`, `eol`. Numbers count from the sender's SYN; `raw N` is one of the
-//!   header. Of the host's segments every field is said; `*` and, for options, `...` are the only
-//!   ways not to care. Texts are slices of two fixed streams and are compared octet by octet. The
-//!   peer may send `badsum` and `offset N`.
-//! - **Calls** of the user: `listen`, `connect`, `accept`, `write N`, `read N`, `close`, `shutdown
-//!   read|write|both`, `abort`, `release`, `nagle on|off`, `urgent`, `unlisten`. `write` and `read` may be
-//!   followed by what comes of it: `takes N`, `would-block`, `closed`, `end`, `ended REASON`.
+//!   octets (`rawwin N`: the field), `urg N`, options `mss N`, `wscale N`, `sackok`, `ts V E`,
+//!   `sack A:B …`, `opt KIND HEX`, `nop`, `eol`. Numbers count from the sender's SYN; `raw N` is
+//!   one of the header. Of the host's segments every field is said; `*` and, for options, `...`
+//!   are the only ways not to care. Texts are slices of two fixed streams and are compared octet
+//!   by octet. The peer may send `badsum` and `offset N`.
+//! - **Calls** of the user: `listen`, `connect`, `accept`, `write N`, `read N`, `close`,
+//!   `shutdown read|write|both`, `abort`, `release`, `nagle on|off`, `urgent`, `unlisten`.
+//!   `write` and `read` may be followed by what comes of it: `takes N`, `would-block`, `closed`,
+//!   `end`, `ended REASON`.
 //! - `&` behind a call or a segment of the peer: the next line comes before the host can send.
-//! - `unreachable N` and `unreachable port N`: an ICMP error that quotes the segment with this number.
+//! - `unreachable N` and `unreachable port N`: an ICMP error that quotes the segment with this
+//!   number.
 //! - **Expectations**: see [`Check`]. `nothing until T` lets time pass in silence.
-//! - **Headers** come before all that: `profile`, `ip`, `mtu`, `policy`, `blocks N x SIZE`, `pool NAME
-//!   N`, `config NAME VALUE`, `peer-isn N`. `passive` and `active` stand for a handshake of 100 ms.
+//! - **Headers** come before all that: `profile`, `ip`, `mtu`, `policy`, `blocks N x SIZE`, `pool
+//!   NAME N`, `config NAME VALUE`, `peer-isn N`. `passive` and `active` stand for a handshake of
+//!   100 ms.
 //! - `peer N` goes on with another peer; `peer N isn M` begins a new connection of it.
 
 mod call;
@@ -80,8 +84,8 @@ pub struct When {
 pub enum Act {
     /// The peer sends.
     Send(Pattern),
-    /// The peer's ICMP says that the segment with this number cannot be delivered; whether that is a hard
-    /// error: the port, not the way there.
+    /// The peer's ICMP says that the segment with this number cannot be delivered; whether that
+    /// is a hard error: the port, not the way there.
     Unreachable(Number, bool),
     /// The host sends.
     Expect(Pattern),
