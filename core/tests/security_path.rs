@@ -36,8 +36,11 @@ fn quote(peer: &Peer, ahead: i32) -> Vec<u8> {
     segment.packet()
 }
 
-/// Types and codes: hard errors, soft errors.
-const fn kinds(family: Family) -> (&'static [(u8, u8)], &'static [(u8, u8)]) {
+/// Types and codes.
+type Kinds = &'static [(u8, u8)];
+
+/// Hard errors and soft errors.
+const fn kinds(family: Family) -> (Kinds, Kinds) {
     match family {
         Family::V4 => (&[(3, 2), (3, 3)], &[(3, 0), (3, 1), (3, 5), (11, 0), (11, 1), (12, 0)]),
         Family::V6 => (&[(1, 4), (1, 1)], &[(1, 0), (1, 3), (3, 0), (3, 1), (4, 0), (4, 2)]),

@@ -60,6 +60,7 @@ fn host(random: &mut Random, host: &mut HostSetup) {
     host.config.policy = policy;
     host.capacity.blocks = random.one_of(&blocks);
     host.capacity.block_size = random.one_of(&sizes);
+    host.capacity.connections = host.capacity.connections.min(host.capacity.blocks / 2);
     host.capacity.records = random.one_of(&[8, 64, 512]);
     host.clock = Duration::from_micros(random.below(1 << 35));
 }

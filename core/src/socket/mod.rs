@@ -151,9 +151,11 @@ impl Commons<'_> {
     pub(crate) fn terms<P: Profile>(&self, flow: &FlowKey, config: &ConnectionConfig) -> Terms {
         let secret = self.secret.octets();
         let timestamps = P::TIMESTAMPS && config.timestamps;
+        // A shift larger than any window needs would only round the windows down.
+        let largest = config.receive_limit.min(Queue::window_max(self.blocks.block_size()));
         let offer = Offer {
             mss: self.mss(flow, config),
-            window_shift: config.window_scale.then(|| shift_for(config.receive_limit)),
+            window_shift: config.window_scale.then(|| shift_for(largest)),
             timestamps,
             sack: P::SACK && config.sack,
         };
@@ -174,10 +176,11 @@ impl Commons<'_> {
 
     /// The window that a SYN-ACK tells: no more than what a connection is sure to get.
     pub(crate) fn first_window(&self, config: &ConnectionConfig) -> u16 {
-        let sure = match self.policy {
-            AllocationPolicy::Reserved => self.blocks.block_size(),
-            AllocationPolicy::Overcommit => u32::MAX,
+        let blocks = match self.policy {
+            AllocationPolicy::Reserved => 1,
+            AllocationPolicy::Overcommit => self.blocks.obtainable().saturating_add(1),
         };
+        let sure = blocks.saturating_mul(self.blocks.block_size());
         let largest = Queue::window_max(self.blocks.block_size());
         config.receive_limit.min(largest).min(sure).min(u32::from(u16::MAX)) as u16
     }

@@ -323,8 +323,11 @@ impl<P: Profile> Connection<P> {
     fn on_window(&mut self, old: u32, resources: &mut Resources<'_, '_>) {
         let now = resources.now;
         if self.snd.wnd == 0 {
-            // RFC 9293 §3.8.6.1, MUST-37: who still answers probes is not given up.
-            self.renew_patience(now);
+            // RFC 9293 §3.8.6.1, MUST-37: who still answers probes is not given up, within what the
+            // system can spare: with nobody left to abort it, it would hold a slot for ever.
+            if !self.released {
+                self.renew_patience(now);
+            }
             if old > 0 && self.timers.sending() == SendTimer::Retransmit {
                 self.start_send_timer(SendTimer::Persist, now);
             }
@@ -433,8 +436,13 @@ impl<P: Profile> Connection<P> {
             self.end(Event::Reset, CloseReason::Aborted, resources);
             return ControlFlow::Break(Verdict::Dropped(DropReason::ReaderGone));
         }
+        let held_early = self.holds_early();
         match self.rcv.take(segment.seq, segment.text, resources.blocks) {
             Taken::InOrder { octets, filled } => {
+                if P::PRUNING && held_early && !filled {
+                    // What came too early gave way.
+                    bump(&mut resources.counters.pruned);
+                }
                 bump_by(&mut resources.counters.octets_in, octets as usize);
                 self.owe_for_text(octets, filled, resources);
                 if self.deaf {
@@ -443,7 +451,9 @@ impl<P: Profile> Connection<P> {
                     self.news |= Readiness::READABLE;
                 }
                 if octets < text_len(segment.text) {
-                    // The rest found no block, and with it the FIN is not in order.
+                    // The rest found no block, and with it the FIN is not in order. The peer
+                    // should know at once: what it sent behind this has found none either.
+                    self.owe_single_ack();
                     return dropped(DropReason::NoMemory);
                 }
             }

@@ -61,7 +61,7 @@ impl SendSpace {
         self.nxt = iss;
         self.first = iss + 1;
         self.limit = limit.min(Queue::window_max(blocks.block_size()));
-        self.keep_promise(blocks).then_some(())
+        self.queue.keep_promise(blocks).then_some(())
     }
 
     /// Our SYN was acknowledged in a handshake kept elsewhere.
@@ -195,7 +195,7 @@ impl SendSpace {
             self.first = self.first + octets;
             self.urgent = self.urgent.saturating_sub(octets);
         }
-        self.keep_promise(blocks);
+        self.queue.keep_promise(blocks);
     }
 
     /// Takes over a window that the peer told, unless the segment is older than the one that told
@@ -223,14 +223,6 @@ impl SendSpace {
     /// Gives everything back.
     pub fn clear(&mut self, blocks: &mut BlockPool<'_>) {
         self.queue.clear(blocks);
-    }
-
-    /// An empty queue holds the promise of one block, so that every writer gets on some day.
-    fn keep_promise(&mut self, blocks: &mut BlockPool<'_>) -> bool {
-        if self.queue.blocks_held() > 0 || self.queue.credit_mut().blocks() > 0 {
-            return true;
-        }
-        blocks.promise(self.queue.credit_mut(), 1) == 1
     }
 }
 

@@ -41,15 +41,15 @@ pub struct ConnectionConfig {
     pub rto_min: Duration,
     /// The congestion controller.
     pub congestion: Algorithm,
-    /// How long the sender waits for any sign of life before it gives up (RFC 9293 §3.8.3, R2); at
-    /// most 71 minutes.
+    /// How long the sender waits for any sign of life before it gives up (RFC 9293 §3.8.3, R2).
+    /// 71 minutes and more are for ever (MUST-21).
     pub user_timeout: Duration,
     /// After how much silence the peer is asked whether it is still there (RFC 9293 §3.8.4): nine
     /// times, as far apart, but not more than 75 s. `None`, the default, for never; at most 19
     /// hours. Profiles without `KEEPALIVE` ignore it.
     pub keepalive: Option<Duration>,
-    /// How long an answer to our SYN is waited for (RFC 9293 §3.8.3: R2 of a SYN); at most 71
-    /// minutes.
+    /// How long an answer to our SYN is waited for (RFC 9293 §3.8.3: R2 of a SYN). 71 minutes and
+    /// more are for ever.
     pub connect_timeout: Duration,
 }
 
@@ -141,7 +141,8 @@ impl Settings {
     }
 }
 
-/// A span in 32 bits: more than an hour counts as an hour and eleven minutes.
+/// A span in 32 bits: more than an hour counts as an hour and eleven minutes. `u32::MAX`, as a
+/// patience, is for ever.
 fn micros(span: Duration) -> u32 {
     span.micros().min(u64::from(u32::MAX)) as u32
 }

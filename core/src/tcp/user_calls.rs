@@ -9,6 +9,7 @@ use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
 use crate::storage::block_pool::BlockPool;
+use crate::storage::policy::AllocationPolicy;
 use crate::time::{Duration, Instant};
 
 use super::congestion::CongestionControl;
@@ -145,7 +146,8 @@ impl<P: Profile> Connection<P> {
         self.snd.start(handshake.iss, config.send_limit, resources.blocks)?;
         self.snd.skip_syn();
         self.set_up(handshake.flow, config, resources)?;
-        if self.rcv.syn_window() < handshake.told {
+        let reserved = resources.policy == AllocationPolicy::Reserved;
+        if reserved && self.rcv.syn_window() < handshake.told {
             return None;
         }
         self.agreed = handshake.agreed;

@@ -19,7 +19,7 @@ use hikyaku::{
 };
 
 use crate::applications::{Application, Script};
-use crate::host::{Host, HostSetup, Kind, make};
+use crate::host::{Host, HostSetup, Kind, NOTHING, make};
 use crate::invariants::Watch;
 use crate::link::{Impairments, Link};
 use crate::random::{Chance, Random};
@@ -148,6 +148,7 @@ impl Setup {
             random: Random::new(self.seed ^ 0x7061_6972),
             buffer: vec![0; mtu(LEFT).max(mtu(RIGHT))].into_boxed_slice(),
             trace: Trace::new(),
+            is_over: false,
         }
     }
 }
@@ -218,6 +219,8 @@ pub struct Pair {
     random: Random,
     buffer: Box<[u8]>,
     trace: Trace,
+    /// The test is over: what leaves now is no longer judged.
+    is_over: bool,
 }
 
 /// How often a host may say that there is something to do while there is not.
@@ -395,7 +398,9 @@ impl Pair {
             });
             links[side].send(now, packet);
             sent += 1;
-            if let Err(broken) = verdict {
+            if let Err(broken) = verdict
+                && !self.is_over
+            {
                 self.fail(&broken);
             }
             if sent > ROUNDS {
@@ -605,18 +610,50 @@ impl Pair {
     }
 }
 
+/// Every test ends here: all that is still open is aborted, and when nothing is on its way and no
+/// timer is left, nothing may be in use.
 impl Drop for Pair {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.let_go();
+        }
         if std::thread::panicking() {
-            self.trace.print();
-            let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
-            let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-            eprintln!("seed {}, commit {}", self.seed, commit.unwrap_or_default().trim());
-            for (side, host) in self.hosts.iter().enumerate() {
-                eprintln!("side {side}: {:?}", host.usage());
-                let counters: Vec<_> = host.counters().iter().collect();
-                eprintln!("side {side}: {counters:?}, link {:?}", self.links[side].tally);
+            self.report();
+        }
+    }
+}
+
+impl Pair {
+    fn let_go(&mut self) {
+        self.is_over = true;
+        self.applications.clear();
+        self.services.clear();
+        self.hosts.iter_mut().for_each(|host| host.let_go());
+        let limit = self.now + Duration::from_secs(3600);
+        while self.step() {
+            if self.now > limit {
+                self.report();
+                self.fail("timers without end, though nothing is open");
             }
+        }
+        for (side, host) in self.hosts.iter().enumerate() {
+            if host.usage() != NOTHING {
+                self.report();
+                self.fail(&format!("side {side} holds {:?}, though nothing is open", host.usage()));
+            }
+        }
+    }
+
+    /// What is needed to find out what went wrong.
+    fn report(&self) {
+        self.trace.print();
+        let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
+        let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        eprintln!("seed {}, commit {}", self.seed, commit.unwrap_or_default().trim());
+        for (side, host) in self.hosts.iter().enumerate() {
+            eprintln!("side {side}: {:?}", host.usage());
+            let counters: Vec<_> = host.counters().iter().collect();
+            eprintln!("side {side}: {counters:?}, link {:?}", self.links[side].tally);
         }
     }
 }
