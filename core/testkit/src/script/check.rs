@@ -57,7 +57,7 @@ pub(super) const NUMBERS: [&str; 17] = [
 /// What is asked as a span of time.
 pub(super) const SPANS: [&str; 3] = ["rto", "srtt", "rttvar"];
 
-const COUNTERS: [&str; 20] = [
+const COUNTERS: [&str; 23] = [
     "packets_in",
     "packets_out",
     "segments_in",
@@ -68,11 +68,14 @@ const COUNTERS: [&str; 20] = [
     "timeouts",
     "fast_retransmits",
     "window_probes",
+    "unanswered",
     "given_up",
     "out_of_order",
+    "pruned",
     "resets_out",
     "resets_in",
     "challenge_acks",
+    "cookies_out",
     "active_opens",
     "passive_opens",
     "echo_replies",
