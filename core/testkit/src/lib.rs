@@ -22,4 +22,6 @@ pub mod lone;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod pair;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod script;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod seen;
