@@ -121,11 +121,15 @@ impl<P: Profile> Connection<P> {
             segment.trim(self.rcv.nxt, self.rcv.edge);
         }
         self.check_stamps(&segment, resources)?;
+        let moves_edge = segment.seq.at_or_before(self.rcv.nxt - self.debt.octets);
         self.check_sequence(&mut segment, resources)?;
         self.on_heard(resources.now);
         self.check_rst(&segment, resources)?;
         self.check_syn(&segment, resources)?;
         self.check_ack(&segment, resources)?;
+        if moves_edge {
+            self.take_stamps(&segment);
+        }
         self.check_urg(&segment);
         self.take_text(&segment, resources)?;
         self.take_fin(&segment, resources)
@@ -183,7 +187,6 @@ impl<P: Profile> Connection<P> {
         if only_heard && len > 0 {
             self.owe_single_ack();
         }
-        self.take_stamps(segment);
         if !segment.has(Flags::RST) && !segment.has(Flags::SYN) {
             self.note_duplicate(segment);
             segment.trim(nxt, self.rcv.edge);
@@ -192,13 +195,11 @@ impl<P: Profile> Connection<P> {
     }
 
     /// RFC 7323 §4.3: what is echoed is the stamp of a segment that moved, or repeated, the edge
-    /// of our last ACK, so that a delayed ACK is counted into the round trip.
+    /// of our last ACK, so that a delayed ACK is counted into the round trip. It waits for the
+    /// check of the ACK: a stamp from the future in a forged segment would end all that follows.
     fn take_stamps(&mut self, segment: &Segment<'_>) {
-        let last_acked = self.rcv.nxt - self.debt.octets;
         if P::TIMESTAMPS
             && self.agreed.timestamps
-            && segment.seq.at_or_before(last_acked)
-            && !segment.has(Flags::RST)
             && let Some(stamps) = &segment.options.timestamps
         {
             self.stamps.advance(stamps.value);
