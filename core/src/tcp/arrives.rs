@@ -50,6 +50,7 @@ impl<P: Profile> Connection<P> {
         segment: Segment<'_>,
         resources: &mut Resources<'_, '_>,
     ) -> Verdict {
+        let owed = self.debt.single;
         let flow = match self.state {
             State::Closed | State::Listen => {
                 ControlFlow::Break(Verdict::Refused(DropReason::NoSocket))
@@ -57,6 +58,8 @@ impl<P: Profile> Connection<P> {
             State::SynSent => self.syn_sent(segment, resources),
             _ => self.otherwise(segment, resources),
         };
+        // More than one step may want an answer; none wants one of its own.
+        self.debt.single = self.debt.single.min(owed.saturating_add(1));
         self.settle_timers(resources.now);
         match flow {
             ControlFlow::Continue(()) => Verdict::Accepted,
@@ -227,7 +230,8 @@ impl<P: Profile> Connection<P> {
         bump(&mut resources.counters.resets_in);
         let reason = match self.state {
             State::SynReceived => CloseReason::Refused,
-            State::Closing => CloseReason::Graceful,
+            // RFC 9293 §3.10.7.4: nobody is told of a reset here, unless text is lost by it.
+            State::Closing if self.snd.queued() == 0 => CloseReason::Graceful,
             _ => CloseReason::Reset,
         };
         self.end(Event::Reset, reason, resources);
@@ -489,6 +493,7 @@ impl<P: Profile> Connection<P> {
                 self.owe_single_ack();
             }
         }
+        // Deviation: decision 0030. It takes a number but no room, and is taken at the very edge.
         let comes = segment.has(Flags::FIN) && fin == self.rcv.nxt;
         let came = may_come && self.rcv.fin_is_next();
         if !comes && !came {
