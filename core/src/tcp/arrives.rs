@@ -70,7 +70,7 @@ impl<P: Profile> Connection<P> {
     /// RFC 9293 §3.10.7.3.
     fn syn_sent(&mut self, mut segment: Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
         let acks = segment.has(Flags::ACK);
-        let acceptable = segment.ack.after(self.snd.iss) && segment.ack.at_or_before(self.snd.nxt);
+        let acceptable = segment.ack.after(self.snd.una) && segment.ack.at_or_before(self.snd.nxt);
         if acks && !acceptable {
             return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
         }
