@@ -55,7 +55,7 @@ pub const STAMP: u8 = 5;
 /// A peer's urgent pointer from now on: the peer, two octets. It is meant where URG is set.
 pub const URGENT: u8 = 6;
 /// An ICMP error about a segment of ours: the peer it went to, an index into the kinds of
-/// [`super::stack_checks`], and how far its number lies from SND.NXT as an index into [`OFFSETS`].
+/// `stack_checks`, and how far its number lies from SND.NXT as an index into [`OFFSETS`].
 pub const ERROR: u8 = 7;
 const STEPS: u8 = 8;
 

@@ -27,9 +27,9 @@ pub enum Check {
     Drop(DropReason, usize),
     /// `wake T`: the next deadline, from now on; `None` for `wake never`.
     Wake(Option<u64>),
-    /// `NAME N`, see [`NUMBERS`].
+    /// `NAME N`, see `NUMBERS`.
     Number(&'static str, u64),
-    /// `NAME T`, see [`SPANS`].
+    /// `NAME T`, see `SPANS`.
     Span(&'static str, u64),
 }
 
