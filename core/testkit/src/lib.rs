@@ -12,6 +12,8 @@ pub mod stream;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod applications;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod checker;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod forge;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod host;
@@ -25,3 +27,5 @@ pub mod pair;
 pub mod script;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod seen;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod simulate;

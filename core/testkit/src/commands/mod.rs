@@ -3,13 +3,19 @@
 
 mod ledger;
 mod scripts;
+mod simulate;
 
 use lexopt::{Arg, Parser};
 
 /// What a subcommand is: its name and how it runs.
 type Command = (&'static str, fn(Parser) -> Result<bool, lexopt::Error>);
 
-const COMMANDS: [Command; 2] = [("ledger", ledger::run), ("scripts", scripts::run)];
+const COMMANDS: [Command; 4] = [
+    ("ledger", ledger::run),
+    ("scripts", scripts::run),
+    ("simulate", simulate::run),
+    ("soak", simulate::soak),
+];
 
 /// Runs the subcommand that the arguments name.
 pub(crate) fn run(mut arguments: Parser) -> Result<bool, lexopt::Error> {
