@@ -206,6 +206,8 @@ pub(crate) struct Life {
     /// When it was established.
     born: Option<u64>,
     moved_at: u64,
+    /// The longest time in which nothing moved.
+    silence: u64,
     sent: usize,
     received: usize,
     /// Until when each direction pauses.
@@ -251,6 +253,7 @@ impl Life {
             side,
             born: None,
             moved_at: now,
+            silence: 0,
             sent: 0,
             received: 0,
             rest: [0; 2],
@@ -275,6 +278,11 @@ impl Life {
         rests.fold(breaks.min(self.moved_at + self.patience()), u64::min)
     }
 
+    fn moves(&mut self, now: u64) {
+        self.silence = self.silence.max(now - self.moved_at);
+        self.moved_at = now;
+    }
+
     fn patience(&self) -> u64 {
         let may_be_alone = self.born.is_some() && self.peer().breaks.is_some();
         if may_be_alone { DESERTED } else { SILENCE }
@@ -291,7 +299,8 @@ impl Life {
     /// Does all that can be done now.
     pub(crate) fn step(&mut self, end: &mut dyn End, now: u64) -> Option<Parting> {
         if self.born.is_none() {
-            (self.born, self.moved_at) = (Some(now), now);
+            self.born = Some(now);
+            self.moves(now);
         }
         self.breaks(now)
             .or_else(|| self.read(end, now))
@@ -326,7 +335,7 @@ impl Life {
                 Moved::Broken => return Some(self.lost("broken off")),
                 Moved::End => {
                     self.at_end = true;
-                    self.moved_at = now;
+                    self.moves(now);
                     return self.judge_end();
                 }
             };
@@ -336,7 +345,7 @@ impl Life {
                 return Some(Parting::Failed(format!("octets {}.. differ", self.received)));
             }
             self.received += count;
-            self.moved_at = now;
+            self.moves(now);
         }
         None
     }
@@ -371,7 +380,7 @@ impl Life {
             };
             advance(writing, count);
             self.sent += count;
-            self.moved_at = now;
+            self.moves(now);
         }
         None
     }
@@ -407,6 +416,8 @@ pub(crate) struct Soak {
     lost: u64,
     deserted: u64,
     failures: u64,
+    /// The longest silence that ended well, and whose it was.
+    silence: (u64, u64),
 }
 
 impl Soak {
@@ -426,6 +437,7 @@ impl Soak {
             lost: 0,
             deserted: 0,
             failures: 0,
+            silence: (0, 0),
         }
     }
 
@@ -458,11 +470,12 @@ impl Soak {
 
     /// A connection has ended.
     pub(crate) fn ended(&mut self, life: &Life, parting: Parting) {
-        let Life { plan, sent, received, .. } = life;
+        let Life { plan, sent, received, silence, .. } = life;
         self.open -= usize::from(plan.opener == self.side);
         self.octets[0] += *sent as u64;
         self.octets[1] += *received as u64;
         self.waiting.remove(&plan.seed);
+        self.silence = self.silence.max((*silence, plan.seed));
         match parting {
             Parting::Closed => self.closed += 1,
             Parting::Breaks(_) => self.broken += 1,
@@ -504,8 +517,10 @@ impl Soak {
         let Self { side, octets: [sent, received], closed, broken, lost, deserted, .. } = self;
         println!(
             "{side:?}: {closed} closed, {broken} broken off, {lost} lost, {deserted} deserted, \
-             {} failed; {sent} octets sent, {received} received",
-            self.failures
+             {} failed; {sent} octets sent, {received} received; longest silence {:.2} s in {}",
+            self.failures,
+            self.silence.0 as f64 / SECOND as f64,
+            self.silence.1,
         );
         self.failures == 0
     }

@@ -277,7 +277,7 @@ pub(crate) fn peer(args: &SoakArgs) -> anyhow::Result<u8> {
     }
     let (again, resets) = (count("RetransSegs"), count("OutRsts"));
     println!(
-        "Kernel: {} retransmissions, {} resets sent, all over after {:.2} s and clean {:.2} s later",
+        "Kernel: {} retransmissions, {} resets sent; over after {:.2} s, clean {:.2} s later",
         again.unwrap_or(0),
         resets.unwrap_or(0),
         (over - peer.started).as_secs_f64(),
