@@ -29,11 +29,12 @@ const SECOND: u64 = 1_000_000;
 /// An end that waits for a peer who may have broken off goes after so much silence: a reset that
 /// was lost is not sent again unless someone asks.
 const DESERTED: u64 = 10 * SECOND;
-/// Silence that no backoff explains: the ninth retransmission in a row at 200 ms is due after
-/// 102 s, the eighth after 51 s, and one in 300,000 comes to that at 10 % each way.
-const SILENCE: u64 = 90 * SECOND;
-/// What is left is waited for so long.
-pub(crate) const LINGER: u64 = 60 * SECOND;
+/// Silence that is a failure. Backoff explains most of what is shorter: a first segment behind a
+/// SYN that was lost is sent again after 3 s (RFC 6298 §5, 5.7), 9, 21, 45 and 93, any other one
+/// for the ninth time after 102 s. At 10 % one in 10^6 of them is lost so often.
+const SILENCE: u64 = 100 * SECOND;
+/// What is left at the end is waited for so long: longer than an orphan waits for its peer's FIN.
+pub(crate) const LINGER: u64 = 90 * SECOND;
 
 /// Whose end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

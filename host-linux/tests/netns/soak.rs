@@ -61,7 +61,7 @@ fn random_lives_end_well_at_both_ends() {
          exit $code",
         kernel[0], kernel[1]
     );
-    let lab = Lab::new("soak").within(Duration::from_secs(limit + 140));
+    let lab = Lab::new("soak").within(Duration::from_secs(limit + 190));
     let report = lab.script(&[], &script);
     let [ours, theirs] = ["ours", "theirs"].map(|name| lab.read(name));
     let [our_err, their_err] = ["our-err", "their-err"].map(|name| lab.read(name));
