@@ -26,6 +26,7 @@ pub(crate) use error_enum;
 
 pub mod demux;
 pub mod tcp;
+mod tcp_handshakes;
 pub mod tcp_pool;
 pub mod tcp_slots;
 #[cfg(feature = "udp")]
@@ -160,7 +161,7 @@ impl Commons<'_> {
             sack: P::SACK && config.sack,
         };
         let stamp_offset = if timestamps { stamp_offset(secret, flow) } else { 0 };
-        Terms { iss: isn(secret, flow, self.now), offer, stamp_offset }
+        Terms { iss: isn(secret, flow, self.now), offer, stamp_offset, dscp: config.dscp }
     }
 
     /// The MSS that we announce.

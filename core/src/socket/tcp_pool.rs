@@ -1,8 +1,9 @@
 //! All of TCP's records: connections, listeners, half-open and TIME-WAIT, with the lists and
 //! deadlines that find the next one to act without a walk over the rest.
 //!
-//! Segments and time come in from `stack`, calls of the user through `socket::tcp`. Whatever has
-//! touched a connection ends in [`TcpPool::settle`], which files it where it belongs now.
+//! Segments and time come in from `stack`, calls of the user through `socket::tcp`; handshakes that
+//! peers begin are in `tcp_handshakes`. Whatever has touched a connection ends in
+//! [`TcpPool::settle`], which files it where it belongs now.
 
 use crate::counters::{DropReason, bump};
 use crate::flow::FlowKey;
@@ -19,18 +20,14 @@ use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
 use crate::tcp::bare::Bare;
 use crate::tcp::connection::{Connection, PathError, Resources};
-use crate::tcp::cookie::{self, Jar};
 use crate::tcp::departs::Plan;
-use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
 use crate::tcp::recovery::Records;
 use crate::tcp::segment::{Segment, text_len};
 use crate::tcp::time_wait;
-use crate::tcp::user_calls::Handshake;
 use crate::time::Instant;
 use crate::trace::{Event, Observer};
-use crate::wire::tcp::Flags;
 
-use super::demux::{find_bound, flow_hash};
+use super::demux::flow_hash;
 use super::tcp_slots::{
     ConnectionSlot, Early, Egress, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage,
     TimeWaitSlot,
@@ -44,9 +41,9 @@ pub struct TcpPool<'a, P: Profile> {
     pub(super) connections: Slab<'a, ConnectionSlot<P>>,
     by_flow: HashTable<'a>,
     deadlines: ProfileDeadlines<'a, P>,
-    half_open: Slab<'a, HalfOpenSlot>,
-    half_open_by_flow: HashTable<'a>,
-    half_open_deadlines: ProfileDeadlines<'a, P>,
+    pub(super) half_open: Slab<'a, HalfOpenSlot>,
+    pub(super) half_open_by_flow: HashTable<'a>,
+    pub(super) half_open_deadlines: ProfileDeadlines<'a, P>,
     time_wait: Slab<'a, TimeWaitSlot>,
     time_wait_by_flow: HashTable<'a>,
     expiry: List<Expiry>,
@@ -54,7 +51,7 @@ pub struct TcpPool<'a, P: Profile> {
     pub(super) by_port: HashTable<'a>,
     records: Records<'a>,
     egress: List<Egress>,
-    half_open_egress: List<Egress>,
+    pub(super) half_open_egress: List<Egress>,
     news: List<News>,
     early: List<Early>,
     pub(super) listener_news: List<News>,
@@ -273,7 +270,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.knock(flow, segment, commons)
     }
 
-    fn connection_segment(
+    pub(super) fn connection_segment(
         &mut self,
         id: Id,
         segment: Segment<'_>,
@@ -322,110 +319,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         {
             self.with(id, commons, |connection, resources| connection.drop_early(resources));
         }
-    }
-
-    fn half_open_segment(
-        &mut self,
-        id: Id,
-        segment: Segment<'_>,
-        commons: &mut Commons<'a>,
-    ) -> Option<Bare> {
-        match self.half_open.get(id)?.record.on_segment(&segment, commons.now) {
-            Reaction::Ignore(reason) => commons.counters.drop(reason),
-            Reaction::Repeat => {
-                commons.counters.drop(DropReason::Duplicate);
-                self.half_open_egress.push_back(&mut self.half_open, id);
-            }
-            Reaction::Answer(answer, reason) => {
-                commons.counters.drop(reason);
-                return Some(answer);
-            }
-            Reaction::Forget => {
-                bump(&mut commons.counters.resets_in);
-                self.forget_half_open(id, commons);
-            }
-            Reaction::Complete => return self.complete(id, segment, commons),
-        }
-        None
-    }
-
-    fn forget_half_open(&mut self, id: Id, commons: &Commons<'a>) {
-        let Some(slot) = self.half_open.get(id) else { return };
-        let hash = flow_hash::<P>(commons.table_keys, slot.record.flow());
-        self.half_open_by_flow.remove(&mut self.half_open, hash, id);
-        self.half_open_deadlines.clear(id);
-        self.half_open_egress.remove(&mut self.half_open, id);
-        self.half_open.release(id);
-    }
-
-    /// The peer has answered our SYN-ACK: its record becomes a connection, if one can be had. If
-    /// not it stays half-open, and the peer hears the SYN-ACK again.
-    fn complete(
-        &mut self,
-        id: Id,
-        segment: Segment<'_>,
-        commons: &mut Commons<'a>,
-    ) -> Option<Bare> {
-        let half_open = self.half_open.get(id)?;
-        let handshake = half_open.record.handshake(commons.now);
-        let Some(listener) = half_open.listener.and_then(|key| self.listeners.resolve(key)) else {
-            self.forget_half_open(id, commons);
-            commons.counters.drop(DropReason::NoSocket);
-            return Bare::reset(&segment);
-        };
-        let connection = self.welcome(&handshake, listener, commons)?;
-        self.forget_half_open(id, commons);
-        self.connection_segment(connection, segment, commons)
-    }
-
-    /// A handshake is complete: the connection waits to be accepted. `None` where there is no room
-    /// for it.
-    fn welcome(
-        &mut self,
-        handshake: &Handshake,
-        listener: Id,
-        commons: &mut Commons<'a>,
-    ) -> Option<Id> {
-        let listening = &self.listeners.get(listener)?.listening;
-        let config = listening.config;
-        if listening.waiting.len() >= u32::from(listening.limit) {
-            commons.counters.drop(DropReason::QueueFull);
-            return None;
-        }
-        let opened = self.insert(&handshake.flow, commons, |connection, resources| {
-            connection.accept(handshake, &config, resources)
-        });
-        let Some(connection) = opened else {
-            commons.counters.drop(DropReason::NoMemory);
-            return None;
-        };
-        bump(&mut commons.counters.passive_opens);
-        if let Some(slot) = self.listeners.get_mut(listener) {
-            slot.listening.waiting.push_back(&mut self.connections, connection);
-        }
-        self.listener_news.push_back(&mut self.listeners, listener);
-        Some(connection)
-    }
-
-    /// An ACK that answers nothing that we remember: maybe it brings back a cookie. `None` where
-    /// it does not.
-    fn redeem(
-        &mut self,
-        flow: &FlowKey,
-        ack: &Segment<'_>,
-        listener: Id,
-        commons: &mut Commons<'a>,
-    ) -> Option<Id> {
-        let listening = &self.listeners.get(listener)?.listening;
-        let plain = !ack.has(Flags::SYN.with(Flags::RST)) && ack.has(Flags::ACK);
-        if !P::COOKIES || !plain || !cookie::is_recent(listening.cookies, commons.now) {
-            return None;
-        }
-        let terms = commons.terms::<P>(flow, &listening.config);
-        let told = commons.cookie_window(&listening.config);
-        let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
-        let handshake = jar.redeem(ack, &terms, told)?;
-        self.welcome(&handshake, listener, commons)
     }
 
     /// Takes a free slot and lets `open` fill it; gives it back where that fails.
@@ -492,75 +385,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 self.begin(&flow, segment, listener, beyond, commons)
             }
         }
-    }
-
-    /// Who listens at the local end of a flow.
-    fn listener_of(&mut self, flow: &FlowKey, commons: &Commons<'a>) -> Option<Id> {
-        let local = flow.local();
-        let endpoint = (local.ip(), local.port());
-        find_bound::<P, _>(&mut self.by_port, &self.listeners, commons.table_keys, endpoint)
-    }
-
-    /// A segment for which there is no record: maybe somebody listens.
-    fn knock(
-        &mut self,
-        flow: &FlowKey,
-        segment: Segment<'_>,
-        commons: &mut Commons<'a>,
-    ) -> Option<Bare> {
-        let Some(listener) = self.listener_of(flow, commons) else {
-            commons.counters.drop(DropReason::NoSocket);
-            return Bare::reset(&segment);
-        };
-        match listener::on_knock(&segment) {
-            Knock::Begin => self.begin(flow, &segment, listener, None, commons),
-            Knock::Ignore(reason) => {
-                commons.counters.drop(reason);
-                None
-            }
-            Knock::Refuse => match self.redeem(flow, &segment, listener, commons) {
-                Some(connection) => self.connection_segment(connection, segment, commons),
-                None => {
-                    commons.counters.drop(DropReason::NoSocket);
-                    Bare::reset(&segment)
-                }
-            },
-        }
-    }
-
-    /// A handshake begins; its SYN-ACK leaves as soon as there is room. Where no record is left it
-    /// is answered with a cookie, if the profile has them.
-    fn begin(
-        &mut self,
-        flow: &FlowKey,
-        syn: &Segment<'_>,
-        listener: Id,
-        beyond: Option<SeqNum>,
-        commons: &mut Commons<'a>,
-    ) -> Option<Bare> {
-        let listening = &mut self.listeners.get_mut(listener)?.listening;
-        let mut terms = commons.terms::<P>(flow, &listening.config);
-        terms.iss = beyond.map_or(terms.iss, |beyond| terms.iss.later(beyond));
-        let told = commons.first_window(&listening.config);
-        let Some(id) = self.half_open.acquire() else {
-            if P::COOKIES {
-                bump(&mut commons.counters.cookies_out);
-                listening.cookies = cookie::period(commons.now);
-                let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
-                let told = commons.cookie_window(&listening.config);
-                return Some(jar.syn_ack(syn, &terms, told));
-            }
-            commons.counters.drop(DropReason::NoMemory);
-            return None;
-        };
-        if let Some(slot) = self.half_open.get_mut(id) {
-            slot.record = HalfOpen::new(*flow, syn, &terms, told);
-            slot.listener = self.listeners.key(listener);
-        }
-        let hash = flow_hash::<P>(commons.table_keys, flow);
-        self.half_open_by_flow.insert(&mut self.half_open, hash, id);
-        self.half_open_egress.push_back(&mut self.half_open, id);
-        None
     }
 
     /// Whether any record has this flow.
@@ -668,17 +492,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             } else {
                 return;
             }
-        }
-    }
-
-    fn repeat_or_forget(&mut self, id: Id, commons: &mut Commons<'a>) {
-        let Some(slot) = self.half_open.get(id) else { return };
-        if slot.record.is_exhausted() {
-            self.forget_half_open(id, commons);
-        } else {
-            bump(&mut commons.counters.timeouts);
-            bump(&mut commons.counters.retransmissions);
-            self.half_open_egress.push_back(&mut self.half_open, id);
         }
     }
 

@@ -3,6 +3,7 @@
 //! product.
 
 pub mod fuzz;
+pub mod ledger;
 pub mod link;
 pub mod random;
 pub mod stream;
@@ -20,5 +21,7 @@ pub mod invariants;
 pub mod lone;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod pair;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod script;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod seen;

@@ -148,13 +148,21 @@ struct Episode {
     recover: SeqNum,
     /// Octets that have left the network by the word of duplicate ACKs.
     departed: u32,
+    /// SND.NXT when the peer last proved that it takes something in: what duplicate ACKs say of
+    /// later segments is not believed, or forged ones would send out the whole queue.
+    credible: SeqNum,
     duplicates: u8,
     phase: Phase,
 }
 
 impl Episode {
-    const EMPTY: Self =
-        Self { recover: SeqNum::ZERO, departed: 0, duplicates: 0, phase: Phase::Open };
+    const EMPTY: Self = Self {
+        recover: SeqNum::ZERO,
+        departed: 0,
+        credible: SeqNum::ZERO,
+        duplicates: 0,
+        phase: Phase::Open,
+    };
 
     fn start(&mut self, iss_plus_one: SeqNum) {
         *self = Self::EMPTY;
@@ -196,6 +204,7 @@ impl Episode {
         // One segment of it filled the hole; the rest is what the duplicate ACKs were about.
         let reported = ack.newly.saturating_sub(ack.mss);
         self.departed = self.departed.saturating_sub(reported);
+        self.credible = ack.nxt;
         Step::Partial
     }
 
@@ -204,7 +213,12 @@ impl Episode {
         if self.phase == Phase::Timeout {
             return Step::Nothing;
         }
-        self.departed = self.departed.saturating_add(ack.mss).min(ack.nxt.since(ack.una));
+        if self.duplicates == 0 {
+            self.credible = ack.nxt;
+        }
+        // RFC 5681 §3.2: no more segments have left the network than were in it.
+        let most = self.credible.since(ack.una);
+        self.departed = self.departed.saturating_add(ack.mss).min(most);
         self.duplicates = self.duplicates.saturating_add(1);
         // RFC 6582 §3.2, step 2: duplicates at or before `recover` may be echoes of our own
         // retransmissions and begin nothing.
