@@ -161,7 +161,7 @@ impl Commons<'_> {
             sack: P::SACK && config.sack,
         };
         let stamp_offset = if timestamps { stamp_offset(secret, flow) } else { 0 };
-        Terms { iss: isn(secret, flow, self.now), offer, stamp_offset }
+        Terms { iss: isn(secret, flow, self.now), offer, stamp_offset, dscp: config.dscp }
     }
 
     /// The MSS that we announce.

@@ -37,6 +37,9 @@ pub struct ConnectionConfig {
     /// Whether selective acknowledgements are offered (RFC 2018). Profiles without `SACK` ignore
     /// it.
     pub sack: bool,
+    /// The Differentiated Services code point of what is sent, 0 to 63 (RFC 2474 §3, RFC 9293
+    /// §3.9.1.9); larger ones lose their upper bits.
+    pub dscp: u8,
     /// The shortest retransmission timeout. Deviation: decision 0001, not the second of RFC 6298.
     pub rto_min: Duration,
     /// The congestion controller.
@@ -67,6 +70,7 @@ impl ConnectionConfig {
             window_scale: true,
             timestamps: true,
             sack: true,
+            dscp: 0,
             rto_min: Duration::from_millis(200),
             congestion: Algorithm::Reno,
             user_timeout: Duration::from_secs(120),
@@ -87,6 +91,7 @@ impl Empty for ConnectionConfig {
         window_scale: false,
         timestamps: false,
         sack: false,
+        dscp: 0,
         rto_min: Duration::ZERO,
         congestion: Algorithm::Reno,
         user_timeout: Duration::ZERO,
@@ -111,6 +116,7 @@ pub(super) struct Settings {
     /// In steps of 1.05 s; 0 for never.
     pub(super) keepalive: u16,
     pub(super) nagle: bool,
+    pub(super) dscp: u8,
     pub(super) initial_window: u8,
     pub(super) algorithm: Algorithm,
 }
@@ -123,6 +129,7 @@ impl Settings {
         connect_timeout: 0,
         keepalive: 0,
         nagle: false,
+        dscp: 0,
         initial_window: 0,
         algorithm: Algorithm::Reno,
     };
@@ -135,6 +142,7 @@ impl Settings {
             connect_timeout: micros(config.connect_timeout),
             keepalive: config.keepalive.map_or(0, steps),
             nagle: config.nagle,
+            dscp: config.dscp,
             initial_window: config.initial_window,
             algorithm: config.congestion,
         }

@@ -368,6 +368,17 @@ impl<P: Profile> Connection<P> {
         self.settings.nagle = on;
     }
 
+    /// Changes the Differentiated Services code point of what is sent from now on.
+    pub fn set_dscp(&mut self, dscp: u8) {
+        self.settings.dscp = dscp;
+    }
+
+    /// The Differentiated Services code point of what is sent.
+    #[must_use]
+    pub fn dscp(&self) -> u8 {
+        self.settings.dscp
+    }
+
     /// Why the connection is over, once it is.
     #[must_use]
     pub fn close_reason(&self) -> Option<CloseReason> {

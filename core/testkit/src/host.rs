@@ -58,6 +58,7 @@ pub trait Host {
     fn urgent(&mut self, handle: TcpHandle) -> u32;
     fn release(&mut self, handle: TcpHandle);
     fn set_nagle(&mut self, handle: TcpHandle, on: bool);
+    fn set_dscp(&mut self, handle: TcpHandle, dscp: u8);
     fn bind_udp(&mut self, port: u16) -> UdpHandle {
         self.bind_udp_with(&UdpConfig::new(port))
     }
@@ -227,6 +228,10 @@ impl<P: Profile> Host for Kept<P> {
 
     fn set_nagle(&mut self, handle: TcpHandle, on: bool) {
         socket!(self, handle).set_nagle(on);
+    }
+
+    fn set_dscp(&mut self, handle: TcpHandle, dscp: u8) {
+        socket!(self, handle).set_dscp(dscp);
     }
 
     fn bind_udp_with(&mut self, config: &UdpConfig) -> UdpHandle {

@@ -3,6 +3,7 @@
 //! product.
 
 pub mod fuzz;
+pub mod ledger;
 pub mod link;
 pub mod random;
 pub mod stream;
