@@ -2,13 +2,14 @@
 //! arguments were not understood.
 
 mod ledger;
+mod mutants;
 
 use lexopt::{Arg, Parser};
 
 /// What a subcommand is: its name and how it runs.
 type Command = (&'static str, fn(Parser) -> Result<bool, lexopt::Error>);
 
-const COMMANDS: [Command; 1] = [("ledger", ledger::run)];
+const COMMANDS: [Command; 2] = [("ledger", ledger::run), ("mutants", mutants::run)];
 
 /// Runs the subcommand that the arguments name.
 pub(crate) fn run(mut arguments: Parser) -> Result<bool, lexopt::Error> {
