@@ -63,8 +63,10 @@ fn exists(catcher: &Catcher) -> bool {
         None => {
             let module = filter.trim_end_matches("::tests").replace("::", "/");
             let places = ["", "tcp/", "storage/", "wire/"];
-            let file = |place| root().join(format!("core/src/{place}{module}.rs")).is_file();
-            places.into_iter().any(file)
+            let there = |file: String| root().join("core/src").join(file).is_file();
+            places.into_iter().any(|place| {
+                there(format!("{place}{module}.rs")) || there(format!("{place}{module}/mod.rs"))
+            })
         }
     }
 }

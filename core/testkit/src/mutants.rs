@@ -193,8 +193,8 @@ pub struct Report {
     pub caught: usize,
 }
 
-/// Tries faults on a copy of the workspace at `root`: all of them; or of those whose name contains
-/// `only` so many as `sample` says, drawn by the commit. Tells of each as soon as it is known.
+/// Tries faults on a copy of the workspace at `root`: all of them; or of those whose name has a
+/// part of `only` (split at commas) so many as `sample` says, drawn by the commit. Tells of each as soon as it is known.
 ///
 /// # Errors
 /// The copy could not be made, or the tests do not pass without any fault.
@@ -205,7 +205,7 @@ pub fn run(
     tell: &mut dyn FnMut(&Finding),
 ) -> io::Result<Report> {
     let mut faults = faults(root)?;
-    faults.retain(|fault| fault.name.contains(only));
+    faults.retain(|fault| only.split(',').any(|part| fault.name.contains(part)));
     if let Some(count) = sample {
         let drawn = draw(workshop::commit_number(root)?, count, faults.len());
         faults = drawn.iter().map(|at| faults[*at].clone()).collect();
@@ -232,18 +232,23 @@ fn try_one(workshop: &Workshop, fault: &Fault) -> Result<Vec<String>, String> {
     let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
     let broken = fault.patch.apply(&text)?;
     fs::write(&path, broken).map_err(|error| error.to_string())?;
-    let mut caught = Vec::new();
-    let mut result = Ok(());
-    for catcher in &fault.caught_by {
+    let result = catch(workshop, &fault.caught_by);
+    fs::write(&path, text).map_err(|error| error.to_string())?;
+    result
+}
+
+/// The tests that fail, if each of the catchers has one.
+fn catch(workshop: &Workshop, catchers: &[Catcher]) -> Result<Vec<String>, String> {
+    let (mut caught, mut blind) = (Vec::new(), Vec::new());
+    for catcher in catchers {
         match workshop.test(catcher) {
             Outcome::Failed(tests) => caught.extend(tests),
-            Outcome::Passed { .. } => result = Err(format!("`{catcher}` passes")),
-            Outcome::NotBuilt(error) => result = Err(format!("does not compile:\n{error}")),
-        }
-        if result.is_err() {
-            break;
+            Outcome::Passed { .. } => blind.push(format!("`{catcher}`")),
+            Outcome::NotBuilt(error) => return Err(format!("does not compile:\n{error}")),
         }
     }
-    fs::write(&path, text).map_err(|error| error.to_string())?;
-    result.map(|()| caught)
+    if blind.is_empty() {
+        return Ok(caught);
+    }
+    Err(format!("{} passes; failed: {}", blind.join(", "), caught.join(", ")))
 }

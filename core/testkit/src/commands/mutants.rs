@@ -1,4 +1,4 @@
-//! `mutants [--sample N] [--only PART] [--write] [--json]`: puts faults into a copy of the
+//! `mutants [--sample N] [--only PART,…] [--write] [--json]`: puts faults into a copy of the
 //! workspace and looks whether the tests see them; `--write` makes the page of them anew instead.
 
 use hikyaku_testkit::ledger::root;

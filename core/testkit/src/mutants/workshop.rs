@@ -12,8 +12,8 @@ use super::Catcher;
 
 /// How long tests may run that pass without a fault, and how long with one: a time-out means that
 /// something loops for ever.
-const CONTROL_LIMIT: Duration = Duration::from_secs(15);
-const LIMIT: Duration = Duration::from_secs(45);
+const CONTROL_LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(30);
 /// How much memory tests may take, KiB: what loops for ever may also grow for ever.
 const MEMORY: u32 = 4 << 20;
 /// How much of what the compiler says is told.
