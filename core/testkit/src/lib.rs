@@ -5,6 +5,7 @@
 pub mod fuzz;
 pub mod ledger;
 pub mod link;
+pub mod mutants;
 pub mod random;
 pub mod stream;
 

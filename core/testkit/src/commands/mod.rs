@@ -2,6 +2,7 @@
 //! arguments were not understood.
 
 mod ledger;
+mod mutants;
 mod scripts;
 mod simulate;
 
@@ -10,11 +11,12 @@ use lexopt::{Arg, Parser};
 /// What a subcommand is: its name and how it runs.
 type Command = (&'static str, fn(Parser) -> Result<bool, lexopt::Error>);
 
-const COMMANDS: [Command; 4] = [
+const COMMANDS: [Command; 5] = [
     ("ledger", ledger::run),
     ("scripts", scripts::run),
     ("simulate", simulate::run),
     ("soak", simulate::soak),
+    ("mutants", mutants::run),
 ];
 
 /// Runs the subcommand that the arguments name.
