@@ -159,10 +159,16 @@ counters! {
     fast_retransmits,
     /// Probes of a zero window.
     window_probes,
+    /// Times that a connection's retransmissions or probes stayed unanswered, three in a row
+    /// (RFC 9293 §3.8.3: R1).
+    unanswered,
     /// Connections given up because the peer showed no sign of life.
     given_up,
     /// Segments that arrived out of order and were kept.
     out_of_order,
+    /// Times that what a connection held behind a hole was dropped to make room for text in order.
+    /// Where the profile has no pruning, none is counted.
+    pruned,
     /// Resets sent.
     resets_out,
     /// Resets taken.

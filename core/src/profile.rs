@@ -35,6 +35,9 @@ pub trait Profile: 'static {
     const URGENT: bool;
     /// Whether listeners that are flooded with SYNs answer with cookies (RFC 4987 §3.6).
     const COOKIES: bool;
+    /// Whether, where memory is overcommitted, text in order takes the place of what other
+    /// connections hold behind holes.
+    const PRUNING: bool = true;
 }
 
 /// How records are found: by what they are and by when they are due.
@@ -114,4 +117,5 @@ impl Profile for Small {
     // Deviation: decision 0020. The mark, not the data: that stays in the stream.
     const URGENT: bool = false;
     const COOKIES: bool = false;
+    const PRUNING: bool = false;
 }

@@ -22,8 +22,9 @@ impl Readiness {
     pub const PEER_CLOSED: Self = Self(0x10);
     /// The connection is over; `close_reason` tells why.
     pub const CLOSED: Self = Self(0x20);
-    /// The path or the peer gives no good sign: an ICMP error, or retransmissions in vain (RFC
-    /// 9293 §3.9.1.8). Nothing is lost yet; `info` tells more.
+    /// The path or the peer gives no good sign: an ICMP error (RFC 9293 §3.9.1.8), or three
+    /// retransmissions or probes in vain, told once until the peer answers (§3.8.3, SHLD-9: R1).
+    /// Nothing is lost yet; `info` tells more.
     pub const TROUBLED: Self = Self(0x80);
     /// The peer has told of urgent data, or of more of it; `urgent` tells how far it reaches.
     pub const URGENT: Self = Self(0x40);

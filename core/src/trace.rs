@@ -26,6 +26,12 @@ pub enum Event {
         /// Whether it, or a part of it, was sent before.
         again: bool,
     },
+    /// Three retransmissions or probes of a connection stayed unanswered: the way to its peer may
+    /// be broken (RFC 9293 §3.8.3, MUST-20: what R1 tells those who choose the way).
+    Unanswered {
+        /// The connection.
+        flow: FlowKey,
+    },
 }
 
 /// Takes note of events. Must not block: it runs inside `poll`.

@@ -130,7 +130,6 @@ const ANYWHERE: &[Seq] = &[Seq::Exact, Seq::Inside, Seq::Old, Seq::Beyond];
 const EXACT: &[Seq] = &[Seq::Exact];
 const INSIDE: &[Seq] = &[Seq::Inside];
 const OUTSIDE: &[Seq] = &[Seq::Old, Seq::Beyond];
-const AHEAD: &[Seq] = &[Seq::Inside, Seq::Beyond];
 const WHATEVER: &[Ack] = &[Ack::All, Ack::TooFar, Ack::LongAgo];
 const GOOD: &[Ack] = &[Ack::All];
 const LONG_AGO: &[Ack] = &[Ack::LongAgo];
@@ -173,8 +172,7 @@ const RULES: &[Rule] = rules! {
     "4, second (2)": OTHERWISE, R, NONE, EXACT, WHATEVER => Nothing, Some(Closed);
     "4, second (3)": OTHERWISE, R, NONE, INSIDE, WHATEVER => Ack, None;
 
-    // §3.6.1, MAY-2: a newer SYN reopens it, where nobody holds a handle. Nobody listens here.
-    "3.6.1, MAY-2": &[TimeWaitRecord], S, A, AHEAD, WHATEVER => ResetAtZero, Some(Closed);
+    // §3.6.1, MAY-2: a newer SYN reopens TIME-WAIT only where somebody listens. Nobody does here.
     "4, first": OTHERWISE, NONE, NONE, OUTSIDE, WHATEVER => Ack, None;
     // The window of a record is closed: only what is empty and exact is acceptable.
     "4, first": &[TimeWaitRecord], NONE, NONE, INSIDE, WHATEVER => Ack, None;

@@ -11,9 +11,10 @@ use crate::cli::{LinkArgs, LinkKind};
 use crate::entropy;
 use crate::impair::{Impair, Way};
 use crate::namespace;
+use crate::port::SendError;
 use crate::report::{Failure, note};
 use crate::trace::Trace;
-use crate::tun::{self, SendError, Tun};
+use crate::tun::{self, Tun};
 use crate::wire::WireEnd;
 
 /// The rungs that lead to a TUN.
@@ -88,8 +89,8 @@ pub(crate) fn open_tun(args: &LinkArgs, need: Need) -> anyhow::Result<(Link, Run
         Rung::Here => note!("link: {on}, a TUN of our own in this network"),
         Rung::Existing => note!("link: {on}, made beforehand"),
     }
-    let mtu = if rung == Rung::Existing { tun.mtu()?.min(args.mtu) } else { args.mtu };
-    Ok((Link::new(Medium::Tun(tun), mtu, args)?, rung))
+    let mtu = if rung == Rung::Existing { tun.mtu().min(args.mtu) } else { args.mtu };
+    Ok((Link::on_tun(tun, mtu, args)?, rung))
 }
 
 /// Climbs the ladder.
@@ -217,6 +218,11 @@ impl Link {
         Ok(Self { medium, mtu, impair, trace, buffer })
     }
 
+    /// A TUN that is open already.
+    pub(crate) fn on_tun(tun: Tun, mtu: u16, args: &LinkArgs) -> anyhow::Result<Self> {
+        Self::new(Medium::Tun(tun), mtu, args)
+    }
+
     /// One end of an in-memory wire.
     pub(crate) fn on_wire(end: WireEnd, args: &LinkArgs) -> anyhow::Result<Self> {
         Self::new(Medium::Wire(end), args.mtu, args)
@@ -243,16 +249,27 @@ impl Link {
         }
     }
 
-    /// Prints what the link did, where there is something to tell.
-    pub(crate) fn report(&self) {
+    /// Prints what the link did, where there is something to tell; all of it where `verbose`.
+    pub(crate) fn report(&self, verbose: bool) {
         if self.impair.is_active() {
             note!("{}", self.impair.tally());
         }
+        let Medium::Tun(tun) = &self.medium else { return };
+        if verbose {
+            tun.tally().iter().for_each(|(name, count)| note!("{name}: {count}"));
+        } else if tun.tally().lost() != 0 {
+            note!("{}: {} packets lost on the device; -v says why", tun.name(), tun.tally().lost());
+        }
+    }
+}
+
+#[cfg(test)]
+impl Link {
+    /// What went wrong on the device, if it is one.
+    pub(crate) fn tally(&self) -> Option<&crate::port::Tally> {
         match &self.medium {
-            Medium::Tun(tun) if tun.errors() != 0 => {
-                note!("{}: {} packets refused by the kernel", tun.name(), tun.errors());
-            }
-            _ => {}
+            Medium::Tun(tun) => Some(tun.tally()),
+            Medium::Wire(_) => None,
         }
     }
 }
@@ -267,7 +284,7 @@ impl Device for Link {
     fn receive<R>(&mut self, take: impl FnOnce(&[u8], RxMeta) -> R) -> Option<R> {
         for _ in 0..LOST_IN_A_ROW {
             let len = match &mut self.medium {
-                Medium::Tun(tun) => tun.receive(&mut self.buffer)?,
+                Medium::Tun(tun) => tun.port().receive(&mut self.buffer)?,
                 Medium::Wire(end) => end.receive(&mut self.buffer)?,
             };
             let packet = self.buffer.get(..len)?;
@@ -293,7 +310,7 @@ impl Device for Link {
         if !lost {
             match &mut self.medium {
                 Medium::Tun(tun) => {
-                    if tun.send(bytes) == Err(SendError::WouldBlock) {
+                    if tun.port().send(bytes) == Err(SendError::WouldBlock) {
                         return Err(NoRoom);
                     }
                 }

@@ -1,6 +1,6 @@
 //! What is told to people and to shells: notes on stderr, failures and their exit codes.
 
-use hikyaku::Counters;
+use hikyaku::{Counters, Usage};
 
 /// All went well.
 pub(crate) const OK: u8 = 0;
@@ -50,6 +50,20 @@ pub(crate) use note;
 /// Prints every counter that is not zero, a line each.
 pub(crate) fn counters(counters: &Counters) {
     for (name, count) in counters.iter() {
+        note!("{name}: {count}");
+    }
+}
+
+/// Prints what connections still hold of the pools, a line each, where it is not zero.
+pub(crate) fn usage(usage: &Usage) {
+    let held = [
+        ("connections_held", usage.connections),
+        ("half_open_held", usage.half_open),
+        ("time_wait_held", usage.time_wait),
+        ("blocks_held", usage.blocks_used as usize),
+        ("records_held", usage.records),
+    ];
+    for (name, count) in held.into_iter().filter(|(_, count)| *count != 0) {
         note!("{name}: {count}");
     }
 }

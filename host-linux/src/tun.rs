@@ -1,12 +1,15 @@
 //! A Linux TUN device: made or found, its kernel side given addresses, packets read and written.
 
 use std::ffi::{CString, c_char, c_int, c_ulong};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use ::tun::AbstractDevice;
+
+use crate::port::{PacketFile, Port, Tally};
 
 /// Where TUN devices come from.
 pub(crate) const DOOR: &str = "/dev/net/tun";
@@ -17,19 +20,9 @@ pub(crate) const PREFIX_6: u8 = 64;
 
 /// An open TUN device that carries bare IP packets and never blocks.
 pub(crate) struct Tun {
-    device: ::tun::Device,
+    port: Port,
     name: String,
-    /// Packets that the kernel refused, or reads that failed.
-    errors: u64,
-}
-
-/// Why a packet could not be written.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum SendError {
-    /// No room now.
-    WouldBlock,
-    /// The packet is lost, as it might be on any network.
-    Lost,
+    mtu: u16,
 }
 
 impl Tun {
@@ -39,8 +32,8 @@ impl Tun {
         config.tun_name("hikyaku%d").address(addr).netmask((255, 255, 255, 0)).mtu(mtu).up();
         let device = ::tun::create(&config).map_err(io_error)?;
         let name = device.tun_name().map_err(io_error)?;
-        // A TUN has no ARP flag and with it no duplicate address detection: usable at once.
         add_address_6(&name, addr6)?;
+        wait_until_settled(addr6);
         Self::open(device, name)
     }
 
@@ -59,7 +52,13 @@ impl Tun {
 
     fn open(device: ::tun::Device, name: String) -> io::Result<Self> {
         device.set_nonblock()?;
-        Ok(Self { device, name, errors: 0 })
+        let mtu = device.mtu().map_err(io_error)?;
+        Ok(Self::over(Box::new(device), name, mtu))
+    }
+
+    /// A device behind any file.
+    pub(crate) fn over(file: Box<dyn PacketFile>, name: String, mtu: u16) -> Self {
+        Self { port: Port::new(file, mtu), name, mtu }
     }
 
     /// The kernel's name of the device.
@@ -67,55 +66,25 @@ impl Tun {
         &self.name
     }
 
-    /// The largest packet that the kernel's side sends.
-    pub(crate) fn mtu(&self) -> io::Result<u16> {
-        self.device.mtu().map_err(io_error)
+    /// The largest packet that the kernel's side sent when the device was opened. A later change
+    /// is none of our business: the TUN takes packets of any size, and so do we.
+    pub(crate) fn mtu(&self) -> u16 {
+        self.mtu
     }
 
-    /// How often the kernel refused a packet or a read.
-    pub(crate) fn errors(&self) -> u64 {
-        self.errors
+    /// Where its packets go in and out.
+    pub(crate) fn port(&mut self) -> &mut Port {
+        &mut self.port
+    }
+
+    /// What went wrong there.
+    pub(crate) fn tally(&self) -> &Tally {
+        self.port.tally()
     }
 
     /// The descriptor, to wait for.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the device owns the descriptor and outlives the borrow.
-        unsafe { BorrowedFd::borrow_raw(self.device.as_raw_fd()) }
-    }
-
-    /// The next packet, if one is waiting. Nothing that goes wrong here ends the loop.
-    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        loop {
-            match self.device.read(buffer) {
-                Ok(0) => return None,
-                Ok(len) => return Some(len),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
-                Err(_) => {
-                    self.errors += 1;
-                    return None;
-                }
-            }
-        }
-    }
-
-    /// Sends one packet.
-    pub(crate) fn send(&mut self, packet: &[u8]) -> Result<(), SendError> {
-        loop {
-            match self.device.write(packet) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Err(SendError::WouldBlock);
-                }
-                // EIO: the device is down. EINVAL: the packet does not please. ENOBUFS. All are
-                // losses; to wait for room would wait for ever.
-                Err(_) => {
-                    self.errors += 1;
-                    return Err(SendError::Lost);
-                }
-            }
-        }
+        self.port.fd()
     }
 }
 
@@ -191,6 +160,29 @@ fn add_address_6(name: &str, address: Ipv6Addr) -> io::Result<()> {
     ioctl(&control, libc::SIOCSIFADDR, &raw mut request)
 }
 
+/// Waits until the kernel uses a new address of its own as a source, at most a second.
+///
+/// A TUN has no ARP flag and with it no duplicate address detection, but the kernel finds that out
+/// in a worker thread. A connection that is opened before is bound to ::1 for ever.
+fn wait_until_settled(address: Ipv6Addr) {
+    for _ in 0..1000 {
+        let lines = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+        if !lines.lines().any(|line| is_tentative(line, address)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether a line of /proc/net/if_inet6 calls this address tentative.
+fn is_tentative(line: &str, address: Ipv6Addr) -> bool {
+    const TENTATIVE: u128 = 0x40;
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let number =
+        |index: usize| -> Option<u128> { u128::from_str_radix(fields.get(index)?, 16).ok() };
+    number(0) == Some(address.to_bits()) && number(4).is_some_and(|flags| flags & TENTATIVE != 0)
+}
+
 fn index(name: &str) -> io::Result<u32> {
     let name = CString::new(name)?;
     // SAFETY: a terminated string that lives through the call.
@@ -263,5 +255,15 @@ mod tests {
         let six = "fd690000000000000000000000000001 02 40 00 80 hikyaku0";
         assert_eq!(neighbour_of(six, "fd69::2".parse().unwrap()).as_deref(), Some("hikyaku0"));
         assert_eq!(neighbour_of(six, "fd70::2".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn an_address_is_tentative_by_its_flag_alone() {
+        let line = |flags| format!("fd690000000000000000000000000001 02 40 00 {flags} hikyaku0");
+        let is = |flags, address: &str| is_tentative(&line(flags), address.parse().unwrap());
+        assert!(is("c0", "fd69::1"));
+        assert!(is("40", "fd69::1"));
+        assert!(!is("80", "fd69::1"));
+        assert!(!is("c0", "fd69::2"));
     }
 }

@@ -191,6 +191,111 @@ fn an_interrupt_closes_with_fin_and_exits_130() {
     assert!(report.seconds < 10.0);
 }
 
+/// An echo server with three clients that have nothing to say, on a stdin of theirs that `exec
+/// 3>&-` ends; nc then closes with FIN.
+fn three_idle_clients(script: &str) -> String {
+    format!(
+        "\"$HIKYAKU\" -v {OWN} echo 7 2>err & we=$!\n\
+         wait_for grep -q 'TCP and UDP' err\n\
+         mkfifo hold; exec 3<>hold\n\
+         for i in 1 2 3; do\n\
+         (exec 3>&- <hold; echo $i; exec cat) |\n\
+         $NC -N 192.168.70.2 7 >out$i 3>&- & they=\"${{they-}} $!\"\n\
+         wait_for test -s out$i\n\
+         done\n\
+         {script}\n\
+         code=0; wait $we || code=$?\n\
+         echo we $code"
+    )
+}
+
+#[test]
+fn a_signal_closes_every_connection_in_order() {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let lab = Lab::new("once");
+        let script = three_idle_clients(&format!(
+            "kill -{signal} $we\n\
+             wait_for grep -q 'closing 3 connections' err\n\
+             exec 3>&-; for client in $they; do wait $client; done"
+        ));
+        let report = lab.script(&[], &script).succeeded();
+        let err = lab.read("err");
+        assert_eq!(report.stdout, format!("we {code}\n"), "{err}");
+        // FINs both ways and no reset; two seconds without FINs would leave connections behind.
+        assert_eq!(lab::counter(&err, "passive_opens"), 3, "{err}");
+        assert_eq!(lab::counter(&err, "resets_out"), 0, "{err}");
+        assert_eq!(lab::counter(&err, "connections_held"), 0, "{err}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for (first, second, code) in [("INT", "INT", 130), ("TERM", "TERM", 143), ("INT", "TERM", 130)]
+    {
+        let lab = Lab::new("twice");
+        // Stopped clients do not close. Only a second signal resets them.
+        let script = three_idle_clients(&format!(
+            "kill -STOP $they\n\
+             kill -{first} $we\n\
+             wait_for grep -q 'once more to abort' err\n\
+             kill -{second} $we\n\
+             wait $we || true\n\
+             kill -KILL $they"
+        ));
+        let report = lab.script(&[], &script).succeeded();
+        let err = lab.read("err");
+        assert_eq!(report.stdout, format!("we {code}\n"), "{err}");
+        assert_eq!(lab::counter(&err, "resets_out"), 3, "{err}");
+    }
+}
+
+#[test]
+fn the_counters_are_told_with_v_and_only_then() {
+    let lab = Lab::new("counters");
+    for (flag, is_told) in [("-v", true), ("", false)] {
+        let script = format!(
+            "\"$HIKYAKU\" {flag} {OWN} discard 9 2>err & we=$!\n\
+             wait_for grep -q 'TCP and UDP' err\n\
+             echo twelve octs | $NC -N 192.168.70.2 9\n\
+             kill -TERM $we; wait $we || test $? = 143"
+        );
+        lab.script(&[], &script).succeeded();
+        let err = lab.read("err");
+        let told = ["octets_in", "passive_opens", "link_rx_nothing"].map(|name| {
+            let count = lab::counter(&err, name);
+            assert_eq!(err.contains(name), count > 0, "{err}");
+            count
+        });
+        assert_eq!(told[..2], if is_told { [12, 1] } else { [0, 0] }, "{err}");
+        assert_eq!(told[2] > 0, is_told, "{err}");
+    }
+}
+
+#[test]
+fn a_second_interrupt_breaks_a_connection_off() {
+    let lab = Lab::new("twice");
+    let script = format!(
+        "echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_rmem\n\
+         \"$HIKYAKU\" -v {OWN} listen 5000 </dev/zero >/dev/null 2>err & we=$!\n\
+         wait_for we_listen err\n\
+         $NC 192.168.70.2 5000 </dev/null >got & they=$!\n\
+         wait_for test -s got\n\
+         # One that reads no more keeps our FIN waiting behind the data.\n\
+         kill -STOP $they; sleep 0.3\n\
+         kill -INT $we; sleep 0.3\n\
+         kill -INT $we\n\
+         code=0; wait $we || code=$?\n\
+         kill -KILL $they\n\
+         echo we $code"
+    );
+    let report = lab.script(&[], &script).succeeded();
+    let err = lab.read("err");
+    assert_eq!(report.stdout, "we 130\n", "{err}");
+    assert_eq!(lab::counter(&err, "resets_out"), 1, "{err}");
+    // Two seconds after the first it would have ended by itself.
+    assert!(report.seconds < 2.6, "not at once: {} s", report.seconds);
+}
+
 #[test]
 fn a_listener_with_k_serves_one_after_the_other() {
     let lab = Lab::new("keep");

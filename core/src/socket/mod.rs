@@ -26,6 +26,7 @@ pub(crate) use error_enum;
 
 pub mod demux;
 pub mod tcp;
+mod tcp_handshakes;
 pub mod tcp_pool;
 pub mod tcp_slots;
 #[cfg(feature = "udp")]
@@ -151,14 +152,16 @@ impl Commons<'_> {
     pub(crate) fn terms<P: Profile>(&self, flow: &FlowKey, config: &ConnectionConfig) -> Terms {
         let secret = self.secret.octets();
         let timestamps = P::TIMESTAMPS && config.timestamps;
+        // A shift larger than any window needs would only round the windows down.
+        let largest = config.receive_limit.min(Queue::window_max(self.blocks.block_size()));
         let offer = Offer {
             mss: self.mss(flow, config),
-            window_shift: config.window_scale.then(|| shift_for(config.receive_limit)),
+            window_shift: config.window_scale.then(|| shift_for(largest)),
             timestamps,
             sack: P::SACK && config.sack,
         };
         let stamp_offset = if timestamps { stamp_offset(secret, flow) } else { 0 };
-        Terms { iss: isn(secret, flow, self.now), offer, stamp_offset }
+        Terms { iss: isn(secret, flow, self.now), offer, stamp_offset, dscp: config.dscp }
     }
 
     /// The MSS that we announce.
@@ -174,10 +177,23 @@ impl Commons<'_> {
 
     /// The window that a SYN-ACK tells: no more than what a connection is sure to get.
     pub(crate) fn first_window(&self, config: &ConnectionConfig) -> u16 {
-        let sure = match self.policy {
-            AllocationPolicy::Reserved => self.blocks.block_size(),
-            AllocationPolicy::Overcommit => u32::MAX,
+        let more = match self.policy {
+            AllocationPolicy::Reserved => 0,
+            AllocationPolicy::Overcommit => self.blocks.obtainable(),
         };
+        self.window_of(more, config)
+    }
+
+    /// The window that a SYN-ACK tells of which nothing is remembered: it is worked out once more
+    /// when the answer comes, and must not depend on the pool.
+    pub(crate) fn cookie_window(&self, config: &ConnectionConfig) -> u16 {
+        self.window_of(0, config)
+    }
+
+    /// A window of one block and so many more.
+    fn window_of(&self, more: u32, config: &ConnectionConfig) -> u16 {
+        let blocks = more.saturating_add(1);
+        let sure = blocks.saturating_mul(self.blocks.block_size());
         let largest = Queue::window_max(self.blocks.block_size());
         config.receive_limit.min(largest).min(sure).min(u32::from(u16::MAX)) as u16
     }

@@ -350,6 +350,13 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
         self.look(0, Connection::urgent)
     }
 
+    /// Changes the Differentiated Services code point of what is sent from now on, 0 to 63 (RFC
+    /// 9293 §3.9.1.9, SHLD-21). Segments with different ones may overtake each other: it is best
+    /// left alone once data flows (SHLD-23).
+    pub fn set_dscp(&mut self, dscp: u8) {
+        self.with(|connection, _| connection.set_dscp(dscp));
+    }
+
     /// Switches Nagle's algorithm on or off (RFC 9293 §3.7.4).
     pub fn set_nagle(&mut self, on: bool) {
         self.with(|connection, _| connection.set_nagle(on));

@@ -1,8 +1,9 @@
 //! All of TCP's records: connections, listeners, half-open and TIME-WAIT, with the lists and
 //! deadlines that find the next one to act without a walk over the rest.
 //!
-//! Segments and time come in from `stack`, calls of the user through `socket::tcp`. Whatever has
-//! touched a connection ends in [`TcpPool::settle`], which files it where it belongs now.
+//! Segments and time come in from `stack`, calls of the user through `socket::tcp`; handshakes that
+//! peers begin are in `tcp_handshakes`. Whatever has touched a connection ends in
+//! [`TcpPool::settle`], which files it where it belongs now.
 
 use crate::counters::{DropReason, bump};
 use crate::flow::FlowKey;
@@ -13,24 +14,23 @@ use crate::storage::deadlines::Deadlines;
 use crate::storage::hash_table::HashTable;
 use crate::storage::list::List;
 use crate::storage::policy::AllocationPolicy;
+use crate::storage::queue::Queue;
 use crate::storage::slab::{Key, Slab};
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
 use crate::tcp::bare::Bare;
 use crate::tcp::connection::{Connection, PathError, Resources};
-use crate::tcp::cookie::{self, Jar};
 use crate::tcp::departs::Plan;
-use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
 use crate::tcp::recovery::Records;
-use crate::tcp::segment::Segment;
+use crate::tcp::segment::{Segment, text_len};
 use crate::tcp::time_wait;
-use crate::tcp::user_calls::Handshake;
 use crate::time::Instant;
-use crate::wire::tcp::Flags;
+use crate::trace::{Event, Observer};
 
-use super::demux::{find_bound, flow_hash};
+use super::demux::flow_hash;
 use super::tcp_slots::{
-    ConnectionSlot, Egress, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage, TimeWaitSlot,
+    ConnectionSlot, Early, Egress, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage,
+    TimeWaitSlot,
 };
 use super::{Commons, Handle, ListenerHandle, TcpHandle};
 
@@ -41,9 +41,9 @@ pub struct TcpPool<'a, P: Profile> {
     pub(super) connections: Slab<'a, ConnectionSlot<P>>,
     by_flow: HashTable<'a>,
     deadlines: ProfileDeadlines<'a, P>,
-    half_open: Slab<'a, HalfOpenSlot>,
-    half_open_by_flow: HashTable<'a>,
-    half_open_deadlines: ProfileDeadlines<'a, P>,
+    pub(super) half_open: Slab<'a, HalfOpenSlot>,
+    pub(super) half_open_by_flow: HashTable<'a>,
+    pub(super) half_open_deadlines: ProfileDeadlines<'a, P>,
     time_wait: Slab<'a, TimeWaitSlot>,
     time_wait_by_flow: HashTable<'a>,
     expiry: List<Expiry>,
@@ -51,10 +51,14 @@ pub struct TcpPool<'a, P: Profile> {
     pub(super) by_port: HashTable<'a>,
     records: Records<'a>,
     egress: List<Egress>,
-    half_open_egress: List<Egress>,
+    pub(super) half_open_egress: List<Egress>,
     news: List<News>,
+    early: List<Early>,
     pub(super) listener_news: List<News>,
 }
+
+/// How far behind an old connection's numbers those of the one that takes its place begin.
+const REUSE_GAP: u32 = 0x1_0000;
 
 /// What waits to leave.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +104,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             egress: List::EMPTY,
             half_open_egress: List::EMPTY,
             news: List::EMPTY,
+            early: List::EMPTY,
             listener_news: List::EMPTY,
         }
     }
@@ -164,6 +169,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             None => self.deadlines.clear(id),
         }
         let has_news = connection.has_news();
+        let holds_early = connection.holds_early();
         if connection.owes_now(commons.ack_per_burst) {
             // These must leave before the connection's next arrival.
             self.egress.remove(&mut self.connections, id);
@@ -174,6 +180,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if has_news {
             self.news.push_back(&mut self.connections, id);
         }
+        self.file_early(id, holds_early, commons);
+    }
+
+    /// Files a connection among those that hold text behind a hole, or takes it out.
+    fn file_early(&mut self, id: Id, holds_early: bool, commons: &mut Commons<'a>) {
+        if !P::PRUNING {
+            return;
+        }
+        if holds_early {
+            self.early.push_back(&mut self.connections, id);
+        } else {
+            self.early.remove(&mut self.connections, id);
+        }
+        // Each of them has a block of it at least, as a rule.
+        commons.blocks.set_reclaimable(self.early.len());
     }
 
     /// Takes a connection out of every table and list and frees its slot.
@@ -185,16 +206,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.deadlines.clear(id);
         self.egress.remove(&mut self.connections, id);
         self.news.remove(&mut self.connections, id);
+        self.file_early(id, false, commons);
         self.connections.release(id);
         self.keep_back(commons);
     }
 
-    /// With reserved memory the first connections leave the later ones a block each way.
-    pub fn keep_back(&self, commons: &mut Commons<'a>) {
-        if commons.policy == AllocationPolicy::Reserved {
-            let free = self.connections.capacity().saturating_sub(self.connections.len());
-            commons.blocks.keep_back(free.saturating_mul(2).min(u32::MAX as usize) as u32);
-        }
+    /// The first connections leave the later ones a block each way. Returns how many blocks these
+    /// will want.
+    pub fn keep_back(&self, commons: &mut Commons<'a>) -> u32 {
+        let free = self.connections.capacity().saturating_sub(self.connections.len());
+        let blocks = free.saturating_mul(2).min(u32::MAX as usize) as u32;
+        commons.blocks.keep_back(blocks);
+        blocks
     }
 
     /// Keeps a TIME-WAIT record; where there is no room the oldest goes (RFC 9293 §3.6.1 wants
@@ -242,23 +265,30 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return self.half_open_segment(id, segment, commons);
         }
         if let Some(id) = self.time_wait_by_flow.find(&self.time_wait, hash, flow) {
-            match self.time_wait_segment(id, &segment, commons) {
-                Some(answer) => return answer,
-                None => self.leave_time_wait(id, commons),
-            }
+            return self.time_wait_segment(id, &segment, commons);
         }
         self.knock(flow, segment, commons)
     }
 
-    fn connection_segment(
+    pub(super) fn connection_segment(
         &mut self,
         id: Id,
         segment: Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         let reset = Bare::reset(&segment);
-        let verdict = self
+        let again = self.may_prune(&segment, commons).then(|| segment.clone());
+        let mut verdict = self
             .with(id, commons, |connection, resources| connection.on_segment(segment, resources))?;
+        if verdict == Verdict::Dropped(DropReason::NoMemory)
+            && let Some(segment) = again
+            && let Some(segment) = self.connections.get(id)?.connection.rest_of(segment)
+        {
+            self.prune(text_len(segment.text), commons);
+            verdict = self.with(id, commons, |connection, resources| {
+                connection.on_segment(segment, resources)
+            })?;
+        }
         match verdict {
             Verdict::Accepted | Verdict::Ended => None,
             Verdict::Dropped(reason) => {
@@ -272,108 +302,23 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
     }
 
-    fn half_open_segment(
-        &mut self,
-        id: Id,
-        segment: Segment<'_>,
-        commons: &mut Commons<'a>,
-    ) -> Option<Bare> {
-        match self.half_open.get(id)?.record.on_segment(&segment, commons.now) {
-            Reaction::Ignore(reason) => commons.counters.drop(reason),
-            Reaction::Repeat => {
-                commons.counters.drop(DropReason::Duplicate);
-                self.half_open_egress.push_back(&mut self.half_open, id);
-            }
-            Reaction::Answer(answer, reason) => {
-                commons.counters.drop(reason);
-                return Some(answer);
-            }
-            Reaction::Forget => {
-                bump(&mut commons.counters.resets_in);
-                self.forget_half_open(id, commons);
-            }
-            Reaction::Complete => return self.complete(id, segment, commons),
-        }
-        None
+    /// Whether there may be too little room for a segment's text, and something that can give way.
+    fn may_prune(&self, segment: &Segment<'_>, commons: &Commons<'a>) -> bool {
+        P::PRUNING
+            && commons.policy == AllocationPolicy::Overcommit
+            && !self.early.is_empty()
+            && commons.blocks.spare() < room_for(text_len(segment.text), commons)
     }
 
-    fn forget_half_open(&mut self, id: Id, commons: &Commons<'a>) {
-        let Some(slot) = self.half_open.get(id) else { return };
-        let hash = flow_hash::<P>(commons.table_keys, slot.record.flow());
-        self.half_open_by_flow.remove(&mut self.half_open, hash, id);
-        self.half_open_deadlines.clear(id);
-        self.half_open_egress.remove(&mut self.half_open, id);
-        self.half_open.release(id);
-    }
-
-    /// The peer has answered our SYN-ACK: its record becomes a connection, if one can be had. If
-    /// not it stays half-open, and the peer hears the SYN-ACK again.
-    fn complete(
-        &mut self,
-        id: Id,
-        segment: Segment<'_>,
-        commons: &mut Commons<'a>,
-    ) -> Option<Bare> {
-        let half_open = self.half_open.get(id)?;
-        let handshake = half_open.record.handshake(commons.now);
-        let Some(listener) = half_open.listener.and_then(|key| self.listeners.resolve(key)) else {
-            self.forget_half_open(id, commons);
-            commons.counters.drop(DropReason::NoSocket);
-            return Bare::reset(&segment);
-        };
-        let connection = self.welcome(&handshake, listener, commons)?;
-        self.forget_half_open(id, commons);
-        self.connection_segment(connection, segment, commons)
-    }
-
-    /// A handshake is complete: the connection waits to be accepted. `None` where there is no room
-    /// for it.
-    fn welcome(
-        &mut self,
-        handshake: &Handshake,
-        listener: Id,
-        commons: &mut Commons<'a>,
-    ) -> Option<Id> {
-        let listening = &self.listeners.get(listener)?.listening;
-        let config = listening.config;
-        if listening.waiting.len() >= u32::from(listening.limit) {
-            commons.counters.drop(DropReason::QueueFull);
-            return None;
+    /// So many octets in order have found no room: what waits behind the oldest holes gives way,
+    /// until there is enough. The peers of those connections have all of it still.
+    fn prune(&mut self, octets: u32, commons: &mut Commons<'a>) {
+        let wanted = room_for(octets, commons);
+        while commons.blocks.spare() < wanted
+            && let Some(id) = self.early.pop_front(&mut self.connections)
+        {
+            self.with(id, commons, |connection, resources| connection.drop_early(resources));
         }
-        let opened = self.insert(&handshake.flow, commons, |connection, resources| {
-            connection.accept(handshake, &config, resources)
-        });
-        let Some(connection) = opened else {
-            commons.counters.drop(DropReason::NoMemory);
-            return None;
-        };
-        bump(&mut commons.counters.passive_opens);
-        if let Some(slot) = self.listeners.get_mut(listener) {
-            slot.listening.waiting.push_back(&mut self.connections, connection);
-        }
-        self.listener_news.push_back(&mut self.listeners, listener);
-        Some(connection)
-    }
-
-    /// An ACK that answers nothing that we remember: maybe it brings back a cookie. `None` where
-    /// it does not.
-    fn redeem(
-        &mut self,
-        flow: &FlowKey,
-        ack: &Segment<'_>,
-        listener: Id,
-        commons: &mut Commons<'a>,
-    ) -> Option<Id> {
-        let listening = &self.listeners.get(listener)?.listening;
-        let plain = !ack.has(Flags::SYN.with(Flags::RST)) && ack.has(Flags::ACK);
-        if !P::COOKIES || !plain || !cookie::is_recent(listening.cookies, commons.now) {
-            return None;
-        }
-        let terms = commons.terms::<P>(flow, &listening.config);
-        let told = commons.first_window(&listening.config);
-        let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
-        let handshake = jar.redeem(ack, &terms, told)?;
-        self.welcome(&handshake, listener, commons)
     }
 
     /// Takes a free slot and lets `open` fill it; gives it back where that fails.
@@ -399,95 +344,47 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         Some(id)
     }
 
-    /// `None` where the record gives way to a new connection.
     fn time_wait_segment(
         &mut self,
         id: Id,
         segment: &Segment<'_>,
         commons: &mut Commons<'a>,
-    ) -> Option<Option<Bare>> {
+    ) -> Option<Bare> {
         let slot = self.time_wait.get_mut(id)?;
         match slot.record.on_segment(segment, commons.now) {
             time_wait::Reaction::Ignore(reason) => {
                 commons.counters.drop(reason);
-                Some(None)
+                None
             }
             time_wait::Reaction::Answer(answer) => {
                 commons.counters.drop(DropReason::OutsideWindow);
-                Some(Some(answer))
+                Some(answer)
             }
             time_wait::Reaction::Restart(answer) => {
                 commons.counters.drop(DropReason::Duplicate);
                 slot.record.restart(commons.now + commons.time_wait);
                 self.expiry.remove(&mut self.time_wait, id);
                 self.expiry.push_back(&mut self.time_wait, id);
-                Some(Some(answer))
+                Some(answer)
             }
-            time_wait::Reaction::GiveWay => None,
-        }
-    }
-
-    /// A segment for which there is no record: maybe somebody listens.
-    fn knock(
-        &mut self,
-        flow: &FlowKey,
-        segment: Segment<'_>,
-        commons: &mut Commons<'a>,
-    ) -> Option<Bare> {
-        let local = flow.local();
-        let endpoint = (local.ip(), local.port());
-        let keys = commons.table_keys;
-        let found = find_bound::<P, _>(&mut self.by_port, &self.listeners, keys, endpoint);
-        let Some(listener) = found else {
-            commons.counters.drop(DropReason::NoSocket);
-            return Bare::reset(&segment);
-        };
-        match listener::on_knock(&segment) {
-            Knock::Begin => self.begin(flow, &segment, listener, commons),
-            Knock::Ignore(reason) => {
-                commons.counters.drop(reason);
-                None
-            }
-            Knock::Refuse => match self.redeem(flow, &segment, listener, commons) {
-                Some(connection) => self.connection_segment(connection, segment, commons),
-                None => {
-                    commons.counters.drop(DropReason::NoSocket);
-                    Bare::reset(&segment)
+            time_wait::Reaction::GiveWay(answer) => {
+                let flow = *slot.record.flow();
+                let Some(listener) = self.listener_of(&flow, commons) else {
+                    commons.counters.drop(DropReason::UnexpectedSyn);
+                    return Some(answer);
+                };
+                // RFC 9293 §3.6.1, MAY-2 (1): beyond all that was sent before, which a fast
+                // connection may have carried past the clock of initial numbers.
+                let beyond = Some(answer.seq + REUSE_GAP);
+                if self.half_open.is_full() {
+                    // A cookie cannot say where its numbers begin. The SYN comes again.
+                    commons.counters.drop(DropReason::NoMemory);
+                    return None;
                 }
-            },
-        }
-    }
-
-    /// A handshake begins; its SYN-ACK leaves as soon as there is room. Where no record is left it
-    /// is answered with a cookie, if the profile has them.
-    fn begin(
-        &mut self,
-        flow: &FlowKey,
-        syn: &Segment<'_>,
-        listener: Id,
-        commons: &mut Commons<'a>,
-    ) -> Option<Bare> {
-        let listening = &mut self.listeners.get_mut(listener)?.listening;
-        let terms = commons.terms::<P>(flow, &listening.config);
-        let told = commons.first_window(&listening.config);
-        let Some(id) = self.half_open.acquire() else {
-            if P::COOKIES {
-                bump(&mut commons.counters.cookies_out);
-                listening.cookies = cookie::period(commons.now);
-                let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
-                return Some(jar.syn_ack(syn, &terms, told));
+                self.leave_time_wait(id, commons);
+                self.begin(&flow, segment, listener, beyond, commons)
             }
-            commons.counters.drop(DropReason::NoMemory);
-            return None;
-        };
-        if let Some(slot) = self.half_open.get_mut(id) {
-            slot.record = HalfOpen::new(*flow, syn, &terms, told);
-            slot.listener = self.listeners.key(listener);
         }
-        let hash = flow_hash::<P>(commons.table_keys, flow);
-        self.half_open_by_flow.insert(&mut self.half_open, hash, id);
-        self.half_open_egress.push_back(&mut self.half_open, id);
-        None
     }
 
     /// Whether any record has this flow.
@@ -570,14 +467,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     }
 
     /// Acts on up to `budget` deadlines that have come.
-    pub fn on_time(&mut self, budget: u16, commons: &mut Commons<'a>) {
+    pub fn on_time(&mut self, budget: u16, commons: &mut Commons<'a>, observer: &mut P::Observer) {
         let now = commons.now;
         for _ in 0..budget {
             if let Some((at, id)) = self.deadlines.first()
                 && at <= now
             {
                 self.deadlines.clear(id);
-                self.with(id, commons, |connection, resources| connection.on_time(resources));
+                self.with(id, commons, |connection, resources| {
+                    if connection.on_time(resources) {
+                        let event = Event::Unanswered { flow: *connection.flow() };
+                        observer.on_event(now, &event);
+                    }
+                });
             } else if let Some((at, id)) = self.half_open_deadlines.first()
                 && at <= now
             {
@@ -590,17 +492,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             } else {
                 return;
             }
-        }
-    }
-
-    fn repeat_or_forget(&mut self, id: Id, commons: &mut Commons<'a>) {
-        let Some(slot) = self.half_open.get(id) else { return };
-        if slot.record.is_exhausted() {
-            self.forget_half_open(id, commons);
-        } else {
-            bump(&mut commons.counters.timeouts);
-            bump(&mut commons.counters.retransmissions);
-            self.half_open_egress.push_back(&mut self.half_open, id);
         }
     }
 
@@ -647,6 +538,11 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
         self.connections.key(id)
     }
+}
+
+/// How many blocks so much text takes at most.
+fn room_for(octets: u32, commons: &Commons<'_>) -> u32 {
+    Queue::blocks_for(octets, commons.blocks.block_size())
 }
 
 fn resources<'r, 'a>(

@@ -22,6 +22,9 @@ pub enum Egress {}
 /// Marks the list of sockets with news for the user.
 #[derive(Debug)]
 pub enum News {}
+/// Marks the list of connections that hold text behind a hole, the oldest hole first.
+#[derive(Debug)]
+pub enum Early {}
 /// Marks a listener's queue of connections to be accepted.
 #[derive(Debug)]
 pub enum Backlog {}
@@ -36,6 +39,7 @@ pub struct ConnectionSlot<P: Profile> {
     egress: Links,
     news: Links,
     backlog: Links,
+    early: Links,
 }
 
 impl<P: Profile> Empty for ConnectionSlot<P> {
@@ -45,6 +49,7 @@ impl<P: Profile> Empty for ConnectionSlot<P> {
         egress: Links::EMPTY,
         news: Links::EMPTY,
         backlog: Links::EMPTY,
+        early: Links::EMPTY,
     };
 }
 
@@ -52,6 +57,7 @@ chained!([P: Profile] ConnectionSlot<P>, connection.flow(): FlowKey);
 linked!([P: Profile] ConnectionSlot<P>, egress: Egress);
 linked!([P: Profile] ConnectionSlot<P>, news: News);
 linked!([P: Profile] ConnectionSlot<P>, backlog: Backlog);
+linked!([P: Profile] ConnectionSlot<P>, early: Early);
 
 /// A half-open record, whose listener it is for, and its places.
 #[derive(Debug)]

@@ -103,6 +103,7 @@ impl<P: Profile> Stack<'_, P> {
             (message.source, message.destination),
             if message.source.is_ipv4() { Protocol::ICMP } else { Protocol::ICMPV6 },
             len.saturating_add(icmpv4::HEADER_LEN as u32),
+            0,
         );
         headers.push(|buffer| message.header.emit(buffer));
         // RFC 792: ICMPv4 sums nothing of the IP header; RFC 4443 §2.3: ICMPv6 does.
@@ -137,6 +138,7 @@ impl<P: Profile> Stack<'_, P> {
             flags: plan.flags,
             wnd: plan.window,
             urgent: plan.urgent,
+            dscp: connection.dscp(),
             ..Bare::EMPTY
         };
         let headers = self.tcp_headers(&flow, &bare, &options, plan.len);
@@ -160,7 +162,7 @@ impl<P: Profile> Stack<'_, P> {
         let Some((queue, offset)) = self.udp.departing(id) else { return Ok(()) };
         let (local, remote) = (flow.local(), flow.remote());
         let total = len.saturating_add(udp::HEADER_LEN as u32);
-        let mut headers = self.ip_headers((local.ip(), remote.ip()), Protocol::UDP, total);
+        let mut headers = self.ip_headers((local.ip(), remote.ip()), Protocol::UDP, total, 0);
         let header = udp::Header { source_port: local.port(), destination_port: remote.port() };
         headers.push(|buffer| header.emit(len as usize, buffer));
         headers.checksum_at(udp::CHECKSUM_OFFSET as u16, false);
@@ -187,20 +189,30 @@ impl<P: Profile> Stack<'_, P> {
             options: raw.get(..len).unwrap_or(&[]),
         };
         let total = text.saturating_add(header.header_len() as u32);
-        let mut headers = self.ip_headers((local.ip(), remote.ip()), Protocol::TCP, total);
+        let ends = (local.ip(), remote.ip());
+        let mut headers = self.ip_headers(ends, Protocol::TCP, total, bare.dscp);
         headers.push(|buffer| header.emit(buffer));
         headers.checksum_at(tcp::CHECKSUM_OFFSET as u16, false);
         headers
     }
 
     /// The IP header before `payload` octets, and the pseudo-header's part of their checksum.
-    fn ip_headers(&self, ends: (IpAddr, IpAddr), protocol: Protocol, payload: u32) -> Headers {
+    fn ip_headers(
+        &self,
+        ends: (IpAddr, IpAddr),
+        protocol: Protocol,
+        payload: u32,
+        dscp: u8,
+    ) -> Headers {
+        // RFC 9293 §3.9.1.9, MUST-48, SHLD-22: the code point is the user's; the two bits behind
+        // it are those of ECN (RFC 3168 §5).
+        let traffic_class = dscp.wrapping_shl(2);
         let mut headers = Headers { octets: [0; HEADERS_MAX], len: 0, job: None };
         let hop_limit = self.hop_limit;
         match ends {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let header = ipv4::Header {
-                    traffic_class: 0,
+                    traffic_class,
                     // RFC 6864 §4.1: what is never fragmented needs no identification.
                     identification: 0,
                     dont_fragment: true,
@@ -217,7 +229,7 @@ impl<P: Profile> Stack<'_, P> {
             #[cfg(feature = "ipv6")]
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let header = crate::wire::ipv6::Header {
-                    traffic_class: 0,
+                    traffic_class,
                     flow_label: 0,
                     next_header: protocol,
                     hop_limit,

@@ -294,13 +294,13 @@ impl<P: Profile> Stack<'_, P> {
     fn send_error(&mut self, arrival: &Arrival<'_>, header: icmpv4::Header) {
         if is_unicast(arrival.source) {
             let ends = (arrival.destination, arrival.source);
-            self.link.replies.push_message(ends, header, arrival.quote, &mut self.commons);
+            self.link.replies.push_error(ends, header, arrival.quote, &mut self.commons);
         }
     }
 
     #[cfg(feature = "ipv6")]
     fn parameter_problem(&mut self, ends: (IpAddr, IpAddr), code: u8, pointer: u32, quote: &[u8]) {
         let header = icmpv6::Header { kind: icmpv6::PARAMETER_PROBLEM, code, word: pointer };
-        self.link.replies.push_message(ends, header, quote, &mut self.commons);
+        self.link.replies.push_error(ends, header, quote, &mut self.commons);
     }
 }

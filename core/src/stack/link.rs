@@ -36,8 +36,8 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) const fn new() -> Self {
-        Self { addresses: heapless::Vec::new(), replies: Replies::new(), is_full: false }
+    pub(super) const fn new(replies: Replies) -> Self {
+        Self { addresses: heapless::Vec::new(), replies, is_full: false }
     }
 
     /// Adds an address; gives it back where there is no room for it.

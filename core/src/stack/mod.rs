@@ -30,6 +30,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
 
 use link::{Attempt, Link, Sink};
+use reply::Replies;
 
 pub use storage::{Arrays, Capacity, Lend, StaticStorage, Storage};
 
@@ -57,6 +58,12 @@ pub struct Config {
     pub egress_budget: u16,
     /// TTL and hop limit of what is sent.
     pub hop_limit: u8,
+    /// Resets for segments that belong to no connection: how many one peer is sent in 1.05 s, on
+    /// average; 0 for no limit. Peers are few enough to share sixteen such rations.
+    pub resets: u16,
+    /// ICMP errors (RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8): likewise, on their own. Echo replies are
+    /// not limited.
+    pub icmp_errors: u16,
 }
 
 impl Config {
@@ -71,6 +78,8 @@ impl Config {
             ingress_budget: 64,
             egress_budget: 64,
             hop_limit: 64,
+            resets: 5_000,
+            icmp_errors: 1_000,
         }
     }
 }
@@ -89,6 +98,8 @@ crate::socket::error_enum! {
         /// The block memory is smaller than one block, or the block size no power of two between
         /// 64 and 65,536.
         BadBlocks => "the block size is no power of two in 64..=65536, or there is no block",
+        /// There are fewer than two blocks for each connection slot.
+        TooFewBlocks => "fewer than two blocks for each connection",
         /// Not an address that a host can have, or a prefix that is too long.
         InvalidAddress => "not a unicast address with a prefix of its family",
         /// The link has all the addresses that it can hold.
@@ -155,7 +166,8 @@ impl<'a, P: Profile> Stack<'a, P> {
     ///
     /// # Errors
     ///
-    /// The MTU or the blocks are not of a possible size.
+    /// The MTU or the blocks are not of a possible size, or there are fewer blocks than twice as
+    /// many as connection slots.
     pub fn new(
         storage: Storage<'a, P>,
         config: &Config,
@@ -180,7 +192,7 @@ impl<'a, P: Profile> Stack<'a, P> {
                 connection: config.connection,
                 ack_per_burst: false,
             },
-            link: Link::new(),
+            link: Link::new(Replies::new(config.resets, config.icmp_errors)),
             tcp,
             #[cfg(feature = "udp")]
             udp: UdpPool::new(storage.udp),
@@ -191,7 +203,10 @@ impl<'a, P: Profile> Stack<'a, P> {
             egress_budget: config.egress_budget.max(1),
             hop_limit: config.hop_limit,
         };
-        stack.tcp.keep_back(&mut stack.commons);
+        let wanted = stack.tcp.keep_back(&mut stack.commons);
+        if wanted > stack.commons.blocks.capacity() {
+            return Err(ConfigError::TooFewBlocks);
+        }
         Ok(stack)
     }
 
@@ -229,7 +244,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             }
             self.flush(&mut |packet| device.transmit(packet));
         }
-        self.tcp.on_time(self.egress_budget, &mut self.commons);
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         for _ in 0..self.egress_budget {
             if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
                 break;
@@ -260,7 +275,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     /// packet then waits for a longer one.
     pub fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
         self.advance(now);
-        self.tcp.on_time(self.egress_budget, &mut self.commons);
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         let mut len = None;
         self.send_one(&mut |packet| {
             len = packet.copy_into(buffer);
@@ -368,7 +383,8 @@ impl<'a, P: Profile> Stack<'a, P> {
         self.tcp.connect(local, remote, config, &mut self.commons)
     }
 
-    /// The connection of a handle.
+    /// The connection of a handle. Its calls happen at the time that the stack was told last:
+    /// after a long sleep tell it the time first, by [`Stack::poll`] or [`Stack::next_wake`].
     ///
     /// # Errors
     ///

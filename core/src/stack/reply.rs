@@ -1,5 +1,6 @@
 //! Answers that need no socket: resets, echo replies, ICMP errors. They wait in a few slots per
-//! class until the device has room; what finds none is dropped and counted.
+//! class until the device has room; what finds none is dropped and counted. Resets and ICMP errors
+//! are rationed too.
 
 use core::net::IpAddr;
 
@@ -8,11 +9,13 @@ use heapless::Vec;
 use crate::counters::DropReason;
 use crate::flow::FlowKey;
 use crate::socket::Commons;
-use crate::storage::Empty;
 use crate::storage::queue::Queue;
+use crate::storage::{Empty, copy_prefix};
 use crate::tcp::bare::Bare;
+use crate::tcp::isn::hash64;
 use crate::wire::icmpv4::{self, Header};
 use crate::wire::ipv4;
+use crate::wire::tcp::Flags;
 
 /// Octets of an IPv6 header; `wire::ipv6` is not there without its feature.
 const IPV6_HEADER_LEN: usize = 40;
@@ -21,6 +24,69 @@ const IPV6_HEADER_LEN: usize = 40;
 const SEGMENTS_MAX: usize = 8;
 /// Slots of the class of ICMP messages.
 const MESSAGES_MAX: usize = 4;
+
+/// Peers are spread over so many rations of a class.
+const RATIONS: usize = 16;
+/// Microseconds to the spans in which rations hold: 1.05 s.
+const SPAN_SHIFT: u32 = 20;
+
+/// How many answers of a class a peer gets in a span of 1.05 s.
+///
+/// RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8: errors are limited in rate. A limit for all would let one
+/// peer see, by what is left of it, what another one was answered; the peer may be forged, and the
+/// answer tell of its connections. Each peer has its own, therefore, as far as memory goes: who
+/// shares one is drawn anew in each span, and so is how much it holds, which nobody can foresee.
+#[derive(Debug)]
+struct Ration {
+    /// Answers a span on average; 0 for no limit.
+    limit: u16,
+    /// Sets the class apart.
+    class: u8,
+    /// The span that `spent` is about.
+    span: u32,
+    spent: [u16; RATIONS],
+}
+
+impl Ration {
+    const fn new(class: u8, limit: u16) -> Self {
+        Self { limit, class, span: 0, spent: [0; RATIONS] }
+    }
+
+    /// Whether `peer` may be answered now. Counts it if so.
+    fn admits(&mut self, peer: IpAddr, commons: &Commons<'_>) -> bool {
+        if self.limit == 0 {
+            return true;
+        }
+        let span = (commons.now.micros() >> SPAN_SHIFT) as u32;
+        if span != self.span {
+            (self.span, self.spent) = (span, [0; RATIONS]);
+        }
+        let site = site(peer);
+        let parts: [&[u8]; 4] = [b"ration", &[self.class], &span.to_be_bytes(), &site];
+        let draw = hash64(commons.secret.octets(), &parts);
+        // From three quarters of the limit up to five.
+        let limit = u32::from(self.limit);
+        let quarter = (limit / 4).wrapping_mul((draw >> 48) as u32) >> 15;
+        let drawn = limit.saturating_sub(limit / 4).saturating_add(quarter);
+        let Some(spent) = self.spent.get_mut(draw as usize % RATIONS) else { return true };
+        let admitted = u32::from(*spent) < drawn;
+        if admitted {
+            *spent = spent.saturating_add(1);
+        }
+        admitted
+    }
+}
+
+/// Who counts as one peer: an IPv4 address, or the 64 bits of an IPv6 address that name a network,
+/// as a single host of it has all the addresses that it likes.
+fn site(peer: IpAddr) -> [u8; 8] {
+    let mut site = [0; 8];
+    match peer {
+        IpAddr::V4(peer) => copy_prefix(&mut site, &peer.octets()),
+        IpAddr::V6(peer) => copy_prefix(&mut site, &peer.octets()),
+    };
+    site
+}
 
 /// An ICMP message whose payload lies in blocks of the pool.
 #[derive(Debug)]
@@ -37,11 +103,19 @@ pub(super) struct Message {
 pub(super) struct Replies {
     segments: Vec<(FlowKey, Bare), SEGMENTS_MAX>,
     messages: Vec<Message, MESSAGES_MAX>,
+    resets: Ration,
+    errors: Ration,
 }
 
 impl Replies {
-    pub(super) const fn new() -> Self {
-        Self { segments: Vec::new(), messages: Vec::new() }
+    /// Nothing waits; so many resets and ICMP errors a span.
+    pub(super) const fn new(resets: u16, errors: u16) -> Self {
+        Self {
+            segments: Vec::new(),
+            messages: Vec::new(),
+            resets: Ration::new(b'r', resets),
+            errors: Ration::new(b'e', errors),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -50,7 +124,24 @@ impl Replies {
 
     /// Queues a bare segment.
     pub(super) fn push_segment(&mut self, flow: FlowKey, bare: Bare, commons: &mut Commons<'_>) {
-        if self.segments.push((flow, bare)).is_err() {
+        let admitted =
+            !bare.flags.intersects(Flags::RST) || self.resets.admits(flow.remote().ip(), commons);
+        if !admitted || self.segments.push((flow, bare)).is_err() {
+            commons.counters.drop(DropReason::ReplyLimited);
+        }
+    }
+
+    /// Queues an ICMP error, which quotes what it is about.
+    pub(super) fn push_error(
+        &mut self,
+        ends: (IpAddr, IpAddr),
+        header: Header,
+        quote: &[u8],
+        commons: &mut Commons<'_>,
+    ) {
+        if self.errors.admits(ends.1, commons) {
+            self.push_message(ends, header, quote, commons);
+        } else {
             commons.counters.drop(DropReason::ReplyLimited);
         }
     }

@@ -38,7 +38,9 @@ pub struct Capacity {
     pub time_wait: usize,
     /// UDP sockets.
     pub udp_sockets: usize,
-    /// Data blocks, shared by all queues.
+    /// Data blocks, shared by all queues: at least 2 · `connections`, so that each connection has
+    /// one to send from and one to receive into, whatever the others do with theirs. UDP sockets
+    /// and echo replies are served from what is beyond that.
     pub blocks: usize,
     /// Octets of a block: a power of two, 64 to 65,536.
     pub block_size: usize,

@@ -42,6 +42,7 @@ pub struct BlockPool<'a> {
     used: u32,
     promised: u32,
     kept_back: u32,
+    reclaimable: u32,
 }
 
 /// The smallest block size in octets.
@@ -80,6 +81,7 @@ impl<'a> BlockPool<'a> {
             used: 0,
             promised: 0,
             kept_back: 0,
+            reclaimable: 0,
         })
     }
 
@@ -128,6 +130,17 @@ impl<'a> BlockPool<'a> {
     #[must_use]
     pub fn spare(&self) -> u32 {
         self.available().saturating_sub(self.kept_back)
+    }
+
+    /// So many of the blocks that are taken would be given back if they were asked for.
+    pub fn set_reclaimable(&mut self, blocks: u32) {
+        self.reclaimable = blocks;
+    }
+
+    /// How many blocks who has some already may hope for: those to spare and the reclaimable.
+    #[must_use]
+    pub fn obtainable(&self) -> u32 {
+        self.spare().saturating_add(self.reclaimable)
     }
 
     /// Promises `blocks` more to `credit`, or as many as are available; returns how many. Blocks

@@ -10,20 +10,20 @@ use super::{Empty, Id};
 #[derive(Debug)]
 pub struct Links {
     next: Option<Id>,
+    /// The record before this one, at the front this one itself; `None` in no list.
     previous: Option<Id>,
-    linked: bool,
 }
 
 impl Links {
     /// Whether the record stands in a list of this kind.
     #[must_use]
     pub const fn is_linked(&self) -> bool {
-        self.linked
+        self.previous.is_some()
     }
 }
 
 impl Empty for Links {
-    const EMPTY: Self = Self { next: None, previous: None, linked: false };
+    const EMPTY: Self = Self { next: None, previous: None };
 }
 
 /// A record with a place in lists of the kind `L`.
@@ -84,13 +84,13 @@ impl<L> List<L> {
     /// The record before `id`; `None` at the front, or where `id` is in no list of this kind.
     #[must_use]
     pub fn previous<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> Option<Id> {
-        slab.get(id)?.links().previous
+        slab.get(id)?.links().previous.filter(|previous| *previous != id)
     }
 
     /// Whether the record is in a list of this kind.
     #[must_use]
     pub fn contains<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> bool {
-        slab.get(id).is_some_and(|record| record.links().linked)
+        slab.get(id).is_some_and(|record| record.links().is_linked())
     }
 
     /// Puts a record at the back. Returns false, and changes nothing, where it is in a list of
@@ -114,7 +114,7 @@ impl<L> List<L> {
         id: Id,
     ) -> bool {
         match slab.get(after).map(Linked::<L>::links) {
-            Some(links) if links.linked => {
+            Some(links) if links.is_linked() => {
                 let next = links.next;
                 self.insert(slab, Some(after), next, id)
             }
@@ -131,10 +131,10 @@ impl<L> List<L> {
     /// Takes a record out of this list. Returns whether it was in a list of this kind.
     pub fn remove<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
         let Some(links) = slab.get_mut(id).map(Linked::<L>::links_mut) else { return false };
-        if !links.linked {
+        if !links.is_linked() {
             return false;
         }
-        let (previous, next) = (links.previous, links.next);
+        let (previous, next) = (links.previous.filter(|previous| *previous != id), links.next);
         *links = Links::EMPTY;
         self.set_next(slab, previous, next);
         self.set_previous(slab, next, previous);
@@ -150,10 +150,10 @@ impl<L> List<L> {
         id: Id,
     ) -> bool {
         let Some(links) = slab.get_mut(id).map(Linked::<L>::links_mut) else { return false };
-        if links.linked {
+        if links.is_linked() {
             return false;
         }
-        *links = Links { next, previous, linked: true };
+        *links = Links { next, previous: previous.or(Some(id)) };
         self.set_next(slab, previous, Some(id));
         self.set_previous(slab, next, Some(id));
         self.len = self.len.saturating_add(1);
@@ -188,7 +188,7 @@ impl<L> List<L> {
             None => self.tail = previous,
             Some(id) => {
                 if let Some(record) = slab.get_mut(id) {
-                    record.links_mut().previous = previous;
+                    record.links_mut().previous = previous.or(Some(id));
                 }
             }
         }

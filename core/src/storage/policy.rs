@@ -7,7 +7,7 @@ pub enum AllocationPolicy {
     /// No window is told whose blocks are not promised. Nothing that was asked for is ever
     /// dropped for want of memory; windows are as small as the pool makes them. For firmware.
     Reserved,
-    /// Windows are told as if the pool were endless, and data that finds no block is left
-    /// unacknowledged. One block is promised each way. For hosts.
+    /// Windows reach as far as the pool would now, though nobody is promised those blocks; data
+    /// that finds none is left unacknowledged. One block is promised each way. For hosts.
     Overcommit,
 }

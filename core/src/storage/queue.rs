@@ -91,6 +91,14 @@ impl Queue {
         &mut self.credit
     }
 
+    /// Sees to it that a queue which holds no block has the promise of one, so that its user gets
+    /// on some day whatever the others do. Once it was promised it always can be again: called
+    /// after what gives blocks back, it finds those. Returns whether there is a block or a promise.
+    pub fn keep_promise(&mut self, pool: &mut BlockPool<'_>) -> bool {
+        let has = self.blocks_held() > 0 || self.credit.blocks() > 0;
+        has || pool.promise(&mut self.credit, 1) == 1
+    }
+
     /// The largest window in octets that a queue over blocks of this size (a power of two) can
     /// hold wherever it starts.
     #[must_use]
@@ -141,17 +149,27 @@ impl Queue {
             let missing = needed.saturating_sub(promised);
             let spare = missing.min(pool.spare());
             if pool.promise(&mut self.credit, spare) < missing {
-                return self.covered(pool).min(window);
+                return self.covered(pool, self.credit.blocks()).min(window);
             }
         }
         reach.min(window)
     }
 
-    /// How many octets from the start are sure to find room with what is held and promised.
-    fn covered(&self, pool: &BlockPool<'_>) -> u32 {
+    /// How many octets from the start would find room if nobody else took any block, and those
+    /// that are reclaimable came back; at most `window`. Promises nothing.
+    #[must_use]
+    pub fn within_reach(&self, pool: &BlockPool<'_>, window: u32) -> u32 {
+        let obtainable = self.credit.blocks().saturating_add(pool.obtainable());
+        if obtainable >= Self::blocks_for(window, pool.block_size()) {
+            return window;
+        }
+        self.covered(pool, obtainable).min(window)
+    }
+
+    /// How many octets from the start find room with what is held and `credit` more blocks.
+    fn covered(&self, pool: &BlockPool<'_>, mut credit: u32) -> u32 {
         let (base, shift) = (self.base(pool), pool.block_shift());
         let first = self.first_block(pool);
-        let mut credit = self.credit.blocks();
         let mut blocks = blocks_touched(base, self.len, shift);
         // Up to the last octet written the blocks that are missing are looked for one by one.
         let written = blocks_touched(base, self.extent, shift);
@@ -373,7 +391,7 @@ impl Queue {
             }
         } else {
             // A directory without a block to enter would be a waste of the last one.
-            let obtainable = self.credit.blocks().saturating_add(pool.available());
+            let obtainable = self.credit.blocks().saturating_add(pool.spare());
             let in_reach = distance < directory_entries(pool.block_size());
             if self.directory.block.is_some() || !in_reach || obtainable < 2 {
                 return None;

@@ -50,6 +50,7 @@ impl<P: Profile> Connection<P> {
         segment: Segment<'_>,
         resources: &mut Resources<'_, '_>,
     ) -> Verdict {
+        let owed = self.debt.single;
         let flow = match self.state {
             State::Closed | State::Listen => {
                 ControlFlow::Break(Verdict::Refused(DropReason::NoSocket))
@@ -57,6 +58,8 @@ impl<P: Profile> Connection<P> {
             State::SynSent => self.syn_sent(segment, resources),
             _ => self.otherwise(segment, resources),
         };
+        // More than one step may want an answer; none wants one of its own.
+        self.debt.single = self.debt.single.min(owed.saturating_add(1));
         self.settle_timers(resources.now);
         match flow {
             ControlFlow::Continue(()) => Verdict::Accepted,
@@ -67,7 +70,7 @@ impl<P: Profile> Connection<P> {
     /// RFC 9293 §3.10.7.3.
     fn syn_sent(&mut self, mut segment: Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
         let acks = segment.has(Flags::ACK);
-        let acceptable = segment.ack.after(self.snd.iss) && segment.ack.at_or_before(self.snd.nxt);
+        let acceptable = segment.ack.after(self.snd.una) && segment.ack.at_or_before(self.snd.nxt);
         if acks && !acceptable {
             return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
         }
@@ -120,11 +123,15 @@ impl<P: Profile> Connection<P> {
             segment.wnd = segment.wnd.wrapping_shr(u32::from(self.agreed.snd_shift));
         }
         self.check_stamps(&segment, resources)?;
+        let moves_edge = segment.seq.at_or_before(self.rcv.nxt - self.debt.octets);
         self.check_sequence(&mut segment, resources)?;
         self.on_heard(resources.now);
         self.check_rst(&segment, resources)?;
         self.check_syn(&segment, resources)?;
         self.check_ack(&segment, resources)?;
+        if moves_edge {
+            self.take_stamps(&segment);
+        }
         self.check_urg(&segment);
         self.take_text(&segment, resources)?;
         self.take_fin(&segment, resources)
@@ -187,7 +194,6 @@ impl<P: Profile> Connection<P> {
         if only_heard && len > 0 {
             self.owe_single_ack();
         }
-        self.take_stamps(segment);
         if !segment.has(Flags::RST) && !segment.has(Flags::SYN) {
             self.note_duplicate(segment);
             segment.trim(nxt, self.rcv.edge);
@@ -196,13 +202,11 @@ impl<P: Profile> Connection<P> {
     }
 
     /// RFC 7323 §4.3: what is echoed is the stamp of a segment that moved, or repeated, the edge
-    /// of our last ACK, so that a delayed ACK is counted into the round trip.
+    /// of our last ACK, so that a delayed ACK is counted into the round trip. It waits for the
+    /// check of the ACK: a stamp from the future in a forged segment would end all that follows.
     fn take_stamps(&mut self, segment: &Segment<'_>) {
-        let last_acked = self.rcv.nxt - self.debt.octets;
         if P::TIMESTAMPS
             && self.agreed.timestamps
-            && segment.seq.at_or_before(last_acked)
-            && !segment.has(Flags::RST)
             && let Some(stamps) = &segment.options.timestamps
         {
             self.stamps.advance(stamps.value);
@@ -233,7 +237,8 @@ impl<P: Profile> Connection<P> {
         bump(&mut resources.counters.resets_in);
         let reason = match self.state {
             State::SynReceived => CloseReason::Refused,
-            State::Closing => CloseReason::Graceful,
+            // RFC 9293 §3.10.7.4: nobody is told of a reset here, unless text is lost by it.
+            State::Closing if self.snd.queued() == 0 => CloseReason::Graceful,
             _ => CloseReason::Reset,
         };
         self.end(Event::Reset, reason, resources);
@@ -316,18 +321,30 @@ impl<P: Profile> Connection<P> {
             self.advance(segment, resources);
         } else if current {
             // RFC 5681 §2: a duplicate carries nothing new, while something is outstanding.
-            let duplicate =
-                self.snd.outstanding() > 0 && segment.is_empty() && wnd == old_wnd && wnd > 0;
+            // RFC 6675 §2: one that tells what has arrived behind a hole may change the window;
+            // Linux raises it with each of them.
+            let same = wnd == old_wnd || self.is_told_of_a_hole(segment);
+            let duplicate = self.snd.outstanding() > 0 && segment.is_empty() && same && wnd > 0;
             self.ask_recovery(0, duplicate, None, resources);
         }
+    }
+
+    /// Whether the segment names octets in flight that have arrived (RFC 2018 §3).
+    fn is_told_of_a_hole(&self, segment: &Segment<'_>) -> bool {
+        let in_flight = |end: SeqNum| end.after(self.snd.una) && !end.after(self.snd.nxt);
+        let agreed = P::SACK && self.agreed.sack;
+        agreed && segment.options.sack.iter().any(|block| in_flight(block.right))
     }
 
     /// The peer told a window: a closed one that opens makes the sender start over.
     fn on_window(&mut self, old: u32, resources: &mut Resources<'_, '_>) {
         let now = resources.now;
         if self.snd.wnd == 0 {
-            // RFC 9293 §3.8.6.1, MUST-37: who still answers probes is not given up.
-            self.renew_patience(now);
+            // RFC 9293 §3.8.6.1, MUST-37: who still answers probes is not given up, within what the
+            // system can spare: with nobody left to abort it, it would hold a slot for ever.
+            if !self.released {
+                self.renew_patience(now);
+            }
             if old > 0 && self.timers.sending() == SendTimer::Retransmit {
                 self.start_send_timer(SendTimer::Persist, now);
             }
@@ -367,11 +384,14 @@ impl<P: Profile> Connection<P> {
     }
 
     /// RFC 7323 §4.1: the round trip by the echo of an ACK that moves SND.UNA. It is right even
-    /// where something was sent twice.
+    /// where something was sent twice, but not where that also arrived twice (RFC 2883 §4): the
+    /// ACK that would have moved SND.UNA was lost, and the echo is as old as that.
     fn echoed(&self, segment: &Segment<'_>, now: Instant) -> Option<Duration> {
         let stamps = segment.options.timestamps.as_ref()?;
-        let agreed = P::TIMESTAMPS && self.agreed.timestamps;
-        if agreed { self.stamps.round_trip(stamps.echo, now) } else { None }
+        let twice =
+            segment.options.sack.first().is_some_and(|block| block.left.before(segment.ack));
+        let measures = P::TIMESTAMPS && self.agreed.timestamps && !twice;
+        if measures { self.stamps.round_trip(stamps.echo, now) } else { None }
     }
 
     /// What does recovery make of an acknowledgement of `newly` octets?
@@ -436,8 +456,13 @@ impl<P: Profile> Connection<P> {
             self.end(Event::Reset, CloseReason::Aborted, resources);
             return ControlFlow::Break(Verdict::Dropped(DropReason::ReaderGone));
         }
+        let held_early = self.holds_early();
         match self.rcv.take(segment.seq, segment.text, resources.blocks) {
             Taken::InOrder { octets, filled } => {
+                if P::PRUNING && held_early && !filled {
+                    // What came too early gave way.
+                    bump(&mut resources.counters.pruned);
+                }
                 bump_by(&mut resources.counters.octets_in, octets as usize);
                 self.owe_for_text(octets, filled, resources);
                 if self.deaf {
@@ -446,7 +471,9 @@ impl<P: Profile> Connection<P> {
                     self.news |= Readiness::READABLE;
                 }
                 if octets < text_len(segment.text) {
-                    // The rest found no block, and with it the FIN is not in order.
+                    // The rest found no block, and with it the FIN is not in order. The peer
+                    // should know at once: what it sent behind this has found none either.
+                    self.owe_single_ack();
                     return dropped(DropReason::NoMemory);
                 }
             }
@@ -473,6 +500,7 @@ impl<P: Profile> Connection<P> {
                 self.owe_single_ack();
             }
         }
+        // Deviation: decision 0030. It takes a number but no room, and is taken at the very edge.
         let comes = segment.has(Flags::FIN) && fin == self.rcv.nxt;
         let came = may_come && self.rcv.fin_is_next();
         if !comes && !came {

@@ -23,6 +23,8 @@ pub struct Bare {
     pub wnd: u16,
     /// SEG.UP − SEG.SEQ, with the URG bit.
     pub urgent: u16,
+    /// The Differentiated Services code point, 0 to 63.
+    pub dscp: u8,
     /// The timestamps, where they were agreed (RFC 7323 §3.2: a reset needs none).
     pub stamps: Option<Timestamps>,
     /// What a SYN tells in its options.
@@ -37,6 +39,7 @@ impl Bare {
         flags: Flags::NONE,
         wnd: 0,
         urgent: 0,
+        dscp: 0,
         stamps: None,
         agreed: Agreed::EMPTY,
     };

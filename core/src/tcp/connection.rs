@@ -3,7 +3,7 @@
 //! It composes the rooms before it and decides nothing by itself. Its doors are `arrives` for
 //! segments, `user_calls` for the user, `expires` for time and `departs` for what leaves.
 
-use crate::counters::Counters;
+use crate::counters::{Counters, bump};
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::readiness::Readiness;
@@ -12,6 +12,7 @@ use crate::storage::Empty;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::time::{Duration, Instant};
+use crate::wire::tcp::Flags;
 
 use super::bare::Bare;
 use super::congestion::CongestionControl;
@@ -19,6 +20,7 @@ use super::options::Agreed;
 use super::receive::ReceiveSpace;
 use super::recovery::{Records, Recovery};
 use super::rtt::RttEstimator;
+use super::segment::Segment;
 use super::send::SendSpace;
 use super::settings::{ConnectionConfig, Settings};
 use super::state::{Event, State};
@@ -133,6 +135,8 @@ pub struct Connection<P: Profile> {
     pub(super) challenges: u8,
     /// Keep-alives sent since the peer was heard last.
     pub(super) keepalives: u8,
+    /// Timeouts in a row without any progress.
+    pub(super) vain: u8,
     /// A keep-alive is due.
     pub(super) keepalive_due: bool,
     /// A probe of a closed window is due.
@@ -172,6 +176,7 @@ impl<P: Profile> Empty for Connection<P> {
         challenge_step: 0,
         challenges: 0,
         keepalives: 0,
+        vain: 0,
         keepalive_due: false,
         probe_due: false,
         probed: false,
@@ -248,6 +253,27 @@ impl<P: Profile> Connection<P> {
     #[must_use]
     pub fn leaves_flow(&self) -> bool {
         self.state == State::Closed && !self.reset_due
+    }
+
+    /// Whether it holds text behind a hole.
+    #[must_use]
+    pub fn holds_early(&self) -> bool {
+        !self.rcv.is_in_order()
+    }
+
+    /// What of a segment's text comes next; `None` where nothing does.
+    #[must_use]
+    pub fn rest_of<'p>(&self, mut segment: Segment<'p>) -> Option<Segment<'p>> {
+        let taken = self.rcv.nxt.since(segment.seq);
+        segment.text = segment.text.get(taken as usize..)?;
+        segment.seq = self.rcv.nxt;
+        (!segment.text.is_empty() && !segment.has(Flags::SYN)).then_some(segment)
+    }
+
+    /// Forgets what it holds behind a hole: the peer still has all of it.
+    pub fn drop_early(&mut self, resources: &mut Resources<'_, '_>) {
+        bump(&mut resources.counters.pruned);
+        self.rcv.drop_early(resources.blocks);
     }
 
     /// When time alone will change something.

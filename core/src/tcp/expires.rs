@@ -4,6 +4,7 @@
 
 use crate::counters::bump;
 use crate::profile::Profile;
+use crate::readiness::Readiness;
 use crate::time::{Duration, Instant};
 
 use super::congestion::CongestionControl;
@@ -20,6 +21,9 @@ const KEEPALIVE_TRIES: u8 = 9;
 
 /// RFC 5961 §10: challenge ACKs of one connection in a step of 1.05 s.
 const CHALLENGES_MAX: u8 = 8;
+
+/// R1: so many retransmissions in vain, and the user is told (RFC 9293 §3.8.3, SHLD-10).
+const R1: u8 = 3;
 
 /// How long an orphan waits for the peer's FIN.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
@@ -54,8 +58,10 @@ impl<P: Profile> Connection<P> {
         }
     }
 
-    /// Acts on every timer that has come.
-    pub fn on_time(&mut self, resources: &mut Resources<'_, '_>) {
+    /// Acts on every timer that has come. Whether what was sent has now gone unanswered for so
+    /// long that everybody should know.
+    pub fn on_time(&mut self, resources: &mut Resources<'_, '_>) -> bool {
+        let mut unanswered = false;
         let now = resources.now;
         if self.timers.ack.has_come(now) {
             self.timers.ack = Due::NEVER;
@@ -73,10 +79,17 @@ impl<P: Profile> Connection<P> {
             self.end(Event::Reset, reason, resources);
         } else if let Some(kind) = self.timers.take_expired_send(now) {
             self.on_send_timeout(kind, resources);
+            unanswered = self.vain == R1.wrapping_add(1);
         }
         if P::KEEPALIVE && self.timers.keepalive.has_come(now) {
             self.on_silence(resources);
         }
+        if unanswered {
+            // RFC 9293 §3.8.3, SHLD-9: trouble is told long before R2 ends it.
+            bump(&mut resources.counters.unanswered);
+            self.news |= Readiness::TROUBLED;
+        }
+        unanswered
     }
 
     fn on_send_timeout(&mut self, kind: SendTimer, resources: &mut Resources<'_, '_>) {
@@ -92,6 +105,7 @@ impl<P: Profile> Connection<P> {
             bump(&mut resources.counters.window_probes);
         }
         self.rtt.on_timeout();
+        self.vain = self.vain.saturating_add(1);
         if outstanding > 0 {
             self.recovery.on_timeout(resources.records, self.snd.una, self.snd.nxt);
         } else {
@@ -175,7 +189,12 @@ impl<P: Profile> Connection<P> {
             State::SynSent | State::SynReceived => self.settings.connect_timeout,
             _ => self.settings.user_timeout,
         };
-        let patience = Duration::from_micros(u64::from(patience));
+        let patience = Duration::from_micros(match patience {
+            // RFC 9293 §3.8.3, MUST-21: R2 may be infinite.
+            u32::MAX => u64::MAX,
+            micros => u64::from(micros),
+        });
+        self.vain = 0;
         self.timers.give_up = Due::at(now + patience);
     }
 }

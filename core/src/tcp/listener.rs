@@ -19,7 +19,8 @@ use super::user_calls::Handshake;
 /// The first wait for the ACK of a SYN-ACK (RFC 6298 §2.1).
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// SYN-ACKs sent before a handshake is given up: about a minute.
+/// SYN-ACKs sent before a handshake is given up: about a minute. Deviation: decision 0022, a SYN of
+/// ours is repeated for three.
 const TRIES_MAX: u8 = 6;
 
 /// What LISTEN does with a segment.
@@ -60,6 +61,7 @@ pub struct HalfOpen {
     /// When the SYN-ACK left, microseconds modulo 2³²: no handshake lasts that long.
     sent_at: u32,
     tries: u8,
+    dscp: u8,
 }
 
 impl Empty for HalfOpen {
@@ -73,6 +75,7 @@ impl Empty for HalfOpen {
         stamps: Stamps::EMPTY,
         sent_at: 0,
         tries: 0,
+        dscp: 0,
     };
 }
 
@@ -99,8 +102,8 @@ impl HalfOpen {
         let agreed = terms.offer.agree(&syn.options, flow.is_ipv4());
         let mut stamps = Stamps::starting_at(terms.stamp_offset);
         stamps.start(syn.options.timestamps.map_or(0, |stamps| stamps.value));
-        let (iss, irs) = (terms.iss, syn.seq);
-        Self { flow, iss, irs, agreed, wnd: syn.wnd, told, stamps, ..Self::EMPTY }
+        let (iss, irs, dscp) = (terms.iss, syn.seq, terms.dscp);
+        Self { flow, iss, irs, agreed, wnd: syn.wnd, told, stamps, dscp, ..Self::EMPTY }
     }
 
     /// Addresses and ports.
@@ -172,7 +175,8 @@ impl HalfOpen {
         let (seq, ack) = (self.iss, self.irs + 1);
         let flags = Flags::SYN.with(Flags::ACK);
         let stamps = self.agreed.timestamps.then(|| self.stamps.stamp(now));
-        Bare { seq, ack, flags, wnd: self.told, urgent: 0, stamps, agreed: self.agreed }
+        let (wnd, dscp, agreed) = (self.told, self.dscp, self.agreed);
+        Bare { seq, ack, flags, wnd, urgent: 0, dscp, stamps, agreed }
     }
 
     /// The SYN-ACK has left: when it is to be repeated.
@@ -224,7 +228,7 @@ mod tests {
 
     fn record() -> HalfOpen {
         let offer = Offer { mss: 1460, window_shift: Some(0), timestamps: true, sack: true };
-        let terms = Terms { iss: SeqNum::new(500), offer, stamp_offset: 0 };
+        let terms = Terms { iss: SeqNum::new(500), offer, stamp_offset: 0, dscp: 0 };
         HalfOpen::new(FlowKey::EMPTY, &segment(100, 0, Flags::SYN), &terms, 1000)
     }
 

@@ -44,6 +44,8 @@ pub struct Terms {
     pub offer: Offer,
     /// How far our timestamp clock is off for this flow, ticks.
     pub stamp_offset: u32,
+    /// The code point of what we send.
+    pub dscp: u8,
 }
 
 impl Offer {

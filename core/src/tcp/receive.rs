@@ -5,7 +5,7 @@
 
 use crate::seq::SeqNum;
 use crate::storage::Empty;
-use crate::storage::assembler::{Range, Reassembly};
+use crate::storage::assembler::Reassembly;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
@@ -85,8 +85,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
         blocks: &mut BlockPool<'_>,
     ) -> Option<()> {
         self.limit = limit.min(Queue::window_max(blocks.block_size()));
-        let promised = blocks.promise(self.queue.credit_mut(), 1);
-        if promised == 0 {
+        if !self.queue.keep_promise(blocks) {
             return None;
         }
         self.grant(policy, blocks);
@@ -119,10 +118,13 @@ impl<R: Reassembly> ReceiveSpace<R> {
         let edge = if self.has_news(mss) { self.nxt + reach } else { self.edge };
         let open = if edge.after(self.nxt) { edge.since(self.nxt) } else { 0 };
         // RFC 7323 §2.4: rounding down may make the window look a little smaller than it is; what
-        // was told before is still accepted, as the edge stays.
+        // was told before is still accepted, as the edge stays. So is what the field has no digits
+        // for: where that is all there is, the window looks closed, and only a probe gets on.
         let shift = u32::from(shift);
-        let field = open.wrapping_shr(shift).min(u32::from(u16::MAX));
-        (field as u16, self.edge.later(self.nxt + field.wrapping_shl(shift)))
+        let whole = open.wrapping_shr(shift);
+        let field = whole.min(u32::from(u16::MAX));
+        let told = if whole > field { field.wrapping_shl(shift) } else { open };
+        (field as u16, self.edge.later(self.nxt + told))
     }
 
     /// Whether the peer should hear of a new edge at once. While half of the buffer is open to it
@@ -202,6 +204,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
     pub fn drop_early(&mut self, blocks: &mut BlockPool<'_>) {
         self.holes.clear();
         self.queue.discard_from(blocks, self.queue.len());
+        self.queue.keep_promise(blocks);
     }
 
     /// Notes that `[start, end)` came a second time; more than one IP packet holds never does.
@@ -220,15 +223,16 @@ impl<R: Reassembly> ReceiveSpace<R> {
     /// holes, the one that grew last first.
     pub fn report(&self, once: bool, room: u32, blocks: &mut Vec<SackBlock, SACK_BLOCKS_MAX>) {
         let fitting = room.saturating_sub(SACK_HEADER) / SACK_BLOCK;
-        let again = Range { start: 0, end: u32::from(self.duplicate_len) };
-        let again = (once && again.end > 0).then_some((self.duplicate, again));
-        let early = self.holes.ranges().iter().map(|range| (self.nxt, *range));
-        for (base, range) in again.into_iter().chain(early).take(fitting as usize) {
-            let mut block = SackBlock { left: base + range.start, right: base + range.end };
-            if self.fin != 0 && block.right == self.irs + self.fin {
-                // The FIN behind the last text is here, too.
-                block.right = block.right + 1;
-            }
+        let len = u32::from(self.duplicate_len);
+        let again = SackBlock { left: self.duplicate, right: self.duplicate + len };
+        let again = (once && len > 0).then_some(again);
+        let early = self.holes.ranges().iter().map(|range| {
+            let (left, right) = (self.nxt + range.start, self.nxt + range.end);
+            // Maybe the FIN behind the last text is here, too.
+            let fin = self.fin != 0 && right == self.irs + self.fin;
+            SackBlock { left, right: right + u32::from(fin) }
+        });
+        for block in again.into_iter().chain(early).take(fitting as usize) {
             if blocks.push(block).is_err() {
                 break;
             }
@@ -301,11 +305,8 @@ impl<R: Reassembly> ReceiveSpace<R> {
         let covered = match policy {
             AllocationPolicy::Reserved => self.queue.cover(blocks, self.limit),
             AllocationPolicy::Overcommit => {
-                // The one block without which an empty queue could not take anything.
-                if self.queue.blocks_held() == 0 && self.queue.credit_mut().blocks() == 0 {
-                    blocks.promise(self.queue.credit_mut(), 1);
-                }
-                self.limit
+                self.queue.keep_promise(blocks);
+                self.queue.within_reach(blocks, self.limit)
             }
         };
         self.granted = self.granted.max(covered);
@@ -385,6 +386,19 @@ mod tests {
         let taken = space.take(nxt, b"abcdefghij", &mut blocks);
         assert_eq!(taken, Taken::InOrder { octets: 17, filled: true });
         assert_eq!(space.first_slice(&blocks), b"abcdefghijklmnopq");
+    }
+
+    #[test]
+    fn what_rounds_down_to_a_closed_window_is_taken_all_the_same() {
+        let mut blocks = pool(1);
+        // One octet is left in the block, and a shift of 1 has no digit for it.
+        let mut space = Space { queue: Queue::starting_at(63), ..Space::EMPTY };
+        space.prepare(1 << 20, AllocationPolicy::Reserved, &mut blocks).unwrap();
+        space.start(SeqNum::new(62), 0);
+        let (field, told) = space.next_window(1, 100);
+        assert_eq!((field, told.since(space.nxt)), (0, 1));
+        let (field, told) = ReceiveSpace { granted: 90_000, ..space }.next_window(0, 100);
+        assert_eq!((field, told.since(SeqNum::new(63))), (u16::MAX, 65_535));
     }
 
     #[test]

@@ -10,9 +10,7 @@ use crate::storage::queue::Queue;
 /// SND.*, with what is queued from SND.UNA on.
 #[derive(Debug)]
 pub struct SendSpace {
-    /// ISS, the initial sequence number: that of our SYN.
-    pub iss: SeqNum,
-    /// SND.UNA, the oldest number not acknowledged.
+    /// SND.UNA, the oldest number not acknowledged: ISS as long as that is our SYN's.
     pub una: SeqNum,
     /// SND.NXT, the next number to be sent for the first time.
     pub nxt: SeqNum,
@@ -38,7 +36,6 @@ pub struct SendSpace {
 impl SendSpace {
     /// Nothing sent, nothing queued.
     pub const EMPTY: Self = Self {
-        iss: SeqNum::ZERO,
         una: SeqNum::ZERO,
         nxt: SeqNum::ZERO,
         wnd: 0,
@@ -56,17 +53,16 @@ impl SendSpace {
     /// cannot promise the one block without which nothing could ever be sent.
     #[must_use]
     pub fn start(&mut self, iss: SeqNum, limit: u32, blocks: &mut BlockPool<'_>) -> Option<()> {
-        self.iss = iss;
         self.una = iss;
         self.nxt = iss;
         self.first = iss + 1;
         self.limit = limit.min(Queue::window_max(blocks.block_size()));
-        self.keep_promise(blocks).then_some(())
+        self.queue.keep_promise(blocks).then_some(())
     }
 
     /// Our SYN was acknowledged in a handshake kept elsewhere.
     pub fn skip_syn(&mut self) {
-        self.una = self.iss + 1;
+        self.una = self.una + 1;
         self.nxt = self.una;
     }
 
@@ -195,7 +191,7 @@ impl SendSpace {
             self.first = self.first + octets;
             self.urgent = self.urgent.saturating_sub(octets);
         }
-        self.keep_promise(blocks);
+        self.queue.keep_promise(blocks);
     }
 
     /// Takes over a window that the peer told, unless the segment is older than the one that told
@@ -223,14 +219,6 @@ impl SendSpace {
     /// Gives everything back.
     pub fn clear(&mut self, blocks: &mut BlockPool<'_>) {
         self.queue.clear(blocks);
-    }
-
-    /// An empty queue holds the promise of one block, so that every writer gets on some day.
-    fn keep_promise(&mut self, blocks: &mut BlockPool<'_>) -> bool {
-        if self.queue.blocks_held() > 0 || self.queue.credit_mut().blocks() > 0 {
-            return true;
-        }
-        blocks.promise(self.queue.credit_mut(), 1) == 1
     }
 }
 

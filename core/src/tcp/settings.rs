@@ -37,19 +37,22 @@ pub struct ConnectionConfig {
     /// Whether selective acknowledgements are offered (RFC 2018). Profiles without `SACK` ignore
     /// it.
     pub sack: bool,
+    /// The Differentiated Services code point of what is sent, 0 to 63 (RFC 2474 §3, RFC 9293
+    /// §3.9.1.9); larger ones lose their upper bits.
+    pub dscp: u8,
     /// The shortest retransmission timeout. Deviation: decision 0001, not the second of RFC 6298.
     pub rto_min: Duration,
     /// The congestion controller.
     pub congestion: Algorithm,
-    /// How long the sender waits for any sign of life before it gives up (RFC 9293 §3.8.3, R2); at
-    /// most 71 minutes.
+    /// How long the sender waits for any sign of life before it gives up (RFC 9293 §3.8.3, R2).
+    /// 71 minutes and more are for ever (MUST-21).
     pub user_timeout: Duration,
     /// After how much silence the peer is asked whether it is still there (RFC 9293 §3.8.4): nine
     /// times, as far apart, but not more than 75 s. `None`, the default, for never; at most 19
     /// hours. Profiles without `KEEPALIVE` ignore it.
     pub keepalive: Option<Duration>,
-    /// How long an answer to our SYN is waited for (RFC 9293 §3.8.3: R2 of a SYN); at most 71
-    /// minutes.
+    /// How long an answer to our SYN is waited for (RFC 9293 §3.8.3: R2 of a SYN). 71 minutes and
+    /// more are for ever.
     pub connect_timeout: Duration,
 }
 
@@ -67,6 +70,7 @@ impl ConnectionConfig {
             window_scale: true,
             timestamps: true,
             sack: true,
+            dscp: 0,
             rto_min: Duration::from_millis(200),
             congestion: Algorithm::Reno,
             user_timeout: Duration::from_secs(120),
@@ -87,6 +91,7 @@ impl Empty for ConnectionConfig {
         window_scale: false,
         timestamps: false,
         sack: false,
+        dscp: 0,
         rto_min: Duration::ZERO,
         congestion: Algorithm::Reno,
         user_timeout: Duration::ZERO,
@@ -111,6 +116,7 @@ pub(super) struct Settings {
     /// In steps of 1.05 s; 0 for never.
     pub(super) keepalive: u16,
     pub(super) nagle: bool,
+    pub(super) dscp: u8,
     pub(super) initial_window: u8,
     pub(super) algorithm: Algorithm,
 }
@@ -123,6 +129,7 @@ impl Settings {
         connect_timeout: 0,
         keepalive: 0,
         nagle: false,
+        dscp: 0,
         initial_window: 0,
         algorithm: Algorithm::Reno,
     };
@@ -135,18 +142,21 @@ impl Settings {
             connect_timeout: micros(config.connect_timeout),
             keepalive: config.keepalive.map_or(0, steps),
             nagle: config.nagle,
+            dscp: config.dscp,
             initial_window: config.initial_window,
             algorithm: config.congestion,
         }
     }
 }
 
-/// A span in 32 bits: more than an hour counts as an hour and eleven minutes.
+/// A span in 32 bits: more than an hour counts as an hour and eleven minutes. `u32::MAX`, as a
+/// patience, is for ever.
 fn micros(span: Duration) -> u32 {
     span.micros().min(u64::from(u32::MAX)) as u32
 }
 
-/// A span in steps of 1.05 s, at least one.
+/// A span in steps of 1.05 s, rounded up: who asks for two hours of silence gets no less.
 fn steps(span: Duration) -> u16 {
-    (span.micros() >> STEP_SHIFT).clamp(1, u64::from(u16::MAX)) as u16
+    let up = span.micros().saturating_add((1 << STEP_SHIFT) - 1);
+    (up >> STEP_SHIFT).clamp(1, u64::from(u16::MAX)) as u16
 }

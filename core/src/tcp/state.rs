@@ -55,6 +55,37 @@ pub enum Event {
     Reset,
 }
 
+impl Event {
+    /// Every event.
+    pub const ALL: [Self; 9] = [
+        Self::Listen,
+        Self::Connect,
+        Self::SynArrived,
+        Self::SynAcked,
+        Self::Close,
+        Self::FinAcked,
+        Self::FinArrived,
+        Self::Expired,
+        Self::Reset,
+    ];
+
+    /// What happens, as a diagram says it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "active OPEN",
+            Self::Listen => "passive OPEN",
+            Self::SynArrived => "SYN arrives",
+            Self::SynAcked => "our SYN is acknowledged",
+            Self::Close => "CLOSE",
+            Self::FinAcked => "our FIN is acknowledged",
+            Self::FinArrived => "FIN arrives",
+            Self::Expired => "time-out",
+            Self::Reset => "reset",
+        }
+    }
+}
+
 impl State {
     /// Every state, in the order in which RFC 9293 lists them.
     pub const ALL: [Self; 11] = [

@@ -40,8 +40,9 @@ pub enum Reaction {
     Answer(Bare),
     /// So it does, and 2 MSL start anew: the peer's FIN came again.
     Restart(Bare),
-    /// A new connection may take the place (RFC 9293 §3.6.1, MAY-2).
-    GiveWay,
+    /// A new connection may take the place (RFC 9293 §3.6.1, MAY-2), with numbers of ours beyond
+    /// those of this answer, which goes out where nobody listens.
+    GiveWay(Bare),
 }
 
 impl TimeWait {
@@ -79,7 +80,7 @@ impl TimeWait {
         let ack = Bare { stamps, ..Bare::ack(self.snd_nxt, self.rcv_nxt, 0) };
         if segment.has(Flags::SYN) {
             let newer = self.is_newer(segment) && !segment.has(Flags::ACK);
-            return if newer { Reaction::GiveWay } else { Reaction::Answer(ack) };
+            return if newer { Reaction::GiveWay(ack) } else { Reaction::Answer(ack) };
         }
         if segment.has(Flags::FIN) && segment.end() == self.rcv_nxt {
             return Reaction::Restart(ack);
@@ -118,7 +119,7 @@ mod tests {
             TimeWait { snd_nxt: SeqNum::new(900), rcv_nxt: SeqNum::new(200), ..TimeWait::EMPTY };
         let ack = Bare::ack(SeqNum::new(900), SeqNum::new(200), 0);
         for (seq, flags, expected) in [
-            (201, Flags::SYN, Reaction::GiveWay),
+            (201, Flags::SYN, Reaction::GiveWay(ack)),
             (200, Flags::SYN, Reaction::Answer(ack)),
             (100, Flags::SYN, Reaction::Answer(ack)),
             (201, Flags::SYN.with(Flags::ACK), Reaction::Answer(ack)),

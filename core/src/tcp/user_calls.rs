@@ -9,6 +9,7 @@ use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
 use crate::storage::block_pool::BlockPool;
+use crate::storage::policy::AllocationPolicy;
 use crate::time::{Duration, Instant};
 
 use super::congestion::CongestionControl;
@@ -145,7 +146,8 @@ impl<P: Profile> Connection<P> {
         self.snd.start(handshake.iss, config.send_limit, resources.blocks)?;
         self.snd.skip_syn();
         self.set_up(handshake.flow, config, resources)?;
-        if self.rcv.syn_window() < handshake.told {
+        let reserved = resources.policy == AllocationPolicy::Reserved;
+        if reserved && self.rcv.syn_window() < handshake.told {
             return None;
         }
         self.agreed = handshake.agreed;
@@ -364,6 +366,17 @@ impl<P: Profile> Connection<P> {
     /// Switches Nagle's algorithm (RFC 9293 §3.7.4, MUST-17).
     pub fn set_nagle(&mut self, on: bool) {
         self.settings.nagle = on;
+    }
+
+    /// Changes the Differentiated Services code point of what is sent from now on.
+    pub fn set_dscp(&mut self, dscp: u8) {
+        self.settings.dscp = dscp;
+    }
+
+    /// The Differentiated Services code point of what is sent.
+    #[must_use]
+    pub fn dscp(&self) -> u8 {
+        self.settings.dscp
     }
 
     /// Why the connection is over, once it is.

@@ -57,55 +57,96 @@ pub trait Host {
     fn mark_urgent(&mut self, handle: TcpHandle);
     fn urgent(&mut self, handle: TcpHandle) -> u32;
     fn release(&mut self, handle: TcpHandle);
+    fn set_nagle(&mut self, handle: TcpHandle, on: bool);
+    fn set_dscp(&mut self, handle: TcpHandle, dscp: u8);
     fn bind_udp(&mut self, port: u16) -> UdpHandle {
         self.bind_udp_with(&UdpConfig::new(port))
     }
     fn bind_udp_with(&mut self, config: &UdpConfig) -> UdpHandle;
     fn recv_from(&mut self, handle: UdpHandle, buffer: &mut [u8]) -> Option<(usize, SocketAddr)>;
     fn close_udp(&mut self, handle: UdpHandle);
+    /// Closes, aborts and releases all that is open.
+    fn let_go(&mut self);
+}
+
+/// What is in use on a host on which nothing is open: nothing.
+pub const NOTHING: Usage = Usage {
+    connections: 0,
+    half_open: 0,
+    time_wait: 0,
+    listeners: 0,
+    udp_sockets: 0,
+    blocks_used: 0,
+    blocks_promised: 0,
+    records: 0,
+};
+
+/// How many handles of a kind are remembered. Set aside at the start: nothing here allocates while
+/// allocations are counted.
+const HANDLES: usize = 1024;
+
+/// A stack and all that was opened on it and may be open still.
+struct Kept<P: Profile> {
+    stack: Stack<'static, P>,
+    connections: Vec<TcpHandle>,
+    listeners: Vec<ListenerHandle>,
+    udp_sockets: Vec<UdpHandle>,
+}
+
+impl<P: Profile> Kept<P> {
+    fn keep(&mut self, handle: TcpHandle) -> TcpHandle {
+        if self.connections.len() == HANDLES {
+            let stack = &mut self.stack;
+            self.connections.retain(|handle| stack.tcp(*handle).is_ok());
+        }
+        self.connections.push(handle);
+        handle
+    }
 }
 
 macro_rules! socket {
-    ($stack:expr, $handle:expr) => {
-        $stack.tcp($handle).expect("the handle is live")
+    ($kept:expr, $handle:expr) => {
+        $kept.stack.tcp($handle).expect("the handle is live")
     };
 }
 
-impl<P: Profile> Host for Stack<'static, P> {
+impl<P: Profile> Host for Kept<P> {
     fn receive(&mut self, now: Instant, packet: &[u8]) {
-        Self::receive(self, now, packet);
+        self.stack.receive(now, packet);
     }
 
     fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
-        Self::transmit(self, now, buffer)
+        self.stack.transmit(now, buffer)
     }
 
     fn next_wake(&mut self, now: Instant) -> Wake {
-        Self::next_wake(self, now)
+        self.stack.next_wake(now)
     }
 
     fn next_event(&mut self) -> Option<(Handle, Readiness)> {
-        Self::next_event(self)
+        self.stack.next_event()
     }
 
     fn usage(&self) -> Usage {
-        Self::usage(self)
+        self.stack.usage()
     }
 
     fn counters(&self) -> &Counters {
-        Self::counters(self)
+        self.stack.counters()
     }
 
     fn listen(&mut self, port: u16, config: &ListenConfig) -> Result<ListenerHandle, ListenError> {
-        Self::listen(self, port, config)
+        let listener = self.stack.listen(port, config)?;
+        self.listeners.push(listener);
+        Ok(listener)
     }
 
     fn accept(&mut self, listener: ListenerHandle) -> Result<TcpHandle, AcceptError> {
-        Self::accept(self, listener)
+        self.stack.accept(listener).map(|handle| self.keep(handle))
     }
 
     fn close_listener(&mut self, listener: ListenerHandle) {
-        Self::close_listener(self, listener).expect("the handle is live");
+        self.stack.close_listener(listener).expect("the handle is live");
     }
 
     fn connect(
@@ -114,11 +155,11 @@ impl<P: Profile> Host for Stack<'static, P> {
         remote: SocketAddr,
         config: &ConnectConfig,
     ) -> Result<TcpHandle, ConnectError> {
-        Self::connect(self, now, remote, config)
+        self.stack.connect(now, remote, config).map(|handle| self.keep(handle))
     }
 
     fn is_stale(&mut self, handle: TcpHandle) -> bool {
-        self.tcp(handle).is_err()
+        self.stack.tcp(handle).is_err()
     }
 
     fn write(&mut self, handle: TcpHandle, data: &[u8]) -> Result<usize, WriteError> {
@@ -185,17 +226,46 @@ impl<P: Profile> Host for Stack<'static, P> {
         socket!(self, handle).release();
     }
 
+    fn set_nagle(&mut self, handle: TcpHandle, on: bool) {
+        socket!(self, handle).set_nagle(on);
+    }
+
+    fn set_dscp(&mut self, handle: TcpHandle, dscp: u8) {
+        socket!(self, handle).set_dscp(dscp);
+    }
+
     fn bind_udp_with(&mut self, config: &UdpConfig) -> UdpHandle {
-        Self::bind_udp(self, config).expect("a free port")
+        let handle = self.stack.bind_udp(config).expect("a free port");
+        self.udp_sockets.push(handle);
+        handle
     }
 
     fn recv_from(&mut self, handle: UdpHandle, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        let datagram = self.udp(handle).expect("the handle is live").recv_from(buffer).ok()?;
+        let datagram =
+            self.stack.udp(handle).expect("the handle is live").recv_from(buffer).ok()?;
         Some((datagram.len, datagram.source))
     }
 
     fn close_udp(&mut self, handle: UdpHandle) {
-        self.udp(handle).expect("the handle is live").close();
+        self.stack.udp(handle).expect("the handle is live").close();
+    }
+
+    fn let_go(&mut self) {
+        for handle in self.listeners.drain(..) {
+            // Some are closed already.
+            let _ = self.stack.close_listener(handle);
+        }
+        for handle in self.connections.drain(..) {
+            if let Ok(mut socket) = self.stack.tcp(handle) {
+                socket.abort();
+                socket.release();
+            }
+        }
+        for handle in self.udp_sockets.drain(..) {
+            if let Ok(socket) = self.stack.udp(handle) {
+                socket.close();
+            }
+        }
     }
 }
 
@@ -223,7 +293,12 @@ fn made<P: Profile>(setup: &HostSetup, secret: u64) -> Box<dyn Host> {
     for (address, prefix) in setup.addresses {
         stack.add_address(address, prefix).expect("room for two addresses");
     }
-    Box::new(stack)
+    Box::new(Kept {
+        stack,
+        connections: Vec::with_capacity(HANDLES),
+        listeners: Vec::with_capacity(64),
+        udp_sockets: Vec::with_capacity(64),
+    })
 }
 
 /// A stack as `setup` wants it.

@@ -3,7 +3,9 @@
 //! product.
 
 pub mod fuzz;
+pub mod ledger;
 pub mod link;
+pub mod mutants;
 pub mod random;
 pub mod stream;
 
@@ -22,6 +24,8 @@ pub mod invariants;
 pub mod lone;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod pair;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod script;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod seen;
 #[cfg(all(feature = "ipv6", feature = "udp"))]

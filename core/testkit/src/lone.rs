@@ -11,7 +11,7 @@ use hikyaku::wire::tcp::Flags;
 use hikyaku::{Config, ConnectConfig, ListenConfig, ListenerHandle, TcpHandle, Usage, Wake};
 
 use crate::forge::Tcp;
-use crate::host::{Host, HostSetup, Kind, make};
+use crate::host::{Host, HostSetup, Kind, NOTHING, make};
 use crate::pair::{Family, LEFT, RIGHT, Setup, address};
 use crate::seen::Seen;
 
@@ -222,5 +222,24 @@ impl Lone {
         while self.host.next_event().is_some() {}
         self.pass(Duration::from_secs(600));
         assert_eq!(self.host.usage(), self.baseline, "pools come back to where they were");
+    }
+}
+
+/// Every test ends here: all that is still open is aborted, nobody answers any more, and when no
+/// timer is left, nothing may be in use.
+impl Drop for Lone {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.host.let_go();
+        let limit = self.now + Duration::from_secs(3600);
+        self.packets();
+        while let Some(at) = self.next_wake() {
+            assert!(at < limit, "timers without end, though nothing is open");
+            self.now = at;
+            self.packets();
+        }
+        assert_eq!(self.host.usage(), NOTHING, "nothing is open any more");
     }
 }

@@ -20,7 +20,7 @@ use hikyaku::{
 
 use crate::applications::{Application, Script};
 use crate::checker::Checker;
-use crate::host::{Host, HostSetup, Kind, make};
+use crate::host::{Host, HostSetup, Kind, NOTHING, make};
 use crate::invariants::Watch;
 use crate::link::{Impairments, Link};
 use crate::random::{Chance, Random};
@@ -151,6 +151,7 @@ impl Setup {
             random: Random::new(self.seed ^ 0x7061_6972),
             buffer: vec![0; mtu(LEFT).max(mtu(RIGHT))].into_boxed_slice(),
             trace: Trace::new(),
+            is_over: false,
         }
     }
 }
@@ -225,6 +226,8 @@ pub struct Pair {
     random: Random,
     buffer: Box<[u8]>,
     trace: Trace,
+    /// The test is over: what leaves now is no longer judged.
+    is_over: bool,
 }
 
 /// How often a host may say that there is something to do while there is not.
@@ -407,7 +410,9 @@ impl Pair {
             let objection = checker.as_mut().and_then(|one| one.on_sent(now, side, packet).err());
             links[side].send(now, packet);
             sent += 1;
-            if let Err(broken) = verdict {
+            if let Err(broken) = verdict
+                && !self.is_over
+            {
                 self.fail(&broken);
             }
             if let Some(rule) = objection {
@@ -632,18 +637,53 @@ impl Pair {
     }
 }
 
+/// Every test ends here: all that is still open is aborted, and when nothing is on its way and no
+/// timer is left, nothing may be in use.
 impl Drop for Pair {
     fn drop(&mut self) {
-        if std::thread::panicking() && !self.is_quiet {
-            self.trace.print();
-            let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
-            let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-            eprintln!("seed {}, commit {}", self.seed, commit.unwrap_or_default().trim());
-            for (side, host) in self.hosts.iter().enumerate() {
-                eprintln!("side {side}: {:?}", host.usage());
-                let counters: Vec<_> = host.counters().iter().collect();
-                eprintln!("side {side}: {counters:?}, link {:?}", self.links[side].tally);
+        if !std::thread::panicking() {
+            self.let_go();
+        }
+        if std::thread::panicking() {
+            self.report();
+        }
+    }
+}
+
+impl Pair {
+    fn let_go(&mut self) {
+        self.is_over = true;
+        self.applications.clear();
+        self.services.clear();
+        self.hosts.iter_mut().for_each(|host| host.let_go());
+        let limit = self.now + Duration::from_secs(3600);
+        while self.step() {
+            if self.now > limit {
+                self.report();
+                self.fail("timers without end, though nothing is open");
             }
+        }
+        for (side, host) in self.hosts.iter().enumerate() {
+            if host.usage() != NOTHING {
+                self.report();
+                self.fail(&format!("side {side} holds {:?}, though nothing is open", host.usage()));
+            }
+        }
+    }
+
+    /// What is needed to find out what went wrong.
+    fn report(&self) {
+        if self.is_quiet {
+            return;
+        }
+        self.trace.print();
+        let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
+        let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        eprintln!("seed {}, commit {}", self.seed, commit.unwrap_or_default().trim());
+        for (side, host) in self.hosts.iter().enumerate() {
+            eprintln!("side {side}: {:?}", host.usage());
+            let counters: Vec<_> = host.counters().iter().collect();
+            eprintln!("side {side}: {counters:?}, link {:?}", self.links[side].tally);
         }
     }
 }

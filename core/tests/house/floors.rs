@@ -107,6 +107,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "socket/demux.rs",
             "socket/tcp_slots.rs",
             "socket/tcp_pool.rs",
+            "socket/tcp_handshakes.rs",
             "socket/tcp.rs",
             "socket/udp.rs",
             "socket/mod.rs",

@@ -26,7 +26,7 @@ pub(crate) fn connect(
         .connect(now, remote, &ConnectConfig::new())
         .with_context(|| format!("cannot connect to {remote}"))?;
     let mut app = Bridge::connecting(&net, handle, bridge);
-    let code = run(&mut net, &mut app, &mut signals)?;
+    let code = run(&mut net, &mut app, &mut signals);
     net.report(verbose);
-    Ok(code)
+    code
 }

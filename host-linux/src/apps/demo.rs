@@ -224,8 +224,9 @@ fn over_tun(args: &LinkArgs, verbose: bool) -> anyhow::Result<Story> {
     let thread = talk(peer, [args.addr.into(), args.addr6.into()], end);
     let limit = net.now() + hikyaku::Duration::from_secs(LIMIT_SECS);
     let mut app = Demo { services, ended, is_over: false, limit, is_late: false, signal: None };
-    run(&mut net, &mut app, &mut signals)?;
+    let ended = run(&mut net, &mut app, &mut signals);
     net.report(verbose);
+    ended?;
     if let Some(number) = app.signal {
         return Err(Interrupted(number).into());
     }

@@ -1,5 +1,5 @@
 //! A stand-in for OpenBSD's nc over the kernel's own sockets: the few flags that our demo and our
-//! tests use. Our stack has no part in it.
+//! tests use, and one of our own. Our stack has no part in it.
 
 use std::io::{self, Read, Write};
 use std::net::{
@@ -10,22 +10,31 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::kernel_scan;
 use crate::cli::KernelNcArgs;
 use crate::report::{FAILED, OK};
 
 /// What is waited for a connection where nothing is said.
 const WAIT: Duration = Duration::from_secs(60);
+/// What is waited for the answer to a probe.
+const PROBE_WAIT: Duration = Duration::from_millis(200);
 
 /// Runs it to its end.
 pub(crate) fn run(args: &KernelNcArgs, verbose: bool) -> anyhow::Result<u8> {
     let wait = args.wait.map_or(WAIT, Duration::from_secs);
     let (first, last) = ports(&args.ports)?;
+    if let Some(flags) = args.probe {
+        return kernel_scan::scan(args.host, first..=last, flags, PROBE_WAIT);
+    }
     if args.scan {
         return Ok(scan(args, first..=last, wait, verbose));
     }
     let address = SocketAddr::new(args.host, first);
     if args.udp {
         return ask(address, wait);
+    }
+    if let Some(times) = args.repeat {
+        return repeat(address, times, wait);
     }
     let stream = if args.listen {
         TcpListener::bind(address)?.accept()?.0
@@ -73,6 +82,22 @@ fn ask(address: SocketAddr, wait: Duration) -> anyhow::Result<u8> {
     data.resize(usize::from(u16::MAX), 0);
     let length = socket.recv(&mut data)?;
     io::stdout().write_all(&data[..length])?;
+    Ok(OK)
+}
+
+/// Connections to an echo server, one after the other, each other octets.
+fn repeat(address: SocketAddr, times: u32, wait: Duration) -> anyhow::Result<u8> {
+    for number in 0..times {
+        let mut stream = TcpStream::connect_timeout(&address, wait)
+            .with_context(|| format!("connection {number} to {address}"))?;
+        stream.set_read_timeout(Some(wait))?;
+        let words = format!("connection {number}\n");
+        stream.write_all(words.as_bytes())?;
+        stream.shutdown(Shutdown::Write)?;
+        let mut back = String::new();
+        stream.read_to_string(&mut back).with_context(|| format!("connection {number}"))?;
+        anyhow::ensure!(back == words, "connection {number} brought {back:?}");
+    }
     Ok(OK)
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn listen(
     note!("listening on {} and {}", spell(args.addr, port), spell(args.addr6, port));
     hint(rung, &format!("nc {} {port}", args.addr));
     let mut app = Bridge::listening(&net, listener, keep, bridge);
-    let code = run(&mut net, &mut app, &mut signals)?;
+    let code = run(&mut net, &mut app, &mut signals);
     net.report(verbose);
-    Ok(code)
+    code
 }

@@ -8,8 +8,10 @@ pub(crate) mod demo;
 pub(crate) mod discard;
 pub(crate) mod echo;
 pub(crate) mod kernel_nc;
+pub(crate) mod kernel_scan;
 pub(crate) mod listen;
 pub(crate) mod run;
-mod services;
+pub(crate) mod services;
+pub(crate) mod soak;
 
 pub(crate) use services::{Service, serve};

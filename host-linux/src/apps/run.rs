@@ -121,7 +121,7 @@ fn beside(
         }
     };
     let mut app = Run { services, child, outcome: None };
-    let code = crate::poll_loop::run(&mut net, &mut app, &mut signals)?;
+    let code = crate::poll_loop::run(&mut net, &mut app, &mut signals);
     net.report(verbose);
-    Ok(code)
+    code
 }

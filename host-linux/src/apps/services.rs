@@ -235,9 +235,9 @@ pub(crate) fn serve(
         spell(args.addr6, port)
     );
     hint(rung, &format!("nc {} {port}", args.addr));
-    let code = run(&mut net, &mut services, &mut signals)?;
+    let code = run(&mut net, &mut services, &mut signals);
     net.report(verbose);
-    Ok(code)
+    code
 }
 
 /// Prints a command that can be pasted into another terminal.

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 /// The program under test.
 pub const HIKYAKU: &str = env!("CARGO_BIN_EXE_hikyaku");
-/// What every transfer must be done in.
+/// What every script must be done in where nothing else is said.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// What came of a command.
@@ -32,6 +32,15 @@ impl Report {
     /// A counter as `-v` prints it, zero if it is not there.
     pub fn counter(&self, name: &str) -> u64 {
         counter(&self.stderr, name)
+    }
+
+    /// Fails the test if connections still hold anything of the pools.
+    #[track_caller]
+    pub fn assert_nothing_held(&self) {
+        for pool in ["connections", "half_open", "time_wait", "blocks", "records"] {
+            let held = self.counter(&format!("{pool}_held"));
+            assert_eq!(held, 0, "{pool}:\n{}", self.stderr);
+        }
     }
 
     /// Fails the test unless the command has ended well.
@@ -52,6 +61,7 @@ pub fn counter(text: &str, name: &str) -> u64 {
 /// A folder of its own for a test, removed when the test has passed.
 pub struct Lab {
     folder: PathBuf,
+    limit: Duration,
 }
 
 impl Lab {
@@ -61,7 +71,13 @@ impl Lab {
         let unique = format!("{name}-{}-{number}", std::process::id());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique);
         fs::create_dir_all(&folder).unwrap();
-        Self { folder }
+        Self { folder, limit: LIMIT }
+    }
+
+    /// The same with another time limit.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -118,7 +134,7 @@ impl Lab {
         report
     }
 
-    /// Runs a command to its end, at most for [`LIMIT`].
+    /// Runs a command to its end, at most for [`LIMIT`] or what was said instead.
     #[track_caller]
     pub fn finish(&self, command: &mut Command) -> Report {
         let files = ["stdout", "stderr"].map(|name| fs::File::create(self.path(name)).unwrap());
@@ -131,7 +147,7 @@ impl Lab {
         let mut child = command.spawn().unwrap();
         let group = Pid::from_child(&child);
         let mut status = None;
-        while status.is_none() && start.elapsed() < LIMIT {
+        while status.is_none() && start.elapsed() < self.limit {
             std::thread::sleep(Duration::from_millis(2));
             status = child.try_wait().unwrap();
         }
@@ -140,7 +156,7 @@ impl Lab {
         let _ = kill_process_group(group, Signal::KILL);
         let Some(status) = status else {
             let _ = child.wait();
-            panic!("not done after {LIMIT:?}: {}", self.read("stderr"));
+            panic!("not done after {:?}: {}", self.limit, self.read("stderr"));
         };
         Report { status, seconds, stdout: self.read("stdout"), stderr: self.read("stderr") }
     }

@@ -377,6 +377,14 @@ fn a_directory_is_not_taken_with_the_last_block() {
         assert_eq!(queue.write_at(&mut pool, INLINE * 64, &[2]), 0);
         assert_eq!((queue.blocks_held(), pool.available()), (1, 1));
     });
+    // One that is kept back for others is as good as none.
+    with_pool(3, 6, |mut pool| {
+        pool.keep_back(1);
+        let mut queue = Queue::EMPTY;
+        assert_eq!(queue.append(&mut pool, &[1; 10]), 10);
+        assert_eq!(queue.write_at(&mut pool, INLINE * 64, &[2]), 0);
+        assert_eq!((queue.blocks_held(), pool.available()), (1, 2));
+    });
 }
 
 #[test]
@@ -416,3 +424,5 @@ fn a_writer_that_writes_nothing_leaves_everything_as_it_was() {
         assert!(front[..INLINE as usize * 64].iter().all(|octet| *octet == 3));
     });
 }
+
+mod sharing;

@@ -19,6 +19,9 @@ use packet::{ACK, FIN, RST, SYN, Segment};
 
 use crate::random::mix;
 
+/// An initial sequence number and the first TSval.
+type Opened = (u32, Option<u32>);
+
 /// Checks all connections on a link.
 #[derive(Debug)]
 pub struct Checker {
@@ -80,7 +83,7 @@ impl Checker {
     /// Of the flow with this port: the initial sequence number and first TSval of either side, in
     /// the order of their addresses, as far as they were seen.
     #[must_use]
-    pub fn openings(&self, port: u16) -> Option<[Option<(u32, Option<u32>)>; 2]> {
+    pub fn openings(&self, port: u16) -> Option<[Option<Opened>; 2]> {
         let of = |ends: &[SocketAddr; 2]| ends.iter().any(|end| end.port() == port);
         let (_, flow) = self.flows.iter().find(|(ends, _)| of(ends))?;
         let opening = |half: &Half| half.opening.map(|opening| (opening.isn, opening.stamp));

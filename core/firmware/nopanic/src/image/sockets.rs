@@ -31,6 +31,9 @@ operations! {
     fn tcp_socket_mark_urgent(socket: &mut Tcp) { socket.mark_urgent() }
     fn tcp_socket_urgent(socket: &mut Tcp) { socket.urgent() }
     fn tcp_socket_set_nagle(input: &mut Input, socket: &mut Tcp) { socket.set_nagle(input.switch) }
+    fn tcp_socket_set_dscp(input: &mut Input, socket: &mut Tcp) {
+        socket.set_dscp(u8::from(input.switch))
+    }
     fn tcp_socket_state(socket: &mut Tcp) { socket.state() }
     fn tcp_socket_close_reason(socket: &mut Tcp) { socket.close_reason() }
     fn tcp_socket_readable(socket: &mut Tcp) { socket.readable() }

@@ -1,0 +1,208 @@
+//! Handshakes that peers begin: half-open records and cookies, until there is a connection.
+//!
+//! What a record or a cookie says is decided in `tcp`; here records are found, kept and let go.
+
+use crate::counters::{DropReason, bump};
+use crate::flow::FlowKey;
+use crate::profile::Profile;
+use crate::seq::SeqNum;
+use crate::storage::Id;
+use crate::storage::deadlines::Deadlines;
+use crate::tcp::bare::Bare;
+use crate::tcp::cookie::{self, Jar};
+use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
+use crate::tcp::segment::Segment;
+use crate::tcp::user_calls::Handshake;
+use crate::wire::tcp::Flags;
+
+use super::Commons;
+use super::demux::{find_bound, flow_hash};
+use super::tcp_pool::TcpPool;
+
+impl<'a, P: Profile> TcpPool<'a, P> {
+    pub(super) fn half_open_segment(
+        &mut self,
+        id: Id,
+        segment: Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        match self.half_open.get(id)?.record.on_segment(&segment, commons.now) {
+            Reaction::Ignore(reason) => commons.counters.drop(reason),
+            Reaction::Repeat => {
+                commons.counters.drop(DropReason::Duplicate);
+                self.half_open_egress.push_back(&mut self.half_open, id);
+            }
+            Reaction::Answer(answer, reason) => {
+                commons.counters.drop(reason);
+                return Some(answer);
+            }
+            Reaction::Forget => {
+                bump(&mut commons.counters.resets_in);
+                self.forget_half_open(id, commons);
+            }
+            Reaction::Complete => return self.complete(id, segment, commons),
+        }
+        None
+    }
+
+    /// A segment for which there is no record: maybe somebody listens.
+    pub(super) fn knock(
+        &mut self,
+        flow: &FlowKey,
+        segment: Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        let Some(listener) = self.listener_of(flow, commons) else {
+            commons.counters.drop(DropReason::NoSocket);
+            return Bare::reset(&segment);
+        };
+        match listener::on_knock(&segment) {
+            Knock::Begin => self.begin(flow, &segment, listener, None, commons),
+            Knock::Ignore(reason) => {
+                commons.counters.drop(reason);
+                None
+            }
+            Knock::Refuse => {
+                let Some(handshake) = self.redeem(flow, &segment, listener, commons) else {
+                    commons.counters.drop(DropReason::NoSocket);
+                    return Bare::reset(&segment);
+                };
+                // Where there is no room now the cookie is good once more when the peer tries
+                // again.
+                let connection = self.welcome(&handshake, listener, commons)?;
+                self.connection_segment(connection, segment, commons)
+            }
+        }
+    }
+
+    /// A handshake begins; its SYN-ACK leaves as soon as there is room. Where no record is left it
+    /// is answered with a cookie, if the profile has them.
+    pub(super) fn begin(
+        &mut self,
+        flow: &FlowKey,
+        syn: &Segment<'_>,
+        listener: Id,
+        beyond: Option<SeqNum>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        let listening = &mut self.listeners.get_mut(listener)?.listening;
+        let mut terms = commons.terms::<P>(flow, &listening.config);
+        terms.iss = beyond.map_or(terms.iss, |beyond| terms.iss.later(beyond));
+        let told = commons.first_window(&listening.config);
+        let Some(id) = self.half_open.acquire() else {
+            if P::COOKIES {
+                bump(&mut commons.counters.cookies_out);
+                listening.cookies = cookie::period(commons.now);
+                let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
+                let told = commons.cookie_window(&listening.config);
+                return Some(jar.syn_ack(syn, &terms, told));
+            }
+            commons.counters.drop(DropReason::NoMemory);
+            return None;
+        };
+        if let Some(slot) = self.half_open.get_mut(id) {
+            slot.record = HalfOpen::new(*flow, syn, &terms, told);
+            slot.listener = self.listeners.key(listener);
+        }
+        let hash = flow_hash::<P>(commons.table_keys, flow);
+        self.half_open_by_flow.insert(&mut self.half_open, hash, id);
+        self.half_open_egress.push_back(&mut self.half_open, id);
+        None
+    }
+
+    /// The peer has answered our SYN-ACK: its record becomes a connection, if one can be had. If
+    /// not it stays half-open, and the peer hears the SYN-ACK again.
+    fn complete(
+        &mut self,
+        id: Id,
+        segment: Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        let half_open = self.half_open.get(id)?;
+        let handshake = half_open.record.handshake(commons.now);
+        let Some(listener) = half_open.listener.and_then(|key| self.listeners.resolve(key)) else {
+            self.forget_half_open(id, commons);
+            commons.counters.drop(DropReason::NoSocket);
+            return Bare::reset(&segment);
+        };
+        let connection = self.welcome(&handshake, listener, commons)?;
+        self.forget_half_open(id, commons);
+        self.connection_segment(connection, segment, commons)
+    }
+
+    /// An ACK that answers nothing that we remember: maybe it brings back a cookie. `None` where
+    /// it does not.
+    fn redeem(
+        &mut self,
+        flow: &FlowKey,
+        ack: &Segment<'_>,
+        listener: Id,
+        commons: &mut Commons<'a>,
+    ) -> Option<Handshake> {
+        let listening = &self.listeners.get(listener)?.listening;
+        let plain = !ack.has(Flags::SYN.with(Flags::RST)) && ack.has(Flags::ACK);
+        if !P::COOKIES || !plain || !cookie::is_recent(listening.cookies, commons.now) {
+            return None;
+        }
+        let terms = commons.terms::<P>(flow, &listening.config);
+        let told = commons.cookie_window(&listening.config);
+        let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
+        jar.redeem(ack, &terms, told)
+    }
+
+    /// A handshake is complete: the connection waits to be accepted. `None` where there is no room
+    /// for it.
+    fn welcome(
+        &mut self,
+        handshake: &Handshake,
+        listener: Id,
+        commons: &mut Commons<'a>,
+    ) -> Option<Id> {
+        let listening = &self.listeners.get(listener)?.listening;
+        let config = listening.config;
+        if listening.waiting.len() >= u32::from(listening.limit) {
+            commons.counters.drop(DropReason::QueueFull);
+            return None;
+        }
+        let opened = self.insert(&handshake.flow, commons, |connection, resources| {
+            connection.accept(handshake, &config, resources)
+        });
+        let Some(connection) = opened else {
+            commons.counters.drop(DropReason::NoMemory);
+            return None;
+        };
+        bump(&mut commons.counters.passive_opens);
+        if let Some(slot) = self.listeners.get_mut(listener) {
+            slot.listening.waiting.push_back(&mut self.connections, connection);
+        }
+        self.listener_news.push_back(&mut self.listeners, listener);
+        Some(connection)
+    }
+
+    /// Who listens at the local end of a flow.
+    pub(super) fn listener_of(&mut self, flow: &FlowKey, commons: &Commons<'a>) -> Option<Id> {
+        let local = flow.local();
+        let endpoint = (local.ip(), local.port());
+        find_bound::<P, _>(&mut self.by_port, &self.listeners, commons.table_keys, endpoint)
+    }
+
+    pub(super) fn repeat_or_forget(&mut self, id: Id, commons: &mut Commons<'a>) {
+        let Some(slot) = self.half_open.get(id) else { return };
+        if slot.record.is_exhausted() {
+            self.forget_half_open(id, commons);
+        } else {
+            bump(&mut commons.counters.timeouts);
+            bump(&mut commons.counters.retransmissions);
+            self.half_open_egress.push_back(&mut self.half_open, id);
+        }
+    }
+
+    fn forget_half_open(&mut self, id: Id, commons: &Commons<'a>) {
+        let Some(slot) = self.half_open.get(id) else { return };
+        let hash = flow_hash::<P>(commons.table_keys, slot.record.flow());
+        self.half_open_by_flow.remove(&mut self.half_open, hash, id);
+        self.half_open_deadlines.clear(id);
+        self.half_open_egress.remove(&mut self.half_open, id);
+        self.half_open.release(id);
+    }
+}
