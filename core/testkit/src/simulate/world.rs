@@ -354,6 +354,8 @@ fn scripts(random: &mut Random, (climate, scale): (Climate, Scale), is_rude: boo
         }
         Climate::Patient => {
             let most = if scale == Scale::Whole { 30 * DAY } else { DAY };
+            // Who has let go of a connection whose window stays closed is not served for days.
+            scripts.iter_mut().for_each(|script| script.lingers = true);
             let stop = &mut scripts[random.below(2) as usize];
             stop.stop_at = Some(random.below(2_000));
             stop.stop_for = Duration::from_secs(random.between(3_600, most));
