@@ -1,5 +1,5 @@
-//! A third party at the link who knows packets alone, reads them by itself, and objects to those that
-//! RFC 9293, 7323 or 2018 forbid.
+//! A third party at the link who knows packets alone, reads them by itself, and objects to those
+//! that RFC 9293, 7323 or 2018 forbid.
 //!
 //! It belongs to neither side and asks no stack anything. What it cannot know (which window a host
 //! has taken for the newest, whether a process has died) it gives the benefit of the doubt.
