@@ -72,6 +72,8 @@ fn simultaneous_close() {
         assert_eq!(states(&mut pair, left, right), (State::Closing, State::Closing));
         pair.run_for(TICK);
         assert_eq!(states(&mut pair, left, right), (State::TimeWait, State::TimeWait));
+        pair.run_for(MINUTE);
+        assert_eq!(states(&mut pair, left, right), (State::Closed, State::Closed));
         release(&mut pair, left, right);
     });
 }

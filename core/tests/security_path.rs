@@ -4,6 +4,7 @@
 
 use hikyaku::counters::DropReason;
 use hikyaku::time::{Duration, Instant};
+use hikyaku::wire::Protocol;
 use hikyaku::wire::tcp::Flags;
 use hikyaku::wire::tcp_options::Options;
 use hikyaku::{CloseReason, ConnectConfig, Info, ListenConfig, PathError, Readiness, State};
@@ -56,6 +57,61 @@ fn told(lone: &mut Lone) -> bool {
         told |= news.contains(Readiness::TROUBLED);
     }
     told
+}
+
+#[test]
+fn sec_23_no_error_answers_an_error_a_crowd_or_a_later_fragment() {
+    hosts(|lone, family| {
+        let from = SocketAddr::new(lone.them, 9);
+        let nobody = forge::udp(from, SocketAddr::new(lone.us, 9999), 12, b"data");
+        let odd = forge::ip(lone.them, lone.us, Protocol(200), b"data");
+        for packet in [&nobody, &odd] {
+            assert_eq!(lone.feed_packet(packet).len(), 1, "what would be answered");
+        }
+        // RFC 1122 §3.2.2, RFC 4443 §2.4 (e): whatever the error, known or not.
+        let errors: &[u8] = match family {
+            Family::V4 => &[3, 4, 5, 11, 12, 40],
+            Family::V6 => &[1, 2, 3, 4, 100, 127],
+        };
+        for kind in errors {
+            for code in [0, 1, 2, 3, 200] {
+                for quote in [&nobody[..], &odd, &odd[..7], b""] {
+                    let packet = error(lone, (*kind, code), quote);
+                    let answers = lone.feed_packet(&packet);
+                    assert!(answers.is_empty(), "{kind} {code}: {answers:02x?}");
+                }
+            }
+        }
+        // To or from more than one host.
+        let crowds: &[&str] = match family {
+            Family::V4 => &["224.0.0.1", "239.1.2.3", "255.255.255.255", "10.0.0.255"],
+            Family::V6 => &["ff02::1", "ff0e::1", "ff02::1:ff00:2"],
+        };
+        for crowd in crowds.iter().map(|text| text.parse().expect("an address")) {
+            for (from, to) in [(lone.them, crowd), (crowd, lone.us)] {
+                let (source, destination) = (SocketAddr::new(from, 9), SocketAddr::new(to, 9999));
+                let datagram = forge::udp(source, destination, 12, b"data");
+                assert!(lone.feed_packet(&datagram).is_empty(), "{from} to {to}");
+                let odd = forge::ip(from, to, Protocol(200), b"data");
+                assert!(lone.feed_packet(&odd).is_empty(), "{from} to {to}");
+            }
+        }
+        // Every fragment but the first.
+        for packet in [nobody, odd] {
+            assert!(lone.feed_packet(&later_fragment(lone, packet)).is_empty());
+        }
+    });
+}
+
+/// The packet as if it were what follows the first eight octets of another.
+fn later_fragment(lone: &Lone, mut packet: Vec<u8>) -> Vec<u8> {
+    if lone.us.is_ipv4() {
+        packet[6..8].copy_from_slice(&[0, 1]);
+        return forge::with_ipv4_checksum(packet);
+    }
+    let mut payload = vec![packet[6], 0, 0, 8, 0, 0, 0, 1];
+    payload.extend_from_slice(&packet[40..]);
+    forge::ip(lone.them, lone.us, Protocol::FRAGMENT, &payload)
 }
 
 #[test]

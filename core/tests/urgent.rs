@@ -154,6 +154,15 @@ fn sec_35_urgent_pointers_that_lead_nowhere() {
             let mut peer = lone.passive(1);
             let (mut sent, mut read) = (Vec::new(), Vec::new());
             let mut buffer = [0; 4096];
+            // Read past the mark there is nothing urgent.
+            for text in [&b"a"[..], b"bcd", b"efghijk"] {
+                lone.feed(&urgent(&peer, text, 1));
+                peer.seq = peer.seq + text.len() as u32;
+                assert_eq!(lone.host.urgent(peer.handle), u32::from(kind == Kind::Full));
+                assert_eq!(lone.host.read(peer.handle, &mut buffer), Ok(text.len()));
+                assert_eq!(buffer[..text.len()], *text);
+                assert_eq!(lone.host.urgent(peer.handle), 0);
+            }
             // Nothing is read before the window is closed; the pointers go on regardless.
             for round in 0..60_u16 {
                 for pointer in [0, 1, 100, 101, 32_768, 65_535] {

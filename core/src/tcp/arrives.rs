@@ -119,6 +119,8 @@ impl<P: Profile> Connection<P> {
             // RFC 9293 §3.5, figure 8: in a simultaneous open the SYN that is known already comes
             // again with the ACK that completes the handshake.
             segment.trim(self.rcv.nxt, self.rcv.edge);
+            // RFC 7323 §2.2: the window of a SYN is never scaled. What lies below is rounded off.
+            segment.wnd = segment.wnd.wrapping_shr(u32::from(self.agreed.snd_shift));
         }
         self.check_stamps(&segment, resources)?;
         let moves_edge = segment.seq.at_or_before(self.rcv.nxt - self.debt.octets);
@@ -177,6 +179,11 @@ impl<P: Profile> Connection<P> {
             if !segment.has(Flags::RST) {
                 self.note_duplicate(segment);
                 self.owe_for_stray(segment, resources);
+                if segment.is_empty() && segment.seq + 1 == nxt {
+                    // Where each has taken the octet with which the other probed, neither's ACKs
+                    // are at the other's RCV.NXT, until one is heard.
+                    self.take_probe(segment.ack, resources);
+                }
             }
             if self.state == State::TimeWait && segment.has(Flags::FIN) {
                 // RFC 9293 §3.10.7.4: our last ACK was lost, so 2 MSL start anew.

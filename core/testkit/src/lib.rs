@@ -5,12 +5,15 @@
 pub mod fuzz;
 pub mod ledger;
 pub mod link;
+pub mod mutants;
 pub mod random;
 pub mod stream;
 
 // Pairs of hosts speak both families.
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod applications;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod checker;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod forge;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
@@ -25,3 +28,5 @@ pub mod pair;
 pub mod script;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod seen;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod simulate;

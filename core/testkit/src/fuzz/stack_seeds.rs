@@ -328,7 +328,12 @@ fn errors() -> Vec<Seed> {
     let cut = Script::new(0).raw(&error([3, 3], &quote[..24])).raw(&error([3, 1], &quote[..7]));
     quote[0] = 0x4f;
     let damaged = cut.raw(&error([12, 0], &quote)).seed("SEC-24-damaged-quotes");
-    vec![whole.seed("SEC-25-errors"), quench, damaged]
+    let nobody = forge::udp(SocketAddr::new(them, 9), SocketAddr::new(us, 9999), 12, b"data");
+    let about = (0..3).fold(Script::new(0), |script, _| {
+        script.raw(&error([3, 3], &nobody)).raw(&error([11, 0], &error([3, 3], &nobody)))
+    });
+    let flood = (0..9).fold(about, |script, _| script.raw(&nobody)).seed("SEC-23-errors");
+    vec![whole.seed("SEC-25-errors"), quench, damaged, flood]
 }
 
 fn floods() -> Vec<Seed> {
