@@ -1,17 +1,22 @@
 //! A listener that is flooded with SYNs (RFC 4987): its table stays as it is, and who means it
-//! gets in by a cookie.
-#![cfg(feature = "ipv6")]
+//! gets in by a cookie. What nobody can guess, and queues that nobody empties. The numbers are those
+//! of the list of security cases.
+#![cfg(all(feature = "ipv6", feature = "udp"))]
 
 use hikyaku::counters::DropReason;
+use hikyaku::flow::FlowKey;
 use hikyaku::seq::SeqNum;
 use hikyaku::time::Duration;
 use hikyaku::wire::tcp::Flags;
 use hikyaku::wire::tcp_options::{Options, Timestamps};
+use hikyaku::{ListenConfig, Secret};
 use hikyaku_testkit::forge::{Tcp, options};
 use hikyaku_testkit::host::{HostSetup, Kind};
 use hikyaku_testkit::lone::{Lone, Peer};
 use hikyaku_testkit::pair::Family;
 use hikyaku_testkit::random::Random;
+use siphasher::sip::SipHasher24;
+use std::collections::BTreeSet;
 
 const ACK: Flags = Flags::ACK;
 const SYN_ACK: Flags = Flags::SYN.with(Flags::ACK);
@@ -97,7 +102,7 @@ fn small_has_no_cookies() {
 }
 
 #[test]
-fn a_cookie_is_believed_only_after_an_overflow_and_not_for_long() {
+fn sec_51_a_cookie_is_believed_only_after_an_overflow_and_not_for_long() {
     for (wait, believed) in [
         (Duration::from_secs(1), true),
         (PERIOD, true),
@@ -170,4 +175,120 @@ fn sec_51_forged_cookies_open_nothing() {
     }
     // One in 2²⁸ is right.
     assert!(lone.accept().is_none());
+}
+
+/// RFC 6528 §3 in our form, made anew: a clock of 4 µs and SipHash-2-4 of the connection's name.
+fn expected_isn(lone: &Lone, syn: &Tcp) -> (u32, u32) {
+    let flow = FlowKey::new(syn.destination, syn.source).expect("one family");
+    // The secret of the test's hosts.
+    let mut secret = [0x5a; 16];
+    secret[..8].copy_from_slice(&1_u64.to_be_bytes());
+    let message = [&b"isn"[..], &flow.to_bytes()].concat();
+    let hash = SipHasher24::new_with_key(&secret).hash(&message) as u32;
+    ((lone.now.micros() >> 2) as u32, hash)
+}
+
+#[test]
+fn sec_45_sequence_numbers_follow_from_the_secret_alone() {
+    assert!(Secret::new([0; 16]).is_none(), "nothing starts without a secret");
+    for (kind, family) in [(Kind::Full, Family::V4), (Kind::Small, Family::V6)] {
+        let (mut lone, mut offsets) = (Lone::new(kind, family), Vec::new());
+        for number in 0..50_000_u16 {
+            let mut syn = lone.syn(0);
+            syn.source.set_port(1 + number);
+            lone.now = lone.now + Duration::from_micros(u64::from(number % 97));
+            let answer = lone.feed(&syn)[0];
+            let (clock, hash) = expected_isn(&lone, &syn);
+            assert_eq!(answer.seq.raw(), clock.wrapping_add(hash), "{answer}");
+            offsets.push(answer.seq.raw().wrapping_sub(clock));
+            lone.feed(&Tcp { seq: syn.seq + 1, flags: Flags::RST, ..syn });
+        }
+        // No bit of one, nor of the step to the next, is more likely than not.
+        let steps = offsets.windows(2).map(|two| two[1].wrapping_sub(two[0]));
+        for numbers in [offsets.clone(), steps.collect()] {
+            for bit in 0..32 {
+                let set = numbers.iter().filter(|one| **one >> bit & 1 == 1).count();
+                assert!((24_000..26_000).contains(&set), "bit {bit}: {set}");
+            }
+            let distinct = numbers.iter().collect::<BTreeSet<_>>().len();
+            assert!(distinct + 10 > numbers.len(), "{distinct}");
+        }
+        lone.drain(&[]);
+    }
+}
+
+const BUSY: u16 = 9;
+
+#[test]
+fn sec_52_an_accept_queue_that_nobody_empties() {
+    for kind in [Kind::Full, Kind::Small] {
+        for family in Family::BOTH {
+            let mut lone = Lone::new(kind, family);
+            let config = ListenConfig { backlog: 2, ..ListenConfig::new() };
+            let listener = lone.host.listen(BUSY, &config).expect("a port");
+            let mut acks = Vec::new();
+            for number in 0..6 {
+                let mut syn = lone.syn(number);
+                syn.destination.set_port(BUSY);
+                let answer = lone.feed(&syn)[0];
+                let ack = ack_of(&syn, &answer);
+                assert!(lone.feed(&ack).is_empty(), "no reset, no answer");
+                acks.push(ack);
+            }
+            assert_eq!(lone.host.usage().connections, 2);
+            assert_eq!(lone.host.usage().half_open, 4);
+            assert_eq!(lone.host.counters().drops.of(DropReason::QueueFull), 4);
+            // Each time that somebody is taken in, one more who asks again finds a place.
+            let mut handles = Vec::new();
+            for round in 0..6 {
+                handles.push(lone.host.accept(listener).expect("one waits"));
+                if round >= 2 {
+                    // It was half-open when it was accepted: the SYN-ACK was repeated meanwhile.
+                    assert_eq!(lone.host.read(handles[round], &mut [0; 9]), Ok(5));
+                }
+                if let Some(next) = acks.get(round + 2) {
+                    let text = Tcp { text: b"hello".to_vec(), ..next.clone() };
+                    lone.feed(&text);
+                }
+                assert_eq!(lone.host.usage().half_open, 3_usize.saturating_sub(round));
+            }
+            lone.host.close_listener(listener);
+            for handle in handles {
+                lone.host.abort(handle);
+                lone.host.release(handle);
+            }
+            lone.sent();
+            assert_eq!(lone.host.usage().connections, 0);
+        }
+    }
+}
+
+#[test]
+fn sec_52_a_cookie_that_finds_the_accept_queue_full_is_good_later() {
+    for family in Family::BOTH {
+        let mut lone = flooded(Kind::Full, family);
+        let config = ListenConfig { backlog: 1, ..ListenConfig::new() };
+        let listener = lone.host.listen(BUSY, &config).expect("a port");
+        let acks = [1, 2].map(|number| {
+            let mut syn = lone.syn(number);
+            syn.destination.set_port(BUSY);
+            let answer = lone.feed(&syn)[0];
+            ack_of(&syn, &answer)
+        });
+        let drops = |lone: &Lone| lone.host.counters().drops.total();
+        assert!(lone.feed(&acks[0]).is_empty());
+        let before = drops(&lone);
+        assert!(lone.feed(&acks[1]).is_empty(), "no reset: it may come again");
+        assert_eq!(drops(&lone), before + 1, "dropped once");
+        let first = lone.host.accept(listener).expect("the first one");
+        let text = Tcp { text: b"hello".to_vec(), ..acks[1].clone() };
+        lone.feed(&text);
+        let second = lone.host.accept(listener).expect("the second one");
+        assert_eq!(lone.host.read(second, &mut [0; 9]), Ok(5));
+        for handle in [first, second] {
+            lone.host.abort(handle);
+            lone.host.release(handle);
+        }
+        lone.host.close_listener(listener);
+    }
 }

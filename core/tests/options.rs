@@ -1,16 +1,20 @@
 //! Timestamps (RFC 7323) and the receiver's side of selective acknowledgements (RFC 2018, 2883),
-//! as a peer made by hand sees them.
+//! as a peer made by hand sees them; what connections keep secret; TIME-WAIT. Numbers are those of
+//! the list of security cases.
+#![cfg(all(feature = "ipv6", feature = "udp"))]
 
 use hikyaku::seq::SeqNum;
-use hikyaku::time::Duration;
+use hikyaku::time::{Duration, Instant};
 use hikyaku::wire::tcp::Flags;
 use hikyaku::wire::tcp_options::{Options, SackBlock, Timestamps};
-use hikyaku::{AllocationPolicy, DropReason};
+use hikyaku::{AllocationPolicy, ConnectConfig, DropReason, State};
 use hikyaku_testkit::forge::{Tcp, options};
-use hikyaku_testkit::host::{HostSetup, Kind};
+use hikyaku_testkit::host::{HostSetup, Kind, make};
 use hikyaku_testkit::lone::{Lone, MSS, Peer};
-use hikyaku_testkit::pair::Family;
+use hikyaku_testkit::pair::{Family, LEFT, RIGHT, Setup, address};
 use hikyaku_testkit::seen::Seen;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 const ACK: Flags = Flags::ACK;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -129,7 +133,7 @@ fn another_connection_has_another_clock() {
 }
 
 #[test]
-fn what_is_older_is_acknowledged_and_dropped() {
+fn sec_47_what_is_older_is_acknowledged_and_dropped() {
     for family in [Family::V4, Family::V6] {
         let start = u32::MAX - 1;
         let mut scene = Scene::new(family, start);
@@ -153,23 +157,6 @@ fn what_is_older_is_acknowledged_and_dropped() {
 }
 
 #[test]
-fn the_stamp_of_a_segment_that_is_rejected_counts_for_nothing() {
-    // SEC-47: else one forged segment, stamped far ahead, shuts the peer out.
-    for ahead in [-10_i32, -100, 1 << 20] {
-        let mut scene = Scene::new(Family::V4, 100);
-        scene.feed(0, 10, 110);
-        scene.peer.seq = scene.peer.seq + 10;
-        let before = scene.dropped(DropReason::OutsideWindow);
-        let answers = scene.feed(ahead as u32, 10, 1_000_000);
-        assert_eq!((answers.len(), answers[0].stamps.unwrap().echo), (1, 110), "{ahead}");
-        assert_eq!(scene.dropped(DropReason::OutsideWindow), before + 1);
-        scene.feed(0, 10, 111);
-        assert_eq!(scene.lone.host.readable(scene.peer.handle), 20, "{ahead}");
-        scene.done();
-    }
-}
-
-#[test]
 fn a_segment_without_the_agreed_stamp_is_dropped_in_silence() {
     let mut scene = Scene::new(Family::V4, 9);
     let segment = scene.peer.segment(ACK, b"abc");
@@ -180,7 +167,7 @@ fn a_segment_without_the_agreed_stamp_is_dropped_in_silence() {
 }
 
 #[test]
-fn after_24_days_of_silence_an_old_stamp_says_nothing() {
+fn sec_47_after_24_days_of_silence_an_old_stamp_says_nothing() {
     for (silence, taken) in [(23, false), (25, true)] {
         let mut scene = Scene::new(Family::V4, 1_000_000);
         scene.lone.pass(Duration::from_micros(silence * DAY.micros()));
@@ -401,5 +388,170 @@ fn a_new_connection_takes_over_from_time_wait_by_its_stamp() {
         assert_eq!(answers[0].has(Flags::SYN), new, "{stamp} {ahead}: {}", answers[0]);
         assert!(answers[0].has(ACK), "{}", answers[0]);
         assert_eq!(scene.lone.host.usage().time_wait, usize::from(!new), "{stamp} {ahead}");
+    }
+}
+
+#[test]
+fn sec_47_what_is_rejected_leaves_no_stamp_behind() {
+    type Change = fn(&mut Tcp);
+    let changes: [(&str, Change); 8] = [
+        ("beyond the window", |one| one.seq = one.seq + 1_000_000),
+        ("at its edge", |one| one.seq = one.seq + 65_535),
+        ("long acknowledged", |one| one.seq = one.seq - 500),
+        ("of what was never sent", |one| one.ack = one.ack + 1000),
+        ("acknowledges long ago", |one| one.ack = one.ack - 1_000_000),
+        ("a SYN", |one| one.flags = Flags::SYN),
+        ("nothing set", |one| one.flags = Flags::NONE),
+        ("a reset that is not exact", |one| {
+            (one.flags, one.seq) = (Flags::RST, one.seq + 1);
+        }),
+    ];
+    for family in Family::BOTH {
+        for (what, change) in changes {
+            for len in [0, 10, 499] {
+                let mut scene = Scene::new(family, 100);
+                assert!(scene.feed(0, 10, 101).is_empty());
+                scene.lone.pass(Duration::from_millis(500));
+                scene.peer.seq = scene.peer.seq + 10;
+                let mut lie = scene.segment(0, len, 100_000);
+                change(&mut lie);
+                scene.lone.feed(&lie);
+                // The peer's own stamps are not old all of a sudden.
+                let old = scene.dropped(DropReason::OldTimestamp);
+                assert_eq!(scene.feed(0, 1200, 102).last().map(|one| one.ack), None);
+                let told = scene.lone.pass(Duration::from_millis(500));
+                let echo = told[0].1.stamps.map(|stamps| stamps.echo);
+                assert_eq!(echo, Some(102), "{what}, {len} octets");
+                assert_eq!(scene.dropped(DropReason::OldTimestamp), old, "{what}");
+                assert_eq!(scene.lone.host.readable(scene.peer.handle), 1210, "{what}");
+                scene.done();
+            }
+        }
+    }
+}
+
+/// How often each bit is set, in thousandths.
+fn shares(numbers: &[u32], bits: u32) -> Vec<usize> {
+    let of = |bit| numbers.iter().filter(|number| **number >> bit & 1 == 1).count();
+    (0..bits).map(|bit| of(bit) * 1000 / numbers.len()).collect()
+}
+
+/// Ports and stamps of connections that a host with this secret opens, one after the other.
+fn opened(kind: Kind, family: Family, secret: u64, count: u32) -> (Vec<u32>, Vec<u32>) {
+    let setup = Setup::new(1).profiles([kind; 2]);
+    let mut host = make(&setup.hosts[LEFT], secret);
+    let mut now = Instant::from_millis(1);
+    let (mut ports, mut offsets) = (Vec::new(), Vec::new());
+    let mut buffer = [0; 1500];
+    for number in 0..count {
+        now = now + Duration::from_micros(1000);
+        let to = SocketAddr::new(address(RIGHT, family), 1 + (number % 100) as u16);
+        let handle = host.connect(now, to, &ConnectConfig::new()).expect("a slot");
+        let len = host.transmit(now, &mut buffer).expect("a SYN");
+        let syn = Seen::in_packet(&buffer[..len]).expect("a segment");
+        ports.push(u32::from(syn.source.port()));
+        let ticks = (now.micros() >> 10) as u32;
+        offsets.extend(syn.stamps.map(|stamps| stamps.value.wrapping_sub(ticks)));
+        host.abort(handle);
+        host.release(handle);
+    }
+    (ports, offsets)
+}
+
+#[test]
+fn sec_46_ports_and_clocks_tell_nothing_of_each_other() {
+    const COUNT: u32 = 4000;
+    for kind in [Kind::Full, Kind::Small] {
+        for family in Family::BOTH {
+            let (ports, offsets) = opened(kind, family, 1, COUNT);
+            // RFC 6056 §3.2: the whole range of RFC 6335, each bit as likely as not.
+            assert!(ports.iter().all(|port| (49_152..=65_535).contains(port)));
+            let even = |share: &usize| (450..=550).contains(share);
+            assert!(shares(&ports, 14).iter().all(even), "{:?}", shares(&ports, 14));
+            let steps: Vec<_> = ports.windows(2).map(|two| two[1].wrapping_sub(two[0])).collect();
+            assert!(shares(&steps, 14).iter().all(even), "steps {:?}", shares(&steps, 14));
+            // Keyed: another secret takes other ports.
+            let (others, other_offsets) = opened(kind, family, 2, COUNT);
+            let same = ports.iter().zip(&others).filter(|(one, other)| one == other).count();
+            assert!(same < 10, "{same} of {COUNT} ports are the same");
+            // RFC 7323 §7.1: every connection has a clock of its own.
+            assert_eq!(offsets.len(), if kind == Kind::Full { COUNT as usize } else { 0 });
+            assert!(kind == Kind::Small || shares(&offsets, 32).iter().all(even));
+            let distinct = offsets.iter().chain(&other_offsets).collect::<BTreeSet<_>>().len();
+            assert!(distinct + 20 > offsets.len() * 2, "{distinct}");
+        }
+    }
+    // The same connection opened again has the same one: what is old looks old.
+    let offset = |at| {
+        let mut host = make(&Setup::new(1).hosts[LEFT], 1);
+        let to = SocketAddr::new(address(RIGHT, Family::V4), 7);
+        let config = ConnectConfig { local_port: Some(50_000), ..ConnectConfig::new() };
+        host.connect(at, to, &config).expect("a slot");
+        let mut buffer = [0; 1500];
+        let len = host.transmit(at, &mut buffer).expect("a SYN");
+        let syn = Seen::in_packet(&buffer[..len]).expect("a segment");
+        syn.stamps.expect("offered").value.wrapping_sub((at.micros() >> 10) as u32)
+    };
+    assert_eq!(offset(Instant::from_millis(1)), offset(Instant::from_millis(86_400_000)));
+}
+
+#[test]
+fn sec_48_segments_that_hit_time_wait() {
+    for (kind, family, released) in [Kind::Full, Kind::Small]
+        .into_iter()
+        .flat_map(|kind| Family::BOTH.map(|family| (kind, family)))
+        .flat_map(|(kind, family)| [(kind, family, false), (kind, family, true)])
+    {
+        let scene = || {
+            let mut lone = Lone::new(kind, family);
+            let mut peer = lone.passive(1);
+            lone.host.close(peer.handle);
+            peer.ack = lone.sent()[0].end();
+            assert_eq!(lone.feed(&peer.segment(ACK | Flags::FIN, b"")).len(), 1);
+            peer.seq = peer.seq + 1;
+            if released {
+                lone.host.release(peer.handle);
+                assert_eq!(lone.host.usage().time_wait, 1);
+            }
+            (lone, peer)
+        };
+        let lasts = |lone: &mut Lone, peer: &Peer| match released {
+            true => lone.host.usage().time_wait == 1,
+            false => lone.host.state(peer.handle) == State::TimeWait,
+        };
+        // RFC 1337: no reset whatever its number, and 2 MSL are neither shorter nor longer.
+        let (mut lone, peer) = scene();
+        lone.pass(Duration::from_secs(59));
+        for ahead in [0, 1, 100, u32::MAX] {
+            let mut reset = peer.segment(Flags::RST, b"");
+            reset.seq = peer.seq + ahead;
+            assert!(lone.feed(&reset).is_empty(), "{kind:?} {released} {ahead}");
+            assert!(lasts(&mut lone, &peer), "{kind:?} {released} {ahead}");
+        }
+        lone.pass(Duration::from_secs(2));
+        assert!(released || lone.host.state(peer.handle) == State::Closed);
+        assert_eq!(lone.host.usage().time_wait, 0);
+        // Old data and an old SYN are acknowledged, and nothing is delivered.
+        let (mut lone, peer) = scene();
+        for (flags, back, text) in
+            [(ACK, 20, &b"old"[..]), (ACK, 1, b"x"), (Flags::SYN, 1000, b""), (Flags::SYN, 1, b"")]
+        {
+            let mut old = peer.segment(flags, text);
+            old.seq = peer.seq - back;
+            let answers = lone.feed(&old);
+            let [answer] = answers[..] else { panic!("{answers:?} to {flags:?}") };
+            assert_eq!((answer.flags, answer.seq), (ACK, peer.ack), "{answer}");
+            assert_eq!(answer.ack, peer.seq, "{answer}");
+            assert!(lasts(&mut lone, &peer), "{kind:?} {released} {flags:?}");
+        }
+        // A newer SYN reopens, or is acknowledged where the user still holds what was.
+        let mut new = lone.syn(1);
+        new.seq = peer.seq + 1;
+        let answers = lone.feed(&new);
+        let [answer] = answers[..] else { panic!("{answers:?}") };
+        assert_eq!(answer.has(Flags::SYN), released, "{answer}");
+        assert_eq!(answer.ack, if released { new.seq + 1 } else { peer.seq }, "{answer}");
+        assert!(released || lasts(&mut lone, &peer));
+        lone.drain(if released { &[] } else { std::slice::from_ref(&peer) });
     }
 }

@@ -1,15 +1,19 @@
-//! Errors that somebody on the way, or nobody on the way, reports, and two ends that have lost
-//! each other. The numbers are those of the list of security cases.
-#![cfg(feature = "ipv6")]
+//! Errors that somebody on the way, or nobody on the way, reports, acknowledgements that lie, and
+//! two ends that have lost each other. The numbers are those of the list of security cases.
+#![cfg(all(feature = "ipv6", feature = "udp"))]
 
 use hikyaku::counters::DropReason;
-use hikyaku::time::Duration;
+use hikyaku::time::{Duration, Instant};
+use hikyaku::wire::Protocol;
 use hikyaku::wire::tcp::Flags;
-use hikyaku::{CloseReason, PathError, Readiness, State};
+use hikyaku::wire::tcp_options::Options;
+use hikyaku::{CloseReason, ConnectConfig, Info, ListenConfig, PathError, Readiness, State};
 use hikyaku_testkit::forge::{self, Tcp};
-use hikyaku_testkit::host::Kind;
+use hikyaku_testkit::host::{Kind, make};
 use hikyaku_testkit::lone::{Lone, Peer};
-use hikyaku_testkit::pair::Family;
+use hikyaku_testkit::pair::{Family, LEFT, RIGHT, Setup, address};
+use hikyaku_testkit::seen::Seen;
+use std::net::SocketAddr;
 
 const ACK: Flags = Flags::ACK;
 
@@ -53,6 +57,61 @@ fn told(lone: &mut Lone) -> bool {
         told |= news.contains(Readiness::TROUBLED);
     }
     told
+}
+
+#[test]
+fn sec_23_no_error_answers_an_error_a_crowd_or_a_later_fragment() {
+    hosts(|lone, family| {
+        let from = SocketAddr::new(lone.them, 9);
+        let nobody = forge::udp(from, SocketAddr::new(lone.us, 9999), 12, b"data");
+        let odd = forge::ip(lone.them, lone.us, Protocol(200), b"data");
+        for packet in [&nobody, &odd] {
+            assert_eq!(lone.feed_packet(packet).len(), 1, "what would be answered");
+        }
+        // RFC 1122 §3.2.2, RFC 4443 §2.4 (e): whatever the error, known or not.
+        let errors: &[u8] = match family {
+            Family::V4 => &[3, 4, 5, 11, 12, 40],
+            Family::V6 => &[1, 2, 3, 4, 100, 127],
+        };
+        for kind in errors {
+            for code in [0, 1, 2, 3, 200] {
+                for quote in [&nobody[..], &odd, &odd[..7], b""] {
+                    let packet = error(lone, (*kind, code), quote);
+                    let answers = lone.feed_packet(&packet);
+                    assert!(answers.is_empty(), "{kind} {code}: {answers:02x?}");
+                }
+            }
+        }
+        // To or from more than one host.
+        let crowds: &[&str] = match family {
+            Family::V4 => &["224.0.0.1", "239.1.2.3", "255.255.255.255", "10.0.0.255"],
+            Family::V6 => &["ff02::1", "ff0e::1", "ff02::1:ff00:2"],
+        };
+        for crowd in crowds.iter().map(|text| text.parse().expect("an address")) {
+            for (from, to) in [(lone.them, crowd), (crowd, lone.us)] {
+                let (source, destination) = (SocketAddr::new(from, 9), SocketAddr::new(to, 9999));
+                let datagram = forge::udp(source, destination, 12, b"data");
+                assert!(lone.feed_packet(&datagram).is_empty(), "{from} to {to}");
+                let odd = forge::ip(from, to, Protocol(200), b"data");
+                assert!(lone.feed_packet(&odd).is_empty(), "{from} to {to}");
+            }
+        }
+        // Every fragment but the first.
+        for packet in [nobody, odd] {
+            assert!(lone.feed_packet(&later_fragment(lone, packet)).is_empty());
+        }
+    });
+}
+
+/// The packet as if it were what follows the first eight octets of another.
+fn later_fragment(lone: &Lone, mut packet: Vec<u8>) -> Vec<u8> {
+    if lone.us.is_ipv4() {
+        packet[6..8].copy_from_slice(&[0, 1]);
+        return forge::with_ipv4_checksum(packet);
+    }
+    let mut payload = vec![packet[6], 0, 0, 8, 0, 0, 0, 1];
+    payload.extend_from_slice(&packet[40..]);
+    forge::ip(lone.them, lone.us, Protocol::FRAGMENT, &payload)
 }
 
 #[test]
@@ -157,6 +216,89 @@ fn sec_27_source_quench_is_dropped_in_silence() {
 }
 
 #[test]
+fn sec_26_no_packet_is_too_big_before_paths_are_probed() {
+    hosts(|lone, family| {
+        let mut peer = lone.passive(0);
+        let kind = match family {
+            Family::V4 => (3, 4),
+            Family::V6 => (2, 0),
+        };
+        assert_eq!(lone.host.write(peer.handle, &[1; 1072]), Ok(1072));
+        assert_eq!(lone.sent().len(), 2);
+        let before = lone.host.info(peer.handle);
+        for mtu in [0, 1, 39, 48, 67, 68, 500, 1279, 1280, 1499, 1500, 1501, 65_535, u32::MAX] {
+            for ahead in [-1, 0, 536, 1071, 1072] {
+                let mut packet = vec![kind.0, kind.1, 0, 0];
+                packet.extend_from_slice(&mtu.to_be_bytes());
+                packet.extend_from_slice(&quote(&peer, ahead));
+                let ignored = lone.host.counters().drops.of(DropReason::IcmpIgnored);
+                let packet = forge::icmp(lone.them, lone.us, &packet);
+                assert!(lone.feed_packet(&packet).is_empty(), "{mtu} {ahead}");
+                let after = lone.host.counters().drops.of(DropReason::IcmpIgnored);
+                assert_eq!(after, ignored + 1, "{mtu} {ahead}");
+                assert_eq!(lone.host.info(peer.handle), before, "{mtu} {ahead}");
+            }
+        }
+        // Whole segments as before, sent again and for the first time.
+        let again = lone.pass(Duration::from_secs(1));
+        assert_eq!(again[0].1.text, 536, "{}", again[0].1);
+        peer.ack = peer.ack + 1072;
+        lone.feed(&peer.segment(ACK, b""));
+        assert_eq!(lone.host.write(peer.handle, &[2; 536]), Ok(536));
+        assert_eq!(lone.sent().last().map(|one| one.text), Some(536));
+        lone.drain(&[peer]);
+    });
+}
+
+/// What a connection, a half-open record, a listener and a port that nobody has say to a stranger.
+fn betrayed(lone: &mut Lone, peer: &Peer, half_open: &Tcp) -> Vec<Seen> {
+    let mut answers = Vec::new();
+    for round in 0..20 {
+        for flags in [Flags::SYN, Flags::RST, ACK] {
+            let mut probe = peer.segment(flags, b"");
+            (probe.seq, probe.ack) = (peer.seq + 10, peer.ack + 1000);
+            answers.extend(lone.feed(&probe));
+            probe.source = half_open.source;
+            (probe.seq, probe.ack) = (half_open.seq + 10, half_open.ack);
+            answers.extend(lone.feed(&probe));
+        }
+        if round % 5 == 0 {
+            lone.now = lone.now + Duration::from_millis(500);
+        }
+    }
+    answers
+}
+
+#[test]
+fn sec_43_a_limit_that_one_exhausts_is_not_seen_by_another() {
+    hosts(|_, family| {
+        for kind in [Kind::Full, Kind::Small] {
+            // The same host twice; one of them is under attack.
+            let [attacked, calm] = [true, false].map(|attack| {
+                let mut lone = Lone::new(kind, family);
+                let (first, second) = (lone.passive(0), lone.passive(1));
+                let half_open = lone.syn(2);
+                assert_eq!(lone.feed(&half_open).len(), 1);
+                for at in 0..if attack { 1000 } else { 0 } {
+                    for flags in [Flags::SYN, Flags::RST, ACK] {
+                        let mut probe = first.segment(flags, b"");
+                        (probe.seq, probe.ack) = (first.seq + 1 + at, first.ack + 1000);
+                        lone.feed(&probe);
+                    }
+                }
+                let limited = lone.feed(&first.segment(Flags::SYN, b"")).is_empty();
+                assert_eq!(limited, attack, "its own limit is exhausted");
+                let answers = betrayed(&mut lone, &second, &half_open);
+                lone.drain(&[first, second]);
+                answers
+            });
+            assert!(!calm.is_empty());
+            assert_eq!(attacked, calm, "{kind:?}");
+        }
+    });
+}
+
+#[test]
 fn sec_44_two_ends_that_have_lost_each_other_fall_silent() {
     hosts(|lone, _| {
         let mut peer = lone.passive(0);
@@ -174,6 +316,137 @@ fn sec_44_two_ends_that_have_lost_each_other_fall_silent() {
         peer.seq = peer.seq + 2;
         let mut buffer = [0; 4];
         assert_eq!(lone.host.read(peer.handle, &mut buffer), Ok(2));
+        lone.drain(&[peer]);
+    });
+}
+
+/// Two hosts of which each has been made to believe that the other sent ten octets more: every ACK
+/// of one is unacceptable to the other, who answers it. How many packets that makes in a minute.
+fn war(kinds: [Kind; 2], family: Family) -> usize {
+    let setup = Setup::new(44).profiles(kinds);
+    let mut hosts = [LEFT, RIGHT].map(|side| make(&setup.hosts[side], side as u64 + 1));
+    let mut now = Instant::from_millis(1);
+    hosts[RIGHT].listen(7, &ListenConfig::new()).expect("a port");
+    let to = SocketAddr::new(address(RIGHT, family), 7);
+    hosts[LEFT].connect(now, to, &ConnectConfig::new()).expect("a slot");
+    let mut buffer = [0; 1500];
+    let (mut packets, mut last) = (0, [None; 2]);
+    for millis in 0..60_000 {
+        now = now + Duration::from_millis(1);
+        for side in [LEFT, RIGHT] {
+            while let Some(len) = hosts[side].transmit(now, &mut buffer) {
+                packets += usize::from(millis > 1000);
+                last[side] = Seen::in_packet(&buffer[..len]);
+                hosts[1 - side].receive(now, &buffer[..len]);
+            }
+        }
+        if millis == 1000 {
+            for (side, seen) in last.iter().enumerate() {
+                let seen: Seen = seen.expect("a handshake");
+                let mut lie = Tcp::syn(seen.source, seen.destination, 0);
+                (lie.seq, lie.ack, lie.flags) = (seen.end(), seen.ack, ACK);
+                if side == LEFT {
+                    lie.ack = last[RIGHT].expect("a handshake").end();
+                }
+                lie.options =
+                    forge::options(&Options { timestamps: seen.stamps, ..Options::EMPTY });
+                lie.text = vec![0; 10];
+                hosts[1 - side].receive(now, &lie.packet());
+            }
+        }
+    }
+    packets
+}
+
+#[test]
+fn sec_44_a_war_of_acks_burns_out() {
+    for kinds in [[Kind::Full; 2], [Kind::Small; 2], [Kind::Small, Kind::Full]] {
+        for family in Family::BOTH {
+            let packets = war(kinds, family);
+            // Two lies make two ACKs; each of them at most what a budget lets pass, once.
+            assert!((2..=40).contains(&packets), "{kinds:?}: {packets} packets");
+        }
+    }
+}
+
+#[test]
+fn sec_60_an_acknowledgement_of_what_was_never_sent_changes_nothing() {
+    hosts(|lone, _| {
+        let mut peer = lone.passive(0);
+        for octets in [0, 3 * 536] {
+            if octets > 0 {
+                assert_eq!(lone.host.write(peer.handle, &vec![3; octets]), Ok(octets));
+                assert_eq!(lone.sent().len(), 3);
+            }
+            let nxt = peer.ack + octets as u32;
+            let before = lone.host.info(peer.handle);
+            for ahead in [1, 2, 536, 65_535, 1 << 20, (1 << 31) - 1] {
+                let mut lie = peer.segment(ACK, b"");
+                (lie.ack, lie.window) = (nxt + ahead, 9);
+                let dropped = lone.host.counters().drops.of(DropReason::BadAck);
+                let answers = lone.feed(&lie);
+                assert!(answers.iter().all(|one| one.text == 0 && one.ack == peer.seq));
+                assert_eq!(lone.host.counters().drops.of(DropReason::BadAck), dropped + 1);
+                let after = lone.host.info(peer.handle);
+                assert_eq!(Info { rcv_wnd: before.rcv_wnd, ..after }, before, "{ahead} ahead");
+            }
+        }
+        peer.ack = peer.ack + 3 * 536;
+        lone.feed(&peer.segment(ACK, b""));
+        assert_eq!(lone.host.info(peer.handle).unacknowledged, 0);
+        lone.drain(&[peer]);
+    });
+}
+
+/// A peer that takes whole Ethernet segments.
+fn wide(lone: &mut Lone) -> Peer {
+    let mut syn = lone.syn(0);
+    let [high, low] = 1440_u16.to_be_bytes();
+    syn.options = vec![2, 4, high, low];
+    lone.passive_with(&syn)
+}
+
+#[test]
+fn sec_61_one_segment_acknowledged_octet_by_octet() {
+    hosts(|lone, _| {
+        let mut peer = wide(lone);
+        let before = lone.host.info(peer.handle).cwnd;
+        let octets = before as usize;
+        assert_eq!(lone.host.write(peer.handle, &vec![1; octets]), Ok(octets));
+        lone.sent();
+        assert_eq!(lone.host.info(peer.handle).unacknowledged, before);
+        for _ in 0..1440 {
+            peer.ack = peer.ack + 1;
+            lone.feed(&peer.segment(ACK, b""));
+        }
+        let after = lone.host.info(peer.handle).cwnd;
+        assert!((before..=before + 1440).contains(&after), "from {before} to {after}");
+        lone.drain(&[peer]);
+    });
+}
+
+#[test]
+fn sec_61_forged_duplicates_release_no_more_than_was_in_flight() {
+    hosts(|lone, _| {
+        let mut peer = wide(lone);
+        assert_eq!(lone.host.write(peer.handle, &[1; 60_000]), Ok(60_000));
+        lone.sent();
+        let before = lone.host.info(peer.handle);
+        let flight = before.unacknowledged;
+        assert!(flight > 0 && flight < 40_000, "{flight}");
+        let mut sent = 0;
+        for _ in 0..2000 {
+            let out = lone.feed(&peer.segment(ACK, b""));
+            sent += out.iter().map(|one| one.text).sum::<u32>();
+            let info = lone.host.info(peer.handle);
+            assert!(info.cwnd <= before.cwnd, "{} > {}", info.cwnd, before.cwnd);
+            assert!(info.unacknowledged <= 2 * flight, "{}", info.unacknowledged);
+        }
+        assert!(sent <= flight + 1440, "{sent} octets for {flight}");
+        // What is really acknowledged then does not burst out either.
+        peer.ack = peer.ack + flight;
+        let burst: u32 = lone.feed(&peer.segment(ACK, b"")).iter().map(|one| one.text).sum();
+        assert!(burst <= flight, "{burst} octets at once");
         lone.drain(&[peer]);
     });
 }

@@ -1,4 +1,5 @@
 //! Urgent data (RFC 9293 §3.8.5): the mark is told and sent, the octets stay in the stream.
+#![cfg(all(feature = "ipv6", feature = "udp"))]
 
 use hikyaku::Readiness;
 use hikyaku::time::Duration;
@@ -141,4 +142,55 @@ fn small_leaves_the_mark_out_and_the_data_in() {
     lone.host.mark_urgent(peer.handle);
     assert!(!lone.sent()[0].has(Flags::URG));
     lone.drain(&[peer]);
+}
+
+#[test]
+fn sec_35_urgent_pointers_that_lead_nowhere() {
+    for kind in [Kind::Full, Kind::Small] {
+        for family in Family::BOTH {
+            let mut lone = Lone::with(kind, family, |setup| {
+                setup.config.connection.receive_limit = 4096;
+            });
+            let mut peer = lone.passive(1);
+            let (mut sent, mut read) = (Vec::new(), Vec::new());
+            let mut buffer = [0; 4096];
+            // Read past the mark there is nothing urgent.
+            for text in [&b"a"[..], b"bcd", b"efghijk"] {
+                lone.feed(&urgent(&peer, text, 1));
+                peer.seq = peer.seq + text.len() as u32;
+                assert_eq!(lone.host.urgent(peer.handle), u32::from(kind == Kind::Full));
+                assert_eq!(lone.host.read(peer.handle, &mut buffer), Ok(text.len()));
+                assert_eq!(buffer[..text.len()], *text);
+                assert_eq!(lone.host.urgent(peer.handle), 0);
+            }
+            // Nothing is read before the window is closed; the pointers go on regardless.
+            for round in 0..60_u16 {
+                for pointer in [0, 1, 100, 101, 32_768, 65_535] {
+                    let text = if pointer == 1 { vec![round as u8; 100] } else { Vec::new() };
+                    let mut segment = urgent(&peer, &text, pointer);
+                    // Just before what is expected, and at the end of the window.
+                    for seq in [peer.seq - 1, peer.seq - 65_535, peer.seq + 4095, peer.seq] {
+                        segment.seq = seq;
+                        if seq == peer.seq || text.is_empty() {
+                            lone.feed(&segment);
+                        }
+                    }
+                    let taken = lone.host.readable(peer.handle) as usize + read.len() - sent.len();
+                    peer.seq = peer.seq + taken as u32;
+                    sent.extend_from_slice(&text[..taken]);
+                    let ahead = lone.host.urgent(peer.handle);
+                    assert!(ahead <= 4096 + 65_535, "{ahead}");
+                    assert!(kind == Kind::Full || ahead == 0);
+                }
+                if round >= 45 {
+                    let octets = lone.host.read(peer.handle, &mut buffer).unwrap_or(0);
+                    read.extend_from_slice(&buffer[..octets]);
+                    lone.sent();
+                }
+            }
+            assert!(read.len() > 4096, "the window closed and opened: {}", read.len());
+            assert_eq!(read, sent, "{kind:?}: the stream is what it was");
+            lone.drain(&[peer]);
+        }
+    }
 }

@@ -142,6 +142,9 @@ pub(crate) enum Command {
     /// A stand-in for OpenBSD's nc over the kernel's sockets, where nc is not installed
     #[command(hide = true)]
     KernelNc(KernelNcArgs),
+    /// One end of many connections that follow random scripts
+    #[command(hide = true)]
+    SoakPeer(SoakArgs),
 }
 
 /// Services beside a command.
@@ -197,6 +200,32 @@ pub(crate) struct KernelNcArgs {
     pub(crate) host: IpAddr,
     /// Port, or FIRST-LAST with -z
     pub(crate) ports: String,
+}
+
+/// What both ends of a soak must agree on, and where the other one is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SoakArgs {
+    /// Be the kernel's end
+    #[arg(long)]
+    pub(crate) kernel: bool,
+    /// The seed of the first connection; the next has the next
+    #[arg(long = "from")]
+    pub(crate) seed: u64,
+    /// Connections
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=20_000))]
+    pub(crate) count: u64,
+    /// Seconds after which the kernel's end gives up
+    #[arg(long, default_value = "200")]
+    pub(crate) limit: u64,
+    /// Where the ends leave each other notes
+    #[arg(long)]
+    pub(crate) folder: std::path::PathBuf,
+    /// The other end over IPv4
+    #[arg(long)]
+    pub(crate) peer: Ipv4Addr,
+    /// The other end over IPv6
+    #[arg(long)]
+    pub(crate) peer6: Ipv6Addr,
 }
 
 fn port() -> clap::builder::RangedI64ValueParser<u16> {

@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use crate::apps::{Service, connect, demo, kernel_nc, listen, run, serve};
+use crate::apps::{Service, connect, demo, kernel_nc, listen, run, serve, soak};
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
@@ -51,5 +51,7 @@ fn dispatch(cli: &Cli, started: Instant) -> anyhow::Result<u8> {
             connect::connect(link, bridge, SocketAddr::new(*host, *port), verbose)
         }
         Command::KernelNc(args) => kernel_nc::run(args, verbose),
+        Command::SoakPeer(args) if args.kernel => soak::kernel::peer(args),
+        Command::SoakPeer(args) => soak::ours::peer(link, args, verbose),
     }
 }

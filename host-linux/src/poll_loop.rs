@@ -90,10 +90,20 @@ fn connection_config() -> ConnectionConfig {
 impl Net {
     /// A stack of host size with our addresses on it.
     pub(crate) fn new(link: Link, args: &LinkArgs) -> anyhow::Result<Self> {
+        Self::tuned(link, args, |_| {})
+    }
+
+    /// The same with something of the stack's configuration changed.
+    pub(crate) fn tuned(
+        link: Link,
+        args: &LinkArgs,
+        tune: impl FnOnce(&mut Config),
+    ) -> anyhow::Result<Self> {
         let mut config = Config::new();
         config.mtu = link.mtu();
         config.policy = AllocationPolicy::Overcommit;
         config.connection = connection_config();
+        tune(&mut config);
         let capacity = Capacity {
             connections: 1024,
             listeners: 16,

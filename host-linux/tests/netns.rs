@@ -10,6 +10,8 @@ mod many;
 mod peers;
 #[path = "netns/scans.rs"]
 mod scans;
+#[path = "netns/soak.rs"]
+mod soak;
 
 use lab::{Lab, counter, is_there, stand_in};
 
@@ -84,8 +86,10 @@ echo 1 > /proc/sys/net/ipv4/ip_forward
 echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
 nft add table inet weather
 nft add chain inet weather forward '{ type filter hook forward priority 0; }'
-nft add rule inet weather forward meta l4proto tcp numgen random mod 1000 '<' $permille counter drop
 "#;
+
+/// The same weather for all of TCP.
+const DROPS: &str = "nft add rule inet weather forward meta l4proto tcp numgen random mod 1000 '<'";
 
 impl Transfer {
     /// The shell script of both ends; ours prints to `err`.
@@ -99,7 +103,7 @@ impl Transfer {
         // Where nc is, and how it is started there.
         let (set_up, they, kernel, report) = match (self.weather, self.six) {
             (Weather::Nft(percent), six) => (
-                format!("permille={}\n{ROUTER}", percent * 10),
+                format!("{ROUTER}{DROPS} {} counter drop", percent * 10),
                 "in_far ",
                 if six { "fd77::2" } else { "10.77.0.2" },
                 "nft list chain inet weather forward",

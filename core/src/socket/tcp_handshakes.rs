@@ -62,13 +62,16 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 commons.counters.drop(reason);
                 None
             }
-            Knock::Refuse => match self.redeem(flow, &segment, listener, commons) {
-                Some(connection) => self.connection_segment(connection, segment, commons),
-                None => {
+            Knock::Refuse => {
+                let Some(handshake) = self.redeem(flow, &segment, listener, commons) else {
                     commons.counters.drop(DropReason::NoSocket);
-                    Bare::reset(&segment)
-                }
-            },
+                    return Bare::reset(&segment);
+                };
+                // Where there is no room now the cookie is good once more when the peer tries
+                // again.
+                let connection = self.welcome(&handshake, listener, commons)?;
+                self.connection_segment(connection, segment, commons)
+            }
         }
     }
 
@@ -135,7 +138,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         ack: &Segment<'_>,
         listener: Id,
         commons: &mut Commons<'a>,
-    ) -> Option<Id> {
+    ) -> Option<Handshake> {
         let listening = &self.listeners.get(listener)?.listening;
         let plain = !ack.has(Flags::SYN.with(Flags::RST)) && ack.has(Flags::ACK);
         if !P::COOKIES || !plain || !cookie::is_recent(listening.cookies, commons.now) {
@@ -144,8 +147,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let terms = commons.terms::<P>(flow, &listening.config);
         let told = commons.cookie_window(&listening.config);
         let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
-        let handshake = jar.redeem(ack, &terms, told)?;
-        self.welcome(&handshake, listener, commons)
+        jar.redeem(ack, &terms, told)
     }
 
     /// A handshake is complete: the connection waits to be accepted. `None` where there is no room

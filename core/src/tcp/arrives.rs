@@ -50,6 +50,7 @@ impl<P: Profile> Connection<P> {
         segment: Segment<'_>,
         resources: &mut Resources<'_, '_>,
     ) -> Verdict {
+        let owed = self.debt.single;
         let flow = match self.state {
             State::Closed | State::Listen => {
                 ControlFlow::Break(Verdict::Refused(DropReason::NoSocket))
@@ -57,6 +58,8 @@ impl<P: Profile> Connection<P> {
             State::SynSent => self.syn_sent(segment, resources),
             _ => self.otherwise(segment, resources),
         };
+        // More than one step may want an answer; none wants one of its own.
+        self.debt.single = self.debt.single.min(owed.saturating_add(1));
         self.settle_timers(resources.now);
         match flow {
             ControlFlow::Continue(()) => Verdict::Accepted,
@@ -67,7 +70,7 @@ impl<P: Profile> Connection<P> {
     /// RFC 9293 §3.10.7.3.
     fn syn_sent(&mut self, mut segment: Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
         let acks = segment.has(Flags::ACK);
-        let acceptable = segment.ack.after(self.snd.iss) && segment.ack.at_or_before(self.snd.nxt);
+        let acceptable = segment.ack.after(self.snd.una) && segment.ack.at_or_before(self.snd.nxt);
         if acks && !acceptable {
             return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
         }
@@ -116,13 +119,19 @@ impl<P: Profile> Connection<P> {
             // RFC 9293 §3.5, figure 8: in a simultaneous open the SYN that is known already comes
             // again with the ACK that completes the handshake.
             segment.trim(self.rcv.nxt, self.rcv.edge);
+            // RFC 7323 §2.2: the window of a SYN is never scaled. What lies below is rounded off.
+            segment.wnd = segment.wnd.wrapping_shr(u32::from(self.agreed.snd_shift));
         }
         self.check_stamps(&segment, resources)?;
+        let moves_edge = segment.seq.at_or_before(self.rcv.nxt - self.debt.octets);
         self.check_sequence(&mut segment, resources)?;
         self.on_heard(resources.now);
         self.check_rst(&segment, resources)?;
         self.check_syn(&segment, resources)?;
         self.check_ack(&segment, resources)?;
+        if moves_edge {
+            self.take_stamps(&segment);
+        }
         self.check_urg(&segment);
         self.take_text(&segment, resources)?;
         self.take_fin(&segment, resources)
@@ -170,6 +179,11 @@ impl<P: Profile> Connection<P> {
             if !segment.has(Flags::RST) {
                 self.note_duplicate(segment);
                 self.owe_for_stray(segment, resources);
+                if segment.is_empty() && segment.seq + 1 == nxt {
+                    // Where each has taken the octet with which the other probed, neither's ACKs
+                    // are at the other's RCV.NXT, until one is heard.
+                    self.take_probe(segment.ack, resources);
+                }
             }
             if self.state == State::TimeWait && segment.has(Flags::FIN) {
                 // RFC 9293 §3.10.7.4: our last ACK was lost, so 2 MSL start anew.
@@ -180,7 +194,6 @@ impl<P: Profile> Connection<P> {
         if only_heard && len > 0 {
             self.owe_single_ack();
         }
-        self.take_stamps(segment);
         if !segment.has(Flags::RST) && !segment.has(Flags::SYN) {
             self.note_duplicate(segment);
             segment.trim(nxt, self.rcv.edge);
@@ -189,13 +202,11 @@ impl<P: Profile> Connection<P> {
     }
 
     /// RFC 7323 §4.3: what is echoed is the stamp of a segment that moved, or repeated, the edge
-    /// of our last ACK, so that a delayed ACK is counted into the round trip.
+    /// of our last ACK, so that a delayed ACK is counted into the round trip. It waits for the
+    /// check of the ACK: a stamp from the future in a forged segment would end all that follows.
     fn take_stamps(&mut self, segment: &Segment<'_>) {
-        let last_acked = self.rcv.nxt - self.debt.octets;
         if P::TIMESTAMPS
             && self.agreed.timestamps
-            && segment.seq.at_or_before(last_acked)
-            && !segment.has(Flags::RST)
             && let Some(stamps) = &segment.options.timestamps
         {
             self.stamps.advance(stamps.value);
@@ -226,7 +237,8 @@ impl<P: Profile> Connection<P> {
         bump(&mut resources.counters.resets_in);
         let reason = match self.state {
             State::SynReceived => CloseReason::Refused,
-            State::Closing => CloseReason::Graceful,
+            // RFC 9293 §3.10.7.4: nobody is told of a reset here, unless text is lost by it.
+            State::Closing if self.snd.queued() == 0 => CloseReason::Graceful,
             _ => CloseReason::Reset,
         };
         self.end(Event::Reset, reason, resources);
@@ -488,6 +500,7 @@ impl<P: Profile> Connection<P> {
                 self.owe_single_ack();
             }
         }
+        // Deviation: decision 0030. It takes a number but no room, and is taken at the very edge.
         let comes = segment.has(Flags::FIN) && fin == self.rcv.nxt;
         let came = may_come && self.rcv.fin_is_next();
         if !comes && !came {

@@ -231,7 +231,7 @@ impl<P: Profile> Connection<P> {
     fn syn(&self, purpose: Purpose) -> Plan {
         let ack = self.state == State::SynReceived;
         let flags = if ack { Flags::SYN.with(Flags::ACK) } else { Flags::SYN };
-        let start = self.snd.iss;
+        let start = self.snd.una;
         let mut plan = self.segment(purpose, flags, Range { start, end: start });
         if !ack {
             plan.ack = SeqNum::ZERO;

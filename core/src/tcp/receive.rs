@@ -5,7 +5,7 @@
 
 use crate::seq::SeqNum;
 use crate::storage::Empty;
-use crate::storage::assembler::{Range, Reassembly};
+use crate::storage::assembler::Reassembly;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
@@ -223,15 +223,16 @@ impl<R: Reassembly> ReceiveSpace<R> {
     /// holes, the one that grew last first.
     pub fn report(&self, once: bool, room: u32, blocks: &mut Vec<SackBlock, SACK_BLOCKS_MAX>) {
         let fitting = room.saturating_sub(SACK_HEADER) / SACK_BLOCK;
-        let again = Range { start: 0, end: u32::from(self.duplicate_len) };
-        let again = (once && again.end > 0).then_some((self.duplicate, again));
-        let early = self.holes.ranges().iter().map(|range| (self.nxt, *range));
-        for (base, range) in again.into_iter().chain(early).take(fitting as usize) {
-            let mut block = SackBlock { left: base + range.start, right: base + range.end };
-            if self.fin != 0 && block.right == self.irs + self.fin {
-                // The FIN behind the last text is here, too.
-                block.right = block.right + 1;
-            }
+        let len = u32::from(self.duplicate_len);
+        let again = SackBlock { left: self.duplicate, right: self.duplicate + len };
+        let again = (once && len > 0).then_some(again);
+        let early = self.holes.ranges().iter().map(|range| {
+            let (left, right) = (self.nxt + range.start, self.nxt + range.end);
+            // Maybe the FIN behind the last text is here, too.
+            let fin = self.fin != 0 && right == self.irs + self.fin;
+            SackBlock { left, right: right + u32::from(fin) }
+        });
+        for block in again.into_iter().chain(early).take(fitting as usize) {
             if blocks.push(block).is_err() {
                 break;
             }

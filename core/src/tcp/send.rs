@@ -10,9 +10,7 @@ use crate::storage::queue::Queue;
 /// SND.*, with what is queued from SND.UNA on.
 #[derive(Debug)]
 pub struct SendSpace {
-    /// ISS, the initial sequence number: that of our SYN.
-    pub iss: SeqNum,
-    /// SND.UNA, the oldest number not acknowledged.
+    /// SND.UNA, the oldest number not acknowledged: ISS as long as that is our SYN's.
     pub una: SeqNum,
     /// SND.NXT, the next number to be sent for the first time.
     pub nxt: SeqNum,
@@ -38,7 +36,6 @@ pub struct SendSpace {
 impl SendSpace {
     /// Nothing sent, nothing queued.
     pub const EMPTY: Self = Self {
-        iss: SeqNum::ZERO,
         una: SeqNum::ZERO,
         nxt: SeqNum::ZERO,
         wnd: 0,
@@ -56,7 +53,6 @@ impl SendSpace {
     /// cannot promise the one block without which nothing could ever be sent.
     #[must_use]
     pub fn start(&mut self, iss: SeqNum, limit: u32, blocks: &mut BlockPool<'_>) -> Option<()> {
-        self.iss = iss;
         self.una = iss;
         self.nxt = iss;
         self.first = iss + 1;
@@ -66,7 +62,7 @@ impl SendSpace {
 
     /// Our SYN was acknowledged in a handshake kept elsewhere.
     pub fn skip_syn(&mut self) {
-        self.una = self.iss + 1;
+        self.una = self.una + 1;
         self.nxt = self.una;
     }
 

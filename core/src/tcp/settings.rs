@@ -155,7 +155,8 @@ fn micros(span: Duration) -> u32 {
     span.micros().min(u64::from(u32::MAX)) as u32
 }
 
-/// A span in steps of 1.05 s, at least one.
+/// A span in steps of 1.05 s, rounded up: who asks for two hours of silence gets no less.
 fn steps(span: Duration) -> u16 {
-    (span.micros() >> STEP_SHIFT).clamp(1, u64::from(u16::MAX)) as u16
+    let up = span.micros().saturating_add((1 << STEP_SHIFT) - 1);
+    (up >> STEP_SHIFT).clamp(1, u64::from(u16::MAX)) as u16
 }

@@ -67,7 +67,7 @@ impl Stamps {
         !self.is_recent(value) && !self.is_older(value)
     }
 
-    /// Whether so much silence (in [`tick`]s) has passed that TS.Recent means nothing.
+    /// Whether so much silence, in ticks, has passed that TS.Recent means nothing.
     #[must_use]
     pub const fn are_outdated(silence: u32) -> bool {
         silence > OUTDATED

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use hikyaku::time::{Duration, Instant};
-use hikyaku::{CloseReason, ReadError, Readiness, TcpHandle, WriteError};
+use hikyaku::{CloseReason, ReadError, Readiness, State, TcpHandle, WriteError};
 
 use crate::host::Host;
 use crate::random::{Chance, Random, mix};
@@ -45,6 +45,14 @@ pub struct Script {
     pub deaf_for: Duration,
     /// Octets after which it waits until it has read that many more than it wrote: a conversation.
     pub turn: Option<u64>,
+    /// Octets read after which it reads no more for [`stop_for`](Self::stop_for).
+    pub stop_at: Option<u64>,
+    /// How long that is.
+    pub stop_for: Duration,
+    /// Octets written and read after which it aborts, whatever else it was to do.
+    pub quit_at: Option<u64>,
+    /// Whether it keeps its handle until the connection is CLOSED.
+    pub lingers: bool,
     /// What then.
     pub end: End,
 }
@@ -61,6 +69,10 @@ impl Script {
             pause: Duration::from_millis(50),
             deaf_for: Duration::ZERO,
             turn: None,
+            stop_at: None,
+            stop_for: Duration::ZERO,
+            quit_at: None,
+            lingers: false,
             end: End::Close,
         }
     }
@@ -120,6 +132,7 @@ pub struct Application {
     wants: [bool; 2],
     asleep_until: [Option<Instant>; 2],
     closed: bool,
+    stopped: bool,
     buffer: Box<[u8]>,
 }
 
@@ -155,6 +168,7 @@ impl Application {
             wants: [true; 2],
             asleep_until: [None, wakes],
             closed: false,
+            stopped: false,
             buffer: vec![0; script.chunk as usize].into_boxed_slice(),
         }
     }
@@ -205,6 +219,17 @@ impl Application {
         }
         let micros = self.random.between(1, self.script.pause.micros().max(1));
         self.asleep_until[job] = Some(now + Duration::from_micros(micros));
+        true
+    }
+
+    /// Whether it stops reading here, once.
+    fn stop(&mut self, now: Instant) -> bool {
+        let is_time = self.script.stop_at.is_some_and(|at| self.outcome.read >= at);
+        if !is_time || self.stopped || self.outcome.at_end {
+            return false;
+        }
+        self.stopped = true;
+        self.asleep_until[READ] = Some(now + self.script.stop_for);
         true
     }
 
@@ -261,7 +286,7 @@ impl Application {
             }
             acted = true;
             self.wants[WRITE] |= self.script.turn.is_some();
-            if self.pause(READ, self.script.read_pauses, now) {
+            if self.stop(now) || self.pause(READ, self.script.read_pauses, now) {
                 break;
             }
         }
@@ -288,15 +313,23 @@ impl Application {
 
     /// Closes, aborts or releases where it is time to.
     fn end(&mut self, host: &mut dyn Host, handle: TcpHandle) {
-        let Outcome { written, connected, .. } = self.outcome;
+        let Outcome { written, read, connected, .. } = self.outcome;
+        if self.script.quit_at.is_some_and(|at| written + read >= at) {
+            self.abort(host);
+        }
         if self.handle.is_none() || !connected || written < self.script.write {
             return;
         }
         let at_end = self.outcome.at_end;
         match self.script.end {
             End::Close | End::CloseAfterPeer if at_end && self.asleep_until[READ].is_none() => {
-                host.close(handle);
-                self.let_go(host, handle);
+                if !self.closed {
+                    self.closed = true;
+                    host.close(handle);
+                }
+                if !self.script.lingers || host.state(handle) == State::Closed {
+                    self.let_go(host, handle);
+                }
             }
             End::Close if !self.closed => {
                 self.closed = true;

@@ -270,7 +270,7 @@ impl<P: Profile> Host for Kept<P> {
 }
 
 /// How one host is made.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct HostSetup {
     /// Its profile.
     pub kind: Kind,

@@ -159,7 +159,8 @@ impl Watch {
         let other = flow.halves[1 - side];
         let half = &mut flow.halves[side];
         let is_empty = segment.end() == segment.seq;
-        if may_ask && is_empty && segment.seq + 1 == half.nxt && !segment.has(Flags::RST) {
+        let is_before = segment.seq + 1 == half.nxt || Some(segment.seq + 1) == half.probe;
+        if may_ask && is_empty && is_before && !segment.has(Flags::RST) {
             self.sights.keepalives += 1;
             return Ok(());
         }
@@ -300,6 +301,7 @@ mod tests {
             if flags.contains(Flags::SYN) { (Some(100), Some(1)) } else { (None, None) };
         let (source, destination) = (end(from), end(to));
         let (seq, ack) = (SeqNum::new(seq), SeqNum::new(ack));
+        let (stamps, sack_permitted, sack, urgent) = (None, false, [None; 4], 0);
         Seen {
             source,
             destination,
@@ -310,10 +312,10 @@ mod tests {
             text,
             mss,
             scale,
-            stamps: None,
-            sack_permitted: false,
-            sack: [None; 4],
-            urgent: 0,
+            stamps,
+            sack_permitted,
+            sack,
+            urgent,
         }
     }
 

@@ -13,6 +13,8 @@ pub mod stream;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod applications;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod checker;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod forge;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod host;
@@ -23,4 +25,8 @@ pub mod lone;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod pair;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod script;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod seen;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
+pub mod simulate;

@@ -29,6 +29,12 @@ pub struct Impairments {
     pub duplicate: Chance,
     /// Packets in which one bit flips.
     pub corrupt: Chance,
+    /// Of those, how many lose up to three more: more than a checksum is sure to find.
+    pub shatter: Chance,
+    /// Packets with which a burst begins in which half of all are lost (Gilbert's model).
+    pub burst: Chance,
+    /// Packets of a burst with which it ends.
+    pub burst_end: Chance,
     /// Packets that are on their way at most; more are dropped.
     pub queue: usize,
 }
@@ -44,6 +50,9 @@ impl Impairments {
         reorder_by: Duration::from_millis(8),
         duplicate: Chance::NEVER,
         corrupt: Chance::NEVER,
+        shatter: Chance::NEVER,
+        burst: Chance::NEVER,
+        burst_end: Chance::percent(20),
         queue: 256,
     };
 
@@ -65,6 +74,14 @@ pub struct Tally {
     pub delivered: u64,
     /// Lost at random or because the link was cut.
     pub lost: u64,
+    /// Of those, in a burst.
+    pub lost_in_bursts: u64,
+    /// Of those, because the link was cut.
+    pub cut: u64,
+    /// Delayed by jitter.
+    pub jittered: u64,
+    /// Damaged in a way that no checksum sees, and taken away.
+    pub unseen: u64,
     /// Lost because the queue was full.
     pub overflowed: u64,
     /// Delivered twice.
@@ -81,6 +98,7 @@ struct Flight {
     order: u64,
     slot: usize,
     len: usize,
+    is_shattered: bool,
 }
 
 /// One direction of a link.
@@ -100,6 +118,7 @@ pub struct Link {
     order: u64,
     busy_until: Instant,
     last_arrival: Instant,
+    in_burst: bool,
 }
 
 impl Link {
@@ -119,6 +138,7 @@ impl Link {
             order: 0,
             busy_until: Instant::ZERO,
             last_arrival: Instant::ZERO,
+            in_burst: false,
         }
     }
 
@@ -129,8 +149,11 @@ impl Link {
         self.tally.octets += packet.len() as u64;
         let leaves = self.occupy(now, packet.len());
         let is_lost = self.random.happens(loss);
-        if is_lost || self.is_cut {
+        let in_burst = self.is_lost_in_burst();
+        if is_lost || in_burst || self.is_cut {
             self.tally.lost += 1;
+            self.tally.lost_in_bursts += u64::from(in_burst);
+            self.tally.cut += u64::from(self.is_cut);
             return;
         }
         let is_held = self.random.happens(reorder);
@@ -145,6 +168,19 @@ impl Link {
         }
     }
 
+    /// Two states, good and bad, and a coin in the bad one. A link without bursts draws nothing.
+    fn is_lost_in_burst(&mut self) -> bool {
+        let Impairments { burst, burst_end, .. } = self.impairments;
+        if burst == Chance::NEVER {
+            return false;
+        }
+        self.in_burst = match self.in_burst {
+            true => !self.random.happens(burst_end),
+            false => self.random.happens(burst),
+        };
+        self.in_burst && self.random.happens(Chance::percent(50))
+    }
+
     /// When a packet of this length has left, the line being busy with those before it.
     fn occupy(&mut self, now: Instant, len: usize) -> Instant {
         let Some(rate) = self.impairments.rate else { return now };
@@ -155,6 +191,7 @@ impl Link {
 
     fn arrival(&mut self, leaves: Instant, is_held: bool) -> Instant {
         let jitter = self.random.below(self.impairments.jitter.micros() + 1);
+        self.tally.jittered += u64::from(jitter > 0);
         let at = leaves + self.impairments.delay + Duration::from_micros(jitter);
         if is_held {
             let more = self.random.between(1, self.impairments.reorder_by.micros().max(1));
@@ -173,19 +210,45 @@ impl Link {
         let start = slot * self.slot_len;
         let memory = &mut self.memory[start..start + packet.len()];
         memory.copy_from_slice(packet);
+        let mut is_shattered = false;
         if !intact {
-            let bit = self.random.below(8 * packet.len() as u64);
-            memory[(bit / 8) as usize] ^= 1 << (bit % 8);
+            let shatter = self.impairments.shatter;
+            is_shattered = shatter != Chance::NEVER && self.random.happens(shatter);
+            let more = if is_shattered { self.random.between(1, 3) } else { 0 };
+            for _ in 0..=more {
+                let bit = self.random.below(8 * packet.len() as u64);
+                memory[(bit / 8) as usize] ^= 1 << (bit % 8);
+            }
         }
         let (order, len) = (self.order, packet.len());
         self.order += 1;
-        self.flights.push(Reverse(Flight { at, order, slot, len }));
+        self.flights.push(Reverse(Flight { at, order, slot, len, is_shattered }));
     }
 
     /// When the next packet arrives.
     #[must_use]
     pub fn next_arrival(&self) -> Option<Instant> {
         self.flights.peek().map(|Reverse(flight)| flight.at)
+    }
+
+    /// Hands over the next packet that has arrived by `now`, unless it lost several bits and
+    /// `passes` all the same: what no checksum can tell apart nobody can be blamed for.
+    pub fn deliver_judged(
+        &mut self,
+        now: Instant,
+        passes: impl FnOnce(&[u8]) -> bool,
+        take: impl FnOnce(&[u8]),
+    ) -> Option<()> {
+        let is_shattered = self.flights.peek().is_some_and(|Reverse(next)| next.is_shattered);
+        let unseen = self.deliver(now, |packet| {
+            let unseen = is_shattered && passes(packet);
+            if !unseen {
+                take(packet);
+            }
+            unseen
+        })?;
+        self.tally.unseen += u64::from(unseen);
+        Some(())
     }
 
     /// Hands over the next packet that has arrived by `now`.

@@ -19,6 +19,7 @@ use hikyaku::{
 };
 
 use crate::applications::{Application, Script};
+use crate::checker::Checker;
 use crate::host::{Host, HostSetup, Kind, NOTHING, make};
 use crate::invariants::Watch;
 use crate::link::{Impairments, Link};
@@ -141,8 +142,10 @@ impl Setup {
             clocks: [self.hosts[LEFT].clock, self.hosts[RIGHT].clock],
             settings: [LEFT, RIGHT].map(|side| self.hosts[side].config.connection),
             watch: Watch::new(asks),
+            checker: None,
             applications: Vec::with_capacity(64),
             flush: Chance::percent(50),
+            is_quiet: false,
             refused: 0,
             services: Vec::with_capacity(8),
             random: Random::new(self.seed ^ 0x7061_6972),
@@ -206,8 +209,12 @@ pub struct Pair {
     pub links: [Link; 2],
     /// What was seen on them.
     pub watch: Watch,
+    /// Who checks it against the RFCs as well; it allocates, so it is asked for.
+    pub checker: Option<Box<Checker>>,
     /// The applications, in the order in which they began.
     pub applications: Vec<Application>,
+    /// Whether nothing is printed where it fails.
+    pub is_quiet: bool,
     /// How often a host gets to send between two arrivals of the same moment.
     pub flush: Chance,
     /// Connections that could not be accepted or opened for want of memory.
@@ -364,12 +371,16 @@ impl Pair {
         let (now, time) = (self.now, self.time_of(side));
         let mut acted = false;
         loop {
-            let Self { hosts, links, watch, trace, .. } = self;
-            let taken = links[1 - side].deliver(now, |packet| {
+            let Self { hosts, links, watch, checker, trace, .. } = self;
+            let passes = |packet: &[u8]| Seen::in_packet(packet).is_some();
+            let taken = links[1 - side].deliver_judged(now, passes, |packet| {
                 // A damaged packet may still be a good one: the hop limit is under no checksum.
                 if let Some(segment) = Seen::in_packet(packet) {
                     watch.on_delivered(&segment);
                     trace.note(now, side, true, segment);
+                    if let Some(checker) = checker {
+                        checker.on_delivered(packet);
+                    }
                 }
                 hosts[side].receive(time, packet);
             });
@@ -387,7 +398,7 @@ impl Pair {
         let (now, time) = (self.now, self.time_of(side));
         let mut sent = 0_u32;
         loop {
-            let Self { hosts, links, watch, trace, buffer, .. } = self;
+            let Self { hosts, links, watch, checker, trace, buffer, .. } = self;
             let Some(len) = hosts[side].transmit(time, buffer) else { return sent > 0 };
             let Some(packet) = buffer.get(..len) else {
                 self.fail("a packet longer than its buffer")
@@ -396,12 +407,16 @@ impl Pair {
                 trace.note(now, side, false, segment);
                 watch.on_sent(&segment)
             });
+            let objection = checker.as_mut().and_then(|one| one.on_sent(now, side, packet).err());
             links[side].send(now, packet);
             sent += 1;
             if let Err(broken) = verdict
                 && !self.is_over
             {
                 self.fail(&broken);
+            }
+            if let Some(rule) = objection {
+                self.fail(&format!("forbidden: {rule}"));
             }
             if sent > ROUNDS {
                 self.fail("a host does not stop sending");
@@ -527,7 +542,7 @@ impl Pair {
     pub fn finish(&mut self, limit: Duration) {
         let all = |pair: &mut Self| pair.applications.iter().all(Application::is_done);
         if !self.run_until(limit, all) {
-            for application in &self.applications {
+            for application in self.applications.iter().filter(|_| !self.is_quiet) {
                 eprintln!(
                     "{} > {}: {:?}",
                     application.local, application.remote, application.outcome
@@ -555,6 +570,12 @@ impl Pair {
             rescued += 1;
         }
         rescued
+    }
+
+    /// Aborts all applications that are left. Returns how many.
+    pub fn abort_all(&mut self) -> usize {
+        let left = self.applications.iter_mut().filter(|one| !one.is_done());
+        left.map(|one| one.abort(&mut *self.hosts[one.side])).count()
     }
 
     /// The application at the other end.
@@ -596,6 +617,12 @@ impl Pair {
                 self.fail(&format!("pools of side {side}: {usage:?}, at first {baseline:?}"));
             }
         }
+    }
+
+    /// What is lent at first, and whenever nothing is open.
+    #[must_use]
+    pub fn baseline(&self, side: usize) -> Usage {
+        self.baseline[side]
     }
 
     /// Fails the test with all that is needed to repeat it.
@@ -646,6 +673,9 @@ impl Pair {
 
     /// What is needed to find out what went wrong.
     fn report(&self) {
+        if self.is_quiet {
+            return;
+        }
         self.trace.print();
         let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
         let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());

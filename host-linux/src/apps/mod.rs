@@ -12,5 +12,6 @@ pub(crate) mod kernel_scan;
 pub(crate) mod listen;
 pub(crate) mod run;
 pub(crate) mod services;
+pub(crate) mod soak;
 
 pub(crate) use services::{Service, serve};

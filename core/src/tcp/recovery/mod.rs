@@ -149,12 +149,15 @@ struct Episode {
     /// Octets that have left the network by the word of duplicate ACKs.
     departed: u32,
     duplicates: u8,
+    /// How many more duplicate ACKs are believed: as many as there were segments in flight when
+    /// the peer last proved that it takes something in. Forged ones would send out the whole queue.
+    believed: u16,
     phase: Phase,
 }
 
 impl Episode {
     const EMPTY: Self =
-        Self { recover: SeqNum::ZERO, departed: 0, duplicates: 0, phase: Phase::Open };
+        Self { recover: SeqNum::ZERO, departed: 0, duplicates: 0, believed: 0, phase: Phase::Open };
 
     fn start(&mut self, iss_plus_one: SeqNum) {
         *self = Self::EMPTY;
@@ -196,6 +199,7 @@ impl Episode {
         // One segment of it filled the hole; the rest is what the duplicate ACKs were about.
         let reported = ack.newly.saturating_sub(ack.mss);
         self.departed = self.departed.saturating_sub(reported);
+        self.believed = segments_in_flight(ack);
         Step::Partial
     }
 
@@ -204,7 +208,15 @@ impl Episode {
         if self.phase == Phase::Timeout {
             return Step::Nothing;
         }
-        self.departed = self.departed.saturating_add(ack.mss).min(ack.nxt.since(ack.una));
+        if self.duplicates == 0 {
+            self.believed = segments_in_flight(ack);
+        }
+        // RFC 5681 §3.2: no more segments have left the network than were in it.
+        if self.believed > 0 {
+            self.believed = self.believed.saturating_sub(1);
+            let departed = self.departed.saturating_add(ack.mss);
+            self.departed = departed.min(ack.nxt.since(ack.una));
+        }
         self.duplicates = self.duplicates.saturating_add(1);
         // RFC 6582 §3.2, step 2: duplicates at or before `recover` may be echoes of our own
         // retransmissions and begin nothing.
@@ -231,6 +243,11 @@ impl Episode {
         self.duplicates = 0;
         self.departed = 0;
     }
+}
+
+fn segments_in_flight(ack: &Acknowledged) -> u16 {
+    let octets = ack.nxt.since(ack.una);
+    octets.div_ceil(ack.mss.max(1)).min(u32::from(u16::MAX)) as u16
 }
 
 /// What is to be sent again next: `[from, to)`. Everything before `from` has been acknowledged or

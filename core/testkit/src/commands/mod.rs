@@ -3,13 +3,21 @@
 
 mod ledger;
 mod mutants;
+mod scripts;
+mod simulate;
 
 use lexopt::{Arg, Parser};
 
 /// What a subcommand is: its name and how it runs.
 type Command = (&'static str, fn(Parser) -> Result<bool, lexopt::Error>);
 
-const COMMANDS: [Command; 2] = [("ledger", ledger::run), ("mutants", mutants::run)];
+const COMMANDS: [Command; 5] = [
+    ("ledger", ledger::run),
+    ("scripts", scripts::run),
+    ("simulate", simulate::run),
+    ("soak", simulate::soak),
+    ("mutants", mutants::run),
+];
 
 /// Runs the subcommand that the arguments name.
 pub(crate) fn run(mut arguments: Parser) -> Result<bool, lexopt::Error> {

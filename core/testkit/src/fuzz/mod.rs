@@ -12,6 +12,8 @@ pub mod seeds;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
 pub mod stack;
 #[cfg(all(feature = "ipv6", feature = "udp"))]
+mod stack_checks;
+#[cfg(all(feature = "ipv6", feature = "udp"))]
 mod stack_seeds;
 mod tcp;
 mod transport;

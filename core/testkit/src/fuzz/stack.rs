@@ -12,12 +12,15 @@ use hikyaku::seq::SeqNum;
 use hikyaku::storage::policy::AllocationPolicy;
 use hikyaku::time::{Duration, Instant};
 use hikyaku::wire::tcp::Flags;
+use hikyaku::wire::tcp_options::{Options, Timestamps};
 use hikyaku::{
     Capacity, Config, ConnectConfig, Half, ListenConfig, ListenerHandle, TcpHandle, UdpConfig,
     UdpHandle, Usage, Wake,
 };
 
-use crate::forge::Tcp;
+use super::stack_checks::{blocks_are_true, error_about};
+
+use crate::forge::{self, Tcp};
 use crate::host::{Host, HostSetup, Kind, make};
 use crate::pair::{Family, LEFT, RIGHT, address};
 use crate::seen::Seen;
@@ -31,6 +34,11 @@ pub const OVERCOMMIT: u8 = 4;
 
 /// An octet that lets connections end by themselves at last, rather than breaking them off.
 pub const ORPHANS: u8 = 8;
+/// An octet by which peers offer timestamps, selective acknowledgements and window scaling in
+/// their SYNs, and stamp their segments.
+pub const OPTIONS: u8 = 16;
+/// An octet by which the half-open records are taken by a flood: who connects is given a cookie.
+pub const FLOODED: u8 = 32;
 
 /// A packet as it is: two octets of length, then the packet.
 pub const RAW: u8 = 0;
@@ -42,7 +50,14 @@ pub const PASS: u8 = 2;
 pub const WAKE: u8 = 3;
 /// A call: the socket, what is called (`WRITE` and those after it) and how much.
 pub const CALL: u8 = 4;
-const STEPS: u8 = 5;
+/// A peer stamps differently from now on: the peer, and how as an index into [`STAMPS`].
+pub const STAMP: u8 = 5;
+/// A peer's urgent pointer from now on: the peer, two octets. It is meant where URG is set.
+pub const URGENT: u8 = 6;
+/// An ICMP error about a segment of ours: the peer it went to, an index into the kinds of
+/// `stack_checks`, and how far its number lies from SND.NXT as an index into [`OFFSETS`].
+pub const ERROR: u8 = 7;
+const STEPS: u8 = 8;
 
 /// Calls of the user.
 #[allow(missing_docs, reason = "each is the call of its name")]
@@ -56,7 +71,9 @@ pub mod call {
     pub const CONNECT: u8 = 6;
     pub const ACCEPT: u8 = 7;
     pub const RECV_FROM: u8 = 8;
-    pub(super) const ALL: u8 = 9;
+    pub const MARK_URGENT: u8 = 9;
+    pub const URGENT: u8 = 10;
+    pub(super) const ALL: u8 = 11;
 }
 
 /// The peer of the connection that is open.
@@ -88,12 +105,28 @@ pub const OFFSETS: [u32; 16] = [
     0x8000_0001,
 ];
 
+/// How far a peer's stamp lies from its clock; `None`: it stamps nothing.
+pub const STAMPS: [Option<u32>; 8] = [
+    Some(0),
+    None,
+    Some(u32::MAX),
+    Some(1),
+    Some(u32::MAX - 4999),
+    Some(5000),
+    Some(0x7fff_ffff),
+    Some(0x8000_0000),
+];
+
 /// The port that the stack listens on.
 pub const PORT: u16 = 8;
 /// The port of its UDP socket.
 pub const UDP_PORT: u16 = 53;
 /// The first sequence number of every peer: the stream wraps soon.
 const IRS: u32 = 0xffff_ff00;
+/// Every peer's clock of stamps: it wraps soon, too.
+const CLOCK: u32 = 0xffff_ffc0;
+/// The shift of the peers' windows, where they scale.
+const SHIFT: u8 = 2;
 
 const CAPACITY: Capacity = Capacity {
     connections: 4,
@@ -106,6 +139,8 @@ const CAPACITY: Capacity = Capacity {
     records: 12,
 };
 
+/// The largest window of the stack: it needs no scale.
+const WINDOW: u32 = 1024;
 /// More packets than this at one moment are too many: the pools hold fewer segments.
 const BURST: usize = 256;
 /// More steps than this are not looked at.
@@ -123,9 +158,18 @@ struct Peer {
     handle: Option<TcpHandle>,
     /// Octets read from the connection; `None` where a packet made by nobody may have mixed in.
     read: Option<u32>,
+    /// How it stamps: an entry of [`STAMPS`].
+    stamp: Option<u32>,
+    /// The stack's latest stamp.
+    echo: u32,
+    /// Its urgent pointer.
+    urgent: u16,
+    /// The furthest edge of a window that the stack has told it.
+    edge: SeqNum,
 }
 
 struct Rig {
+    options: bool,
     host: Box<dyn Host>,
     now: Instant,
     peers: [Peer; 4],
@@ -199,7 +243,7 @@ impl Rig {
         if choices & OVERCOMMIT != 0 {
             config.policy = AllocationPolicy::Overcommit;
         }
-        config.connection.receive_limit = 1024;
+        config.connection.receive_limit = WINDOW;
         config.connection.send_limit = 1024;
         config.connection.user_timeout = Duration::from_secs(10);
         config.connection.connect_timeout = Duration::from_secs(10);
@@ -220,20 +264,37 @@ impl Rig {
             ack: SeqNum::ZERO,
             handle: None,
             read: Some(0),
+            stamp: Some(0),
+            echo: 0,
+            urgent: 0,
+            edge: SeqNum::ZERO,
         };
         let peers = [peer(5000), peer(5001), peer(5002), peer(80)];
         let now = Instant::from_millis(1);
         let buffer = [0; 2048];
         let (sent, resets) = (0, 0);
-        let mut rig = Self { host, now, peers, listener, udp, buffer, baseline, sent, resets };
+        let options = choices & OPTIONS != 0;
+        let mut rig =
+            Self { options, host, now, peers, listener, udp, buffer, baseline, sent, resets };
         for which in [OPEN, CLOSING] {
             rig.handshake(usize::from(which));
         }
         if let Some(handle) = rig.peers[usize::from(CLOSING)].handle {
             rig.host.close(handle);
         }
+        if choices & FLOODED != 0 {
+            rig.flood(them);
+        }
         rig.settle();
         rig
+    }
+
+    /// Peers that do not exist take every half-open record.
+    fn flood(&mut self, them: IpAddr) {
+        for port in 9000..9000 + CAPACITY.half_open as u16 {
+            let syn = Tcp::syn(SocketAddr::new(them, port), self.peers[0].host, 0);
+            self.receive(&syn.packet(), false);
+        }
     }
 
     fn handshake(&mut self, which: usize) {
@@ -265,9 +326,36 @@ impl Rig {
                 Wake::OnIngress => {}
                 other => panic!("{other:?}, though all was sent"),
             },
-            _ => self.call(input.octet()?, input.octet()?, input.octet()?),
+            CALL => self.call(input.octet()?, input.octet()?, input.octet()?),
+            STAMP => {
+                let (which, how) = (input.octet()?, input.octet()?);
+                self.peers[usize::from(which) % 4].stamp = STAMPS[usize::from(how) % STAMPS.len()];
+            }
+            URGENT => {
+                let which = input.octet()?;
+                self.peers[usize::from(which) % 4].urgent = input.pair()?;
+            }
+            _ => {
+                let (which, kind, offset) = (input.octet()?, input.octet()?, input.octet()?);
+                self.error(usize::from(which) % 4, kind, offset);
+            }
         }
         Some(())
+    }
+
+    /// Somebody on the way reports an error about what the stack has sent to a peer.
+    fn error(&mut self, which: usize, kind: u8, offset: u8) {
+        let Peer { at, host, ack, handle, .. } = self.peers[which];
+        let mut quoted = Tcp::syn(host, at, 0);
+        quoted.seq = ack + OFFSETS[usize::from(offset) % OFFSETS.len()];
+        quoted.flags = Flags::ACK;
+        let state = handle.map(|handle| self.host.state(handle));
+        let sent = self.sent;
+        self.receive(&error_about(&quoted, kind), false);
+        assert_eq!(self.sent, sent, "an error is answered");
+        let after = handle.map(|handle| self.host.state(handle));
+        let may_end = state.is_some_and(|state| !state.is_synchronized());
+        assert!(state == after || may_end, "an error ends {state:?}");
     }
 
     /// A packet made by nobody. What it is, the stack decides; if it is a good segment to a port
@@ -287,6 +375,16 @@ impl Rig {
         (segment.flags, segment.window) = (flags, window);
         let first = segment.seq + u32::from(flags.intersects(Flags::SYN));
         segment.text = stream_at(first, usize::from(text) * 4).to_vec();
+        segment.urgent = peer.urgent;
+        if self.options {
+            let value = CLOCK.wrapping_add((self.now.micros() >> 10) as u32);
+            let of = |off| Timestamps { value: value.wrapping_add(off), echo: peer.echo };
+            let timestamps = peer.stamp.map(of);
+            let syn = flags.intersects(Flags::SYN);
+            let window_scale = syn.then_some(SHIFT);
+            let offer = Options { timestamps, window_scale, sack_permitted: syn, ..Options::EMPTY };
+            segment.options = forge::options(&offer);
+        }
         self.receive(&segment.packet(), flags.intersects(Flags::RST));
     }
 
@@ -347,6 +445,11 @@ impl Rig {
                 self.host.shutdown(handle, half);
             }
             call::ABORT => self.host.abort(handle),
+            call::MARK_URGENT => self.host.mark_urgent(handle),
+            call::URGENT => {
+                let unread = self.host.urgent(handle);
+                assert!(unread <= WINDOW + u32::from(u16::MAX), "urgent: {unread}");
+            }
             call::RELEASE => {
                 self.host.release(handle);
                 self.peers[which].handle = None;
@@ -376,9 +479,16 @@ impl Rig {
             self.resets += usize::from(seen.has(Flags::RST));
             let of = |peer: &&mut Peer| peer.at == seen.destination;
             let Some(peer) = self.peers.iter_mut().find(of) else { continue };
+            if seen.has(Flags::SYN) {
+                peer.edge = seen.ack;
+            }
             if seen.has(Flags::ACK) && !seen.has(Flags::RST) {
                 peer.seq = seen.ack;
+                peer.edge = peer.edge.later(seen.ack + u32::from(seen.window));
+                assert!(blocks_are_true(&seen, peer.edge), "{seen}, edge {:?}", peer.edge);
             }
+            peer.echo = seen.stamps.map_or(peer.echo, |stamps| stamps.value);
+            assert!(!seen.has(Flags::URG) || seen.urgent > 0, "{seen}");
             if !seen.has(Flags::RST) && (seen.has(Flags::SYN) || seen.end().after(peer.ack)) {
                 peer.ack = seen.end();
             }

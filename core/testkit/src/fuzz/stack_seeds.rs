@@ -7,8 +7,8 @@ use hikyaku::wire::tcp::Flags;
 
 use super::seeds::Seed;
 use super::stack::{
-    CALL, CLOSING, NEW, OFFSETS, OPEN, ORPHANS, OVERCOMMIT, PASS, PORT, RAW, SEGMENT, SERVER,
-    SMALL, UDP_PORT, V6, WAKE, call,
+    CALL, CLOSING, ERROR, FLOODED, NEW, OFFSETS, OPEN, OPTIONS, ORPHANS, OVERCOMMIT, PASS, PORT,
+    RAW, SEGMENT, SERVER, SMALL, STAMP, STAMPS, UDP_PORT, URGENT, V6, WAKE, call,
 };
 use crate::forge::{self, Tcp};
 use crate::pair::{Family, LEFT, RIGHT, address};
@@ -17,6 +17,7 @@ const A: Flags = Flags::ACK;
 const S: Flags = Flags::SYN;
 const R: Flags = Flags::RST;
 const F: Flags = Flags::FIN;
+const U: Flags = Flags::URG;
 
 /// An input in the making.
 struct Script(Vec<u8>);
@@ -59,6 +60,26 @@ impl Script {
         self
     }
 
+    /// The peer's stamps lie so far from its clock from now on.
+    fn stamp(mut self, peer: u8, off: Option<u32>) -> Self {
+        let how = STAMPS.iter().position(|one| *one == off).expect("listed");
+        self.0.extend_from_slice(&[STAMP, peer, how as u8]);
+        self
+    }
+
+    fn urgent(mut self, peer: u8, pointer: u16) -> Self {
+        self.0.extend_from_slice(&[URGENT, peer]);
+        self.0.extend_from_slice(&pointer.to_be_bytes());
+        self
+    }
+
+    /// An ICMP error about what was sent to a peer.
+    fn error(mut self, peer: u8, kind: u8, off: u32) -> Self {
+        let at = OFFSETS.iter().position(|one| *one == off).expect("listed");
+        self.0.extend_from_slice(&[ERROR, peer, kind, at as u8]);
+        self
+    }
+
     fn wake(mut self, times: usize) -> Self {
         self.0.extend(vec![WAKE; times]);
         self
@@ -79,6 +100,9 @@ pub(super) fn all() -> Vec<Seed> {
     seeds.extend(the_rest());
     seeds.extend(errors());
     seeds.extend(floods());
+    seeds.extend(options());
+    seeds.extend(lies());
+    seeds.extend(time());
     seeds
 }
 
@@ -304,7 +328,12 @@ fn errors() -> Vec<Seed> {
     let cut = Script::new(0).raw(&error([3, 3], &quote[..24])).raw(&error([3, 1], &quote[..7]));
     quote[0] = 0x4f;
     let damaged = cut.raw(&error([12, 0], &quote)).seed("SEC-24-damaged-quotes");
-    vec![whole.seed("SEC-25-errors"), quench, damaged]
+    let nobody = forge::udp(SocketAddr::new(them, 9), SocketAddr::new(us, 9999), 12, b"data");
+    let about = (0..3).fold(Script::new(0), |script, _| {
+        script.raw(&error([3, 3], &nobody)).raw(&error([11, 0], &error([3, 3], &nobody)))
+    });
+    let flood = (0..9).fold(about, |script, _| script.raw(&nobody)).seed("SEC-23-errors");
+    vec![whole.seed("SEC-25-errors"), quench, damaged, flood]
 }
 
 fn floods() -> Vec<Seed> {
@@ -320,5 +349,160 @@ fn floods() -> Vec<Seed> {
         Script(flood.0.clone()).honest(OPEN, A, 3).wake(2).seed("SEC-50-flood"),
         flood.raw(&forged.packet()).call(NEW, call::ACCEPT, 0).seed("SEC-51-forged-cookie"),
         strays.honest(OPEN, A, 3).seed("SEC-44-strays"),
+    ]
+}
+
+fn options() -> Vec<Seed> {
+    let agreed = || Script::new(OPTIONS);
+    let holes = |script: Script| {
+        [100, 600, 10, 0]
+            .into_iter()
+            .fold(script, |script, seq| script.segment(OPEN, A, [seq, 0], 9999, 10))
+    };
+    let stamped = [u32::MAX, u32::MAX - 4999, 5000, 0x7fff_ffff, 0x8000_0000, 0];
+    let stamps = stamped.into_iter().fold(agreed(), |script, off| {
+        script.stamp(OPEN, Some(off)).segment(OPEN, A, [0, 100], 9, 4).honest(OPEN, A, 4)
+    });
+    let pointers = [0, 1, 40, 41, 65_535].into_iter().fold(Script::new(0), |script, pointer| {
+        let script = script.urgent(OPEN, pointer).honest(OPEN, A.with(U), 10);
+        script.segment(OPEN, A.with(U), [u32::MAX, 0], 9, 0).call(OPEN, call::URGENT, 0)
+    });
+    vec![
+        holes(agreed()).segment(OPEN, A, [u32::MAX - 99, 0], 9, 20).seed("blocks"),
+        holes(Script::new(OPTIONS | OVERCOMMIT | V6))
+            .segment(OPEN, A.with(F), [2047, 0], 9, 9)
+            .segment(OPEN, A.with(F), [600, 0], 9, 9)
+            .honest(OPEN, A, 255)
+            .seed("blocks-and-fin"),
+        (0..3)
+            .fold(agreed().segment(CLOSING, A.with(F), [1, 0], 9, 0), |script, _| {
+                script.segment(CLOSING, A.with(F), [u32::MAX - 99, u32::MAX - 99], 9, 25)
+            })
+            .seed("blocks-and-two-fins"),
+        agreed()
+            .call(OPEN, call::WRITE, 20)
+            .call(OPEN, call::MARK_URGENT, 0)
+            .honest(OPEN, A, 0)
+            .call(OPEN, call::WRITE, 20)
+            .wake(3)
+            .seed("urgent"),
+        Script::new(OPTIONS | FLOODED)
+            .honest(NEW, S, 0)
+            .honest(NEW, A, 3)
+            .call(NEW, call::ACCEPT, 0)
+            .call(NEW, call::WRITE, 9)
+            .honest(NEW, A.with(F), 0)
+            .seed("cookie"),
+        Script::new(FLOODED).honest(SERVER, S, 0).honest(SERVER, A, 3).seed("cookie-plain"),
+        pointers.call(OPEN, call::READ, 255).seed("SEC-35-pointers"),
+        stamps
+            .stamp(OPEN, None)
+            .honest(OPEN, A, 4)
+            .pass(41)
+            .stamp(OPEN, Some(u32::MAX - 4999))
+            .honest(OPEN, A, 4)
+            .honest(OPEN, R, 0)
+            .seed("SEC-47-stamps"),
+    ]
+}
+
+/// Peers, and somebody on the way, that say what is not so.
+fn lies() -> Vec<Seed> {
+    let script = || Script::new(0);
+    let flight = |script: Script| script.call(OPEN, call::WRITE, 255);
+    let many = |script: Script, times, act: fn(Script) -> Script| {
+        (0..times).fold(script, |script, _| act(script))
+    };
+    let wait = |script: Script| {
+        script.honest(CLOSING, A, 0).honest(CLOSING, A.with(F), 1).call(CLOSING, call::RELEASE, 0)
+    };
+    vec![
+        [u32::MAX, u32::MAX - 599, 0]
+            .into_iter()
+            .fold(flight(script()), |script, off| script.error(OPEN, 5, off))
+            .wake(2)
+            .seed("SEC-26-too-big"),
+        many(script(), 10, |script| script.segment(OPEN, R, [1, 0], 9, 0))
+            .segment(CLOSING, R, [1, 0], 9, 0)
+            .segment(CLOSING, S, [1, 0], 9, 0)
+            .seed("SEC-43-challenges"),
+        many(script(), 5, |script| script.honest(NEW, S, 0).pass(12).honest(NEW, R, 0))
+            .seed("SEC-45-sequence-numbers"),
+        many(Script::new(OPTIONS), 3, |script| {
+            let script = script.call(SERVER, call::CONNECT, 0).honest(SERVER, S.with(A), 0);
+            script.call(SERVER, call::ABORT, 0).call(SERVER, call::RELEASE, 0).pass(10)
+        })
+        .seed("SEC-46-ports"),
+        wait(Script::new(OPTIONS))
+            .honest(CLOSING, R, 0)
+            .segment(CLOSING, A, [u32::MAX - 9, 0], 9, 2)
+            .segment(CLOSING, S, [u32::MAX - 9, 0], 9, 0)
+            .segment(CLOSING, S, [10, 0], 9, 0)
+            .honest(CLOSING, A, 0)
+            .seed("SEC-48-time-wait"),
+        many(Script::new(FLOODED | OPTIONS), 3, |script| {
+            let script = script.honest(NEW, S, 0).honest(SERVER, S, 0);
+            script.honest(NEW, A, 3).honest(SERVER, A, 3)
+        })
+        .call(NEW, call::ACCEPT, 0)
+        .seed("SEC-52-accept-queue"),
+        [1, 100, 65_535, 1 << 30, 0x7fff_ffff]
+            .into_iter()
+            .fold(flight(script()), |script, ack| script.segment(OPEN, A, [0, ack], 9, 0))
+            .seed("SEC-60-optimistic"),
+        many(flight(flight(script())), 20, |script| {
+            script.segment(OPEN, A, [0, u32::MAX - 599], 65_535, 0)
+        })
+        .honest(OPEN, A, 0)
+        .seed("SEC-61-duplicates"),
+    ]
+}
+
+fn time() -> Vec<Seed> {
+    let script = || Script::new(0);
+    let text = |script: Script| script.honest(OPEN, A, 5).call(OPEN, call::WRITE, 5);
+    vec![
+        Script::new(ORPHANS)
+            .honest(CLOSING, A, 0)
+            .call(CLOSING, call::RELEASE, 0)
+            .honest(OPEN, A.with(F), 0)
+            .call(OPEN, call::CLOSE, 0)
+            .wake(12)
+            .pass(28)
+            .seed("SEC-57-vanished"),
+        text(Script::new(SMALL))
+            .call(SERVER, call::CONNECT, 0)
+            .wake(20)
+            .call(OPEN, call::RELEASE, 0)
+            .seed("SEC-59-silence"),
+        (0..8)
+            .fold(Script::new(OPTIONS), |script, _| {
+                script.honest(OPEN, A, 120).call(OPEN, call::READ, 255).pass(20)
+            })
+            .seed("SEC-71-wrap"),
+        [32, 34, 36, 41, 41]
+            .into_iter()
+            .fold(Script::new(OPTIONS), |script, span| {
+                text(script.pass(span)).wake(1).honest(OPEN, A, 0)
+            })
+            .seed("SEC-72-jumps"),
+        [0, 1, 22, 26]
+            .into_iter()
+            .fold(script(), |script, span| {
+                script.call(OPEN, call::WRITE, 1).pass(span).honest(OPEN, A, 0)
+            })
+            .wake(5)
+            .seed("SEC-74-round-trips"),
+        (0..3)
+            .fold(Script::new(OPTIONS), |script, _| {
+                script
+                    .call(OPEN, call::WRITE, 100)
+                    .segment(OPEN, A, [100, 0], 9999, 25)
+                    .wake(3)
+                    .honest(OPEN, A, 25)
+            })
+            .call(OPEN, call::CLOSE, 0)
+            .honest(OPEN, A.with(F), 0)
+            .seed("SEC-77-loss"),
     ]
 }
