@@ -157,23 +157,6 @@ fn sec_47_what_is_older_is_acknowledged_and_dropped() {
 }
 
 #[test]
-fn the_stamp_of_a_segment_that_is_rejected_counts_for_nothing() {
-    // SEC-47: else one forged segment, stamped far ahead, shuts the peer out.
-    for ahead in [-10_i32, -100, 1 << 20] {
-        let mut scene = Scene::new(Family::V4, 100);
-        scene.feed(0, 10, 110);
-        scene.peer.seq = scene.peer.seq + 10;
-        let before = scene.dropped(DropReason::OutsideWindow);
-        let answers = scene.feed(ahead as u32, 10, 1_000_000);
-        assert_eq!((answers.len(), answers[0].stamps.unwrap().echo), (1, 110), "{ahead}");
-        assert_eq!(scene.dropped(DropReason::OutsideWindow), before + 1);
-        scene.feed(0, 10, 111);
-        assert_eq!(scene.lone.host.readable(scene.peer.handle), 20, "{ahead}");
-        scene.done();
-    }
-}
-
-#[test]
 fn a_segment_without_the_agreed_stamp_is_dropped_in_silence() {
     let mut scene = Scene::new(Family::V4, 9);
     let segment = scene.peer.segment(ACK, b"abc");
