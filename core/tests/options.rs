@@ -243,6 +243,42 @@ fn duplicates_that_tell_of_a_hole_count_whatever_their_window() {
 }
 
 #[test]
+fn a_lost_syn_costs_the_window_but_not_the_echo() {
+    for passive in [false, true] {
+        let mut lone = Lone::new(Kind::Full, Family::V4);
+        let round_trip = Duration::from_micros(50 << 10);
+        let handle = if passive {
+            let mut syn = lone.syn(1);
+            syn.options = options(&Options { mss: Some(MSS), ..stamps(5, 0) });
+            lone.feed(&syn);
+            let again = lone.pass(Duration::from_millis(1500))[0].1;
+            lone.now = lone.now + round_trip;
+            let mut ack = syn.clone();
+            (ack.seq, ack.ack, ack.flags) = (syn.seq + 1, again.seq + 1, ACK);
+            ack.options = options(&stamps(6, again.stamps.unwrap().value));
+            lone.feed(&ack);
+            lone.accept().expect("a connection")
+        } else {
+            let peer = lone.syn_sent(1);
+            let again = lone.pass(Duration::from_millis(1500))[0].1;
+            lone.now = lone.now + round_trip;
+            let mut answer = peer.segment(Flags::SYN | ACK, b"");
+            let echo = stamps(6, again.stamps.unwrap().value);
+            answer.options = options(&Options { mss: Some(MSS), ..echo });
+            lone.feed(&answer);
+            peer.handle
+        };
+        // The retransmission left after a second, half a second before this test went on.
+        let info = lone.host.info(handle);
+        let srtt = info.srtt.expect("measured by the echo").millis();
+        assert!((548..=552).contains(&srtt), "{srtt} ms, passive: {passive}");
+        assert!(info.rto < Duration::from_secs(3), "RFC 6298 §5.7 is for those without a sample");
+        // RFC 5681 §3.1: one segment, no more.
+        assert_eq!(info.cwnd, u32::from(info.snd_mss), "passive: {passive}");
+    }
+}
+
+#[test]
 fn an_echo_measures_nothing_where_the_segment_arrived_twice() {
     for twice in [false, true] {
         let mut scene = Scene::new(Family::V4, 100);
