@@ -2,10 +2,10 @@
 //! under flight, and which segment is believed.
 #![cfg(all(feature = "ipv6", feature = "udp"))]
 
-use hikyaku::State;
 use hikyaku::seq::SeqNum;
 use hikyaku::time::{Duration, Instant};
 use hikyaku::wire::tcp::Flags;
+use hikyaku::{AllocationPolicy, State};
 use hikyaku_testkit::host::{HostSetup, Kind};
 use hikyaku_testkit::lone::{Lone, Peer};
 use hikyaku_testkit::pair::Family;
@@ -125,6 +125,49 @@ fn the_override_sends_what_a_little_window_takes_after_a_timeout() {
         let sent = lone.pass(Duration::from_secs(1));
         assert_eq!(sent.first().map(|(_, one)| one.text), Some(100));
         assert_eq!(tell(lone, &mut peer, 100, 100), [100], "all that is left");
+        lone.drain(&[peer]);
+    });
+}
+
+#[test]
+fn a_probe_does_not_count_as_sent() {
+    each(|lone| {
+        let mut peer = lone.passive(0);
+        tell(lone, &mut peer, 0, 0);
+        assert_eq!(write(lone, &peer, 300), []);
+        // What comes early is acknowledged at once: our number must lie in the peer's window.
+        let acks_from = |lone: &mut Lone, peer: &Peer| {
+            let mut early = peer.segment(A, b"early");
+            early.seq = peer.seq + 100;
+            lone.feed(&early).iter().map(|one| (one.seq, one.text)).collect::<Vec<_>>()
+        };
+        let sent = lone.pass(RTO);
+        assert_eq!(sent.iter().map(|(_, one)| one.text).collect::<Vec<_>>(), [1]);
+        assert_eq!(acks_from(lone, &peer), [(peer.ack, 0)]);
+        // It was taken after all: now it counts.
+        tell(lone, &mut peer, 1, 0);
+        assert_eq!(acks_from(lone, &peer), [(peer.ack, 0)]);
+        assert_eq!(lone.host.send_queue(peer.handle), 299);
+        lone.drain(&[peer]);
+    });
+}
+
+#[test]
+fn what_leaves_no_room_for_two_segments_is_acknowledged_at_once() {
+    let wide = |setup: &mut HostSetup| {
+        setup.config.policy = AllocationPolicy::Overcommit;
+        setup.config.connection.receive_limit = 4096;
+    };
+    each_with(wide, |lone| {
+        let mut peer = lone.passive(0);
+        assert_eq!(lone.host.info(peer.handle).rcv_wnd, 4096);
+        let two = 2 * (if lone.us.is_ipv4() { 1460 } else { 1440 });
+        // A peer that waits for a window of two segments must not wait for the delayed ACK, too.
+        for (octets, acks) in [(1000, 0), (4096 - 1000 - two, 0), (1, 1)] {
+            let answers = lone.feed(&peer.segment(A, &vec![7; octets]));
+            assert_eq!(answers.len(), acks, "{octets}");
+            peer.seq = peer.seq + octets as u32;
+        }
         lone.drain(&[peer]);
     });
 }

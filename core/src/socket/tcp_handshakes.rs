@@ -119,7 +119,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         let half_open = self.half_open.get(id)?;
-        let handshake = half_open.record.handshake(commons.now);
+        let handshake = half_open.record.handshake(&segment, commons.now);
         let Some(listener) = half_open.listener.and_then(|key| self.listeners.resolve(key)) else {
             self.forget_half_open(id, commons);
             commons.counters.drop(DropReason::NoSocket);

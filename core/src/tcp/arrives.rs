@@ -100,9 +100,10 @@ impl<P: Profile> Connection<P> {
             self.recovery.on_timeout(resources.records, self.snd.una, self.snd.nxt);
             return ControlFlow::Continue(());
         }
+        let lost = self.rtt.backoff() > 0;
         self.advance(&segment, resources);
         self.state = self.state.on(Event::SynAcked);
-        self.on_established(resources.now);
+        self.on_established(lost, resources.now);
         // The one ACK of the handshake is also that of what else the segment carries, as far as we
         // told a window for it.
         self.debt.together = true;
@@ -265,7 +266,7 @@ impl<P: Profile> Connection<P> {
                 return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
             }
             self.state = self.state.on(Event::SynAcked);
-            self.on_established(resources.now);
+            self.on_established(self.rtt.backoff() > 0, resources.now);
             if self.snd.is_finished() {
                 self.state = self.state.on(Event::Close);
             }

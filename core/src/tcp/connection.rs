@@ -294,15 +294,15 @@ impl<P: Profile> Connection<P> {
         self.rcv.prepare(config.receive_limit, resources.policy, resources.blocks)
     }
 
-    /// The handshake is over: congestion control can begin, the user can be told.
-    pub(super) fn on_established(&mut self, now: Instant) {
+    /// The handshake is over: congestion control can begin, the user can be told. `lost`: a SYN of
+    /// ours had to be sent again.
+    pub(super) fn on_established(&mut self, lost: bool, now: Instant) {
         self.on_heard(now);
         if P::KEEPALIVE && self.settings.keepalive > 0 {
             self.timers.keepalive = Due::at(now + self.patience_with_silence());
         }
         let mss = u32::from(self.agreed.snd_mss);
         // RFC 5681 §3.1: where a SYN was lost the path is not trusted with more than one segment.
-        let lost = self.rtt.backoff() > 0;
         let segments = if lost { 1 } else { self.settings.initial_window };
         self.congestion.start(self.settings.algorithm, mss, segments);
         if lost {

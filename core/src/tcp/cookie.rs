@@ -80,9 +80,7 @@ impl Jar<'_> {
         let options = remembered(mss, stamps);
         let syn = Segment { seq: irs, options, ..ack.clone() };
         let record = HalfOpen::new(*self.flow, &syn, &Terms { iss, ..*terms }, told);
-        let handshake = record.handshake(self.now);
-        let rtt = stamps.and_then(|stamps| handshake.stamps.round_trip(stamps.echo, self.now));
-        Some(Handshake { rtt, ..handshake })
+        Some(record.handshake(ack, self.now))
     }
 
     fn give(&self, irs: SeqNum, mss: Option<u16>) -> SeqNum {

@@ -193,9 +193,16 @@ impl HalfOpen {
         self.tries >= TRIES_MAX
     }
 
-    /// What the connection that this becomes needs to know.
+    /// What the connection that `ack` makes of this needs to know.
     #[must_use]
-    pub fn handshake(&self, now: Instant) -> Handshake {
+    pub fn handshake(&self, ack: &Segment<'_>, now: Instant) -> Handshake {
+        // Karn's rule: an answer to a repeated SYN-ACK measures nothing, unless it is stamped.
+        let once = (self.tries == 1).then(|| {
+            let micros = (now.micros() as u32).wrapping_sub(self.sent_at);
+            Duration::from_micros(u64::from(micros))
+        });
+        let echo = ack.options.timestamps.as_ref().filter(|_| self.agreed.timestamps);
+        let echoed = || echo.and_then(|stamps| self.stamps.round_trip(stamps.echo, now));
         Handshake {
             flow: self.flow,
             iss: self.iss,
@@ -204,11 +211,7 @@ impl HalfOpen {
             wnd: self.wnd,
             told: self.told,
             stamps: self.stamps,
-            // Karn's rule: an answer to a repeated SYN-ACK measures nothing.
-            rtt: (self.tries == 1).then(|| {
-                let micros = (now.micros() as u32).wrapping_sub(self.sent_at);
-                Duration::from_micros(u64::from(micros))
-            }),
+            rtt: once.or_else(echoed),
             repeated: self.tries > 1,
         }
     }
@@ -283,7 +286,8 @@ mod tests {
             at = next;
         }
         assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000]);
-        assert_eq!(record.handshake(at).rtt, None, "a repeated SYN-ACK measures nothing");
+        let ack = segment(101, 501, Flags::ACK);
+        assert_eq!(record.handshake(&ack, at).rtt, None, "a repeated SYN-ACK measures nothing");
     }
 
     #[test]

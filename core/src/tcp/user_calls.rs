@@ -159,10 +159,8 @@ impl<P: Profile> Connection<P> {
         self.state = self.state.on(Event::Listen).on(Event::SynArrived).on(Event::SynAcked);
         if let Some(sample) = handshake.rtt {
             self.rtt.on_sample(sample);
-        } else if handshake.repeated {
-            self.rtt.on_timeout();
         }
-        self.on_established(resources.now);
+        self.on_established(handshake.repeated, resources.now);
         Some(())
     }
 

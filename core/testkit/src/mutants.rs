@@ -194,7 +194,8 @@ pub struct Report {
 }
 
 /// Tries faults on a copy of the workspace at `root`: all of them; or of those whose name has a
-/// part of `only` (split at commas) so many as `sample` says, drawn by the commit. Tells of each as soon as it is known.
+/// part of `only` (split at commas) so many as `sample` says, drawn by the commit. Tells of each as
+/// soon as it is known.
 ///
 /// # Errors
 /// The copy could not be made, or the tests do not pass without any fault.

@@ -419,6 +419,8 @@ pub(crate) struct Soak {
     failures: u64,
     /// The longest silence that ended well, and whose it was.
     silence: (u64, u64),
+    /// The longest time from the first octet to the last, likewise.
+    life: (u64, u64),
 }
 
 impl Soak {
@@ -439,6 +441,7 @@ impl Soak {
             deserted: 0,
             failures: 0,
             silence: (0, 0),
+            life: (0, 0),
         }
     }
 
@@ -477,6 +480,7 @@ impl Soak {
         self.octets[1] += *received as u64;
         self.waiting.remove(&plan.seed);
         self.silence = self.silence.max((*silence, plan.seed));
+        self.life = self.life.max((life.moved_at - life.born.unwrap_or(life.moved_at), plan.seed));
         match parting {
             Parting::Closed => self.closed += 1,
             Parting::Breaks(_) => self.broken += 1,
@@ -515,14 +519,94 @@ impl Soak {
         for seed in std::mem::take(&mut self.waiting) {
             self.fail(&format!("HIKYAKU_SOAK=1 HIKYAKU_SOAK_SEED={seed}: never completed"));
         }
+        let seconds = |(span, seed)| format!("{:.2} s in {seed}", span as f64 / SECOND as f64);
+        let [silence, life] = [self.silence, self.life].map(seconds);
         let Self { side, octets: [sent, received], closed, broken, lost, deserted, .. } = self;
         println!(
             "{side:?}: {closed} closed, {broken} broken off, {lost} lost, {deserted} deserted, \
-             {} failed; {sent} octets sent, {received} received; longest silence {:.2} s in {}",
-            self.failures,
-            self.silence.0 as f64 / SECOND as f64,
-            self.silence.1,
+             {} failed; {sent} octets sent, {received} received; \
+             longest silence {silence}, longest life {life}",
+            self.failures
         );
         self.failures == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer who sends this and then its FIN, and takes all.
+    struct Said(Vec<u8>);
+
+    impl End for Said {
+        fn write(&mut self, octets: &[u8]) -> Moved {
+            Moved::Octets(octets.len())
+        }
+
+        fn read(&mut self, into: &mut [u8]) -> Moved {
+            let count = self.0.len().min(into.len());
+            into[..count].copy_from_slice(&self.0[..count]);
+            self.0.drain(..count);
+            if count == 0 { Moved::End } else { Moved::Octets(count) }
+        }
+
+        fn shut(&mut self) {}
+    }
+
+    /// What becomes of a connection whose peer sends what `change` makes of its octets.
+    fn fate(seed: u64, change: impl FnOnce(&mut Vec<u8>)) -> Parting {
+        let mut life = Life::new(Plan::draw(seed), Side::Ours, 0);
+        let mut said = life.peer().octets.clone();
+        change(&mut said);
+        let mut end = Said(said);
+        let mut times = (0..).map(|time| time * 1_000);
+        times.find_map(|now| life.step(&mut end, now)).expect("an end")
+    }
+
+    #[test]
+    fn only_what_was_written_is_taken_for_good() {
+        let talks = |plan: &Plan| plan.is_clean() && plan.part(Side::Kernel).octets.len() > 1;
+        let seeds: Vec<u64> = (0..200).filter(|seed| talks(&Plan::draw(*seed))).collect();
+        assert!(seeds.len() > 50);
+        for seed in seeds {
+            assert_eq!(fate(seed, |_| {}), Parting::Closed);
+            let failed = |parting| matches!(parting, Parting::Failed(_));
+            assert!(failed(fate(seed, |said| said[1] ^= 1)), "{seed}: another octet");
+            assert!(failed(fate(seed, |said| said.truncate(said.len() - 1))), "{seed}: too short");
+            assert!(failed(fate(seed, |said| said.push(0))), "{seed}: too long");
+        }
+    }
+
+    #[test]
+    fn plans_are_of_every_kind_and_within_bounds() {
+        let plans: Vec<Plan> = (0..1_000).map(Plan::draw).collect();
+        let moves = |steps: &VecDeque<Step>| -> usize {
+            let counts = steps.iter().map(|step| match step {
+                Step::Move(count) => *count,
+                Step::Pause(_) => 0,
+            });
+            counts.sum()
+        };
+        for plan in &plans {
+            let [ours, kernel] = &plan.parts;
+            for (own, other) in [(ours, kernel), (kernel, ours)] {
+                assert!(own.octets.len() as u64 <= LONGEST);
+                assert_eq!(moves(&own.writing), own.octets.len());
+                assert_eq!(moves(&own.reading), other.octets.len());
+            }
+        }
+        let kinds: BTreeSet<_> =
+            plans.iter().map(|plan| (plan.opener == Side::Ours, plan.six, plan.weather)).collect();
+        assert_eq!(kinds.len(), 16);
+        let clean = plans.iter().filter(|plan| plan.is_clean()).count();
+        assert!((600..800).contains(&clean), "{clean} are clean");
+        let how = |how| {
+            plans
+                .iter()
+                .flat_map(|plan| &plan.parts)
+                .filter(move |part| part.breaks.is_some_and(|(found, _)| found == how))
+        };
+        assert!(how(Break::Abort).count() > 100 && how(Break::Leave).count() > 100);
     }
 }

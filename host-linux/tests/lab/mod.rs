@@ -124,6 +124,8 @@ impl Lab {
     /// first failure.
     #[track_caller]
     pub fn script(&self, args: &[&str], script: &str) -> Report {
+        // What an earlier script left must not look like this one's.
+        let _ = fs::remove_file(self.path("err"));
         let text = format!("set -eu\n{PRELUDE}\n{script}\n");
         let mut command = Command::new(HIKYAKU);
         command.arg("-v").args(args).args(["run", "--echo", "7", "--discard", "9"]);

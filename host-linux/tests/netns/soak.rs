@@ -76,7 +76,8 @@ fn random_lives_end_well_at_both_ends() {
     for pool in ["connections", "half_open", "time_wait", "blocks", "records"] {
         assert_eq!(counter(&our_err, &format!("{pool}_held")), 0, "{pool}:\n{our_err}");
     }
-    // Every one was opened, and the two ends tell of the same octets where none broke off.
-    let opened = counter(&our_err, "active_opens") + counter(&our_err, "passive_opens");
-    assert!(opened > 0 && opened <= count, "{opened} of {count} were opened:\n{our_err}");
+    // Even seeds are opened by us. The kernel's may be broken off before they are open to us.
+    let ours = (seed..seed + count).filter(|seed| seed % 2 == 0).count() as u64;
+    assert_eq!(counter(&our_err, "active_opens"), ours, "{our_err}");
+    assert!(counter(&our_err, "passive_opens") <= count - ours, "{our_err}");
 }

@@ -388,6 +388,21 @@ fn a_directory_is_not_taken_with_the_last_block() {
 }
 
 #[test]
+fn what_an_emptied_queue_frees_is_kept_for_its_window() {
+    with_pool(40, 6, |mut pool| {
+        let (mut queue, mut none) = (Queue::EMPTY, Credit::EMPTY);
+        assert_eq!(queue.cover(&mut pool, 3 * INLINE * 64), 3 * INLINE * 64);
+        while pool.take(&mut none).is_some() {}
+        let half = vec![1; INLINE as usize * 96];
+        assert_eq!(queue.append(&mut pool, &half), half.len());
+        // The directory goes, too, and is needed again.
+        queue.consume_and_keep(&mut pool, half.len() as u32);
+        assert_eq!((queue.blocks_held(), pool.take(&mut none)), (0, None), "all is promised");
+        assert_eq!(queue.cover(&mut pool, INLINE * 96), INLINE * 96);
+    });
+}
+
+#[test]
 fn offsets_beyond_all_reach_store_nothing() {
     with_pool(4, 6, |mut pool| {
         let mut queue = Queue::starting_at(63);

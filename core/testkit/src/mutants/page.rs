@@ -15,10 +15,10 @@ const HEAD: &str = "\
 # Faults that the tests see
 
 Made by `cargo run -q --release -p hikyaku-testkit -- mutants --write` of the patches in
-`core/testkit/faults`. `mutants` puts them one at a time into a copy of the workspace, where every test
-named here must fail; without any fault all of them must pass. A patch that no longer applies, one that
-does not compile and one that a test survives fail the check. The seven faults are those of the
-security cases.
+`core/testkit/faults`. `mutants` puts them one at a time into a copy of the workspace, where every
+test named here must fail; without any fault all of them must pass. A patch that no longer applies,
+one that does not compile and one that a test survives fail the check. The seven faults are those of
+the security cases.
 
 ";
 
