@@ -24,6 +24,7 @@ pub const fn mss_of_mtu(mtu: u16, ipv4: bool) -> u16 {
 
 /// What we offer a peer in our SYN or SYN-ACK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Offer {
     /// The MSS that we announce and never exceed ourselves, octets.
     pub mss: u16,
@@ -37,6 +38,7 @@ pub struct Offer {
 
 /// What we bring into a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Terms {
     /// Our initial sequence number.
     pub iss: SeqNum,
@@ -97,6 +99,7 @@ const fn stamp_room(timestamps: bool) -> u16 {
 
 /// What both SYNs together have settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Agreed {
     /// SMSS: the most text we put into one segment, octets.
     pub snd_mss: u16,

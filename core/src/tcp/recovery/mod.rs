@@ -246,8 +246,10 @@ impl Episode {
 }
 
 fn segments_in_flight(ack: &Acknowledged) -> u16 {
-    let octets = ack.nxt.since(ack.una);
-    octets.div_ceil(ack.mss.max(1)).min(u32::from(u16::MAX)) as u16
+    let (octets, mss) = (ack.nxt.since(ack.una), ack.mss.max(1));
+    // Rounded up; the library's own way to do so can panic.
+    let segments = octets.saturating_add(mss.saturating_sub(1)) / mss;
+    segments.min(u32::from(u16::MAX)) as u16
 }
 
 /// What is to be sent again next: `[from, to)`. Everything before `from` has been acknowledged or
