@@ -248,7 +248,8 @@ impl Episode {
 fn segments_in_flight(ack: &Acknowledged) -> u16 {
     let (octets, mss) = (ack.nxt.since(ack.una), ack.mss.max(1));
     // Rounded up; the library's own way to do so can panic.
-    let segments = octets.saturating_add(mss.saturating_sub(1)) / mss;
+    let rounded = octets.saturating_add(mss.saturating_sub(1));
+    let segments = rounded.checked_div(mss).unwrap_or(0);
     segments.min(u32::from(u16::MAX)) as u16
 }
 
