@@ -175,6 +175,18 @@ fn sec_47_after_24_days_of_silence_an_old_stamp_says_nothing() {
         assert_eq!(scene.lone.host.readable(scene.peer.handle) == 10, taken, "{silence} days");
         scene.done();
     }
+    // And it is forgotten, whatever comes first: what follows is compared with the new one.
+    for (ahead, len) in [(0, 10), (0, 0), (10, 0), (10, 10)] {
+        let mut scene = Scene::new(Family::V4, 1_000_000);
+        scene.lone.pass(Duration::from_micros(25 * DAY.micros()));
+        scene.feed(ahead, len, 999);
+        scene.feed(0, 10, 1_000);
+        assert!(scene.lone.host.readable(scene.peer.handle) >= 10, "{ahead} {len}");
+        assert_eq!(scene.dropped(DropReason::OldTimestamp), 0, "{ahead} {len}");
+        scene.feed(0, 10, 998);
+        assert_eq!(scene.dropped(DropReason::OldTimestamp), 1, "{ahead} {len}");
+        scene.done();
+    }
 }
 
 #[test]

@@ -125,13 +125,14 @@ impl<P: Profile> Connection<P> {
         }
         self.check_stamps(&segment, resources)?;
         let moves_edge = segment.seq.at_or_before(self.rcv.nxt - self.debt.octets);
+        let outdated = Stamps::are_outdated(self.silence(resources.now));
         self.check_sequence(&mut segment, resources)?;
-        self.on_heard(resources.now);
         self.check_rst(&segment, resources)?;
         self.check_syn(&segment, resources)?;
         self.check_ack(&segment, resources)?;
-        if moves_edge {
-            self.take_stamps(&segment);
+        self.on_heard(resources.now);
+        if moves_edge || outdated {
+            self.take_stamps(&segment, outdated);
         }
         self.check_urg(&segment);
         self.take_text(&segment, resources)?;
@@ -147,7 +148,7 @@ impl<P: Profile> Connection<P> {
         let Some(stamps) = &segment.options.timestamps else {
             return dropped(DropReason::NoTimestamp);
         };
-        let silence = tick(resources.now).wrapping_sub(self.heard_tick);
+        let silence = self.silence(resources.now);
         if self.stamps.is_older(stamps.value) && !Stamps::are_outdated(silence) {
             self.owe_for_stray(segment, resources);
             return dropped(DropReason::OldTimestamp);
@@ -205,13 +206,23 @@ impl<P: Profile> Connection<P> {
     /// RFC 7323 §4.3: what is echoed is the stamp of a segment that moved, or repeated, the edge
     /// of our last ACK, so that a delayed ACK is counted into the round trip. It waits for the
     /// check of the ACK: a stamp from the future in a forged segment would end all that follows.
-    fn take_stamps(&mut self, segment: &Segment<'_>) {
+    /// §5.5: where TS.Recent was outdated, whatever is accepted takes its place.
+    fn take_stamps(&mut self, segment: &Segment<'_>, outdated: bool) {
         if P::TIMESTAMPS
             && self.agreed.timestamps
             && let Some(stamps) = &segment.options.timestamps
         {
-            self.stamps.advance(stamps.value);
+            if outdated {
+                self.stamps.start(stamps.value);
+            } else {
+                self.stamps.advance(stamps.value);
+            }
         }
+    }
+
+    /// For how long nothing was heard, in ticks.
+    fn silence(&self, now: Instant) -> u32 {
+        tick(now).wrapping_sub(self.heard_tick)
     }
 
     /// RFC 2883 §4: the next ACK names what came a second time.
@@ -560,8 +571,8 @@ impl<P: Profile> Connection<P> {
     /// Owes for text taken in order: RFC 9293 §3.8.6.3, SHLD-19 and MUST-40: an ACK for every two
     /// segments' worth of octets, and none waits longer than the delay.
     fn owe_for_text(&mut self, octets: u32, filled: bool, resources: &mut Resources<'_, '_>) {
-        // RFC 5681 §4.2: what fills a hole, wholly or in part, is acknowledged at once.
         self.debt.octets = self.debt.octets.saturating_add(octets);
+        // RFC 5681 §4.2: what fills a hole, wholly or in part, is acknowledged at once.
         if filled {
             self.owe_single_ack();
             return;

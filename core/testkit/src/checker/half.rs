@@ -17,10 +17,16 @@ pub(super) fn later(a: u32, b: u32) -> u32 {
 }
 
 /// The last few of something.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Last {
-    values: [Option<u32>; 8],
+    values: [Option<u32>; 64],
     next: usize,
+}
+
+impl Default for Last {
+    fn default() -> Self {
+        Self { values: [None; 64], next: 0 }
+    }
 }
 
 impl Last {
