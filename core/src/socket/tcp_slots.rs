@@ -10,7 +10,6 @@ use crate::storage::slab::{Key, Slot};
 use crate::storage::{Empty, Id};
 use crate::tcp::connection::Connection;
 use crate::tcp::listener::HalfOpen;
-use crate::tcp::recovery::Record;
 use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::time_wait::TimeWait;
 
@@ -157,8 +156,6 @@ pub struct TcpStorage<'a, P: Profile> {
     pub listeners: ManagedSlice<'a, Slot<ListenerSlot>>,
     /// As many heads as listeners, or one for linear tables.
     pub listener_heads: ManagedSlice<'a, Option<Id>>,
-    /// Records of segments in flight, shared by all connections; none with go-back recovery.
-    pub records: ManagedSlice<'a, Slot<Record>>,
 }
 
 impl TimeWaitSlot {

@@ -430,10 +430,8 @@ impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
         }
         let headers = if remote.is_ipv4() { 28usize } else { 48 };
         let fits_link = payload.len().saturating_add(headers) <= usize::from(self.commons.mtu);
-        let gathered = (crate::device::PIECES_MAX as u32).saturating_sub(1);
-        let gathered = gathered.saturating_mul(self.commons.blocks.block_size()) as usize;
         let to_send = &mut slot.socket.to_send;
-        if !fits_link || payload.len() > gathered || !to_send.fits(payload.len()) {
+        if !fits_link || !to_send.fits(payload.len()) {
             return Err(SendError::TooLong);
         }
         if !to_send.push(&flow, payload, &mut self.commons.blocks) {

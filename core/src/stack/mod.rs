@@ -25,6 +25,7 @@ use crate::socket::udp::{BindError, UdpConfig, UdpPool, UdpSocket};
 use crate::socket::{Commons, Handle, ListenerHandle, Route, Secret, StaleHandle, TcpHandle};
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
+use crate::storage::slab::Slab;
 use crate::tcp::settings::ConnectionConfig;
 use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
@@ -185,6 +186,7 @@ impl<'a, P: Profile> Stack<'a, P> {
                 secret,
                 table_keys: secret.table_keys(),
                 blocks,
+                records: Slab::new(storage.records),
                 counters: Counters::EMPTY,
                 policy: config.policy,
                 time_wait: config.time_wait,
@@ -443,7 +445,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             udp_sockets,
             blocks_used: self.commons.blocks.used(),
             blocks_promised: self.commons.blocks.promised(),
-            records: tcp.records,
+            records: self.commons.records.len(),
         }
     }
 }

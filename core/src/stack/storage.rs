@@ -19,6 +19,7 @@ pub struct Storage<'a, P: Profile> {
     pub(super) tcp: TcpStorage<'a, P>,
     #[cfg(feature = "udp")]
     pub(super) udp: UdpStorage<'a>,
+    pub(super) records: ManagedSlice<'a, Slot<Record>>,
     pub(super) blocks: ManagedSlice<'a, u8>,
     pub(super) block_links: ManagedSlice<'a, Option<Id>>,
     pub(super) block_size: u32,
@@ -90,8 +91,8 @@ impl<P: Profile> Storage<'static, P> {
                 time_wait_heads: none(heads(time_wait)),
                 listeners: empty(listeners),
                 listener_heads: none(heads(listeners)),
-                records: empty(capacity.records),
             },
+            records: empty(capacity.records),
             #[cfg(feature = "udp")]
             udp: UdpStorage {
                 sockets: empty(capacity.udp_sockets),
@@ -208,8 +209,8 @@ impl<
                 time_wait_heads: (&mut self.time_wait_heads[..]).into(),
                 listeners: (&mut self.listeners[..]).into(),
                 listener_heads: (&mut self.listener_heads[..]).into(),
-                records: (&mut self.records[..]).into(),
             },
+            records: (&mut self.records[..]).into(),
             #[cfg(feature = "udp")]
             udp: UdpStorage {
                 sockets: (&mut self.sockets[..]).into(),

@@ -89,6 +89,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "tcp/receive.rs",
             "tcp/time_wait.rs",
             "tcp/settings.rs",
+            "tcp/commons.rs",
             "tcp/connection.rs",
             "tcp/expires.rs",
             "tcp/arrives.rs",
