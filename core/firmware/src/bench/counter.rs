@@ -4,7 +4,7 @@
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 
-use crate::registers::RCC;
+use crate::registers::system::RCC;
 
 const RELOAD: u32 = 0xff_ffff;
 /// The system clock divider of RCC and the bit that switches it on.

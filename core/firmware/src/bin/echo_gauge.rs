@@ -24,6 +24,9 @@ storage!(static NET: Small {
     blocks: 16 x 256
 });
 
+// The vector table.
+use hikyaku_firmware as _;
+
 const MTU: usize = 1500;
 const CLOCK: *const u32 = 0x4003_0048 as *const u32;
 const LENGTH: *mut u32 = 0x4004_8034 as *mut u32;

@@ -1,0 +1,113 @@
+//! The smallest useful image: a TCP echo on port 7 of 192.168.69.2, one connection at a time with
+//! 2 × 2048 octets of buffers, over Ethernet, ARP and IPv4, on the profile `Small` without ICMP.
+//!
+//! `core/firmware/check size` weighs it and watches it run.
+#![no_std]
+#![no_main]
+
+use core::net::{IpAddr, Ipv4Addr};
+use core::panic::PanicInfo;
+
+use cortex_m_rt::entry;
+use hikyaku::profile::LinearTables;
+use hikyaku::storage::assembler::Assembler;
+use hikyaku::tcp::congestion::Reno;
+use hikyaku::tcp::recovery::GoBack;
+use hikyaku::{
+    Config, ConnectionConfig, Instant, ListenConfig, Profile, Secret, Stack, TcpHandle, storage,
+};
+use hikyaku_firmware::clock::{Clock, seed};
+use hikyaku_firmware::stellaris::{Buffer, Stellaris};
+
+/// `Small`, without answers to pings.
+struct Silent;
+
+impl Profile for Silent {
+    type Recovery = GoBack;
+    type Congestion = Reno;
+    type Reassembly = Assembler<4>;
+    type Tables = LinearTables;
+    type Observer = ();
+    const ICMP_ECHO: bool = false;
+    const KEEPALIVE: bool = false;
+    const TIMESTAMPS: bool = false;
+    const SACK: bool = false;
+    const URGENT: bool = false;
+    const COOKIES: bool = false;
+    const PRUNING: bool = false;
+}
+
+storage!(static NET: Silent {
+    connections: 1,
+    listeners: 1,
+    half_open: 1,
+    time_wait: 1,
+    udp_sockets: 0,
+    records: 0,
+    blocks: 16 x 256
+});
+
+const HARDWARE_ADDRESS: [u8; 6] = [0x02, 0, 0, 0, 0, 2];
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 69, 2));
+
+#[entry]
+fn main() -> ! {
+    static mut FRAME: Buffer = Buffer::EMPTY;
+    let mut clock = Clock::start();
+    let mut device = Stellaris::new(FRAME, HARDWARE_ADDRESS);
+    // The moment of the first frame is what differs from start to start.
+    while device.next_frame().is_none() {}
+    let mut connection = ConnectionConfig::new();
+    connection.receive_limit = 2048;
+    connection.send_limit = 2048;
+    let config = Config { connection, ..Config::new() };
+    if let Some(secret) = Secret::new(seed())
+        && let Some(storage) = NET.take()
+        && let Ok(mut stack) = Stack::<Silent>::new(storage, &config, secret)
+        && stack.add_address(ADDRESS, 24).is_ok()
+    {
+        serve(&mut stack, &mut device, &mut clock);
+    }
+    loop {}
+}
+
+fn serve(stack: &mut Stack<'_, Silent>, device: &mut Stellaris<'_>, clock: &mut Clock) {
+    let Ok(listener) = stack.listen(7, &ListenConfig::new()) else { return };
+    let mut connection: Option<TcpHandle> = None;
+    loop {
+        stack.poll(Instant::from_micros(clock.micros()), device);
+        match connection {
+            Some(handle) if echo(stack, handle) => {}
+            _ => connection = stack.accept(listener).ok(),
+        }
+    }
+}
+
+/// Sends back what has come in. Whether there may be more.
+fn echo(stack: &mut Stack<'_, Silent>, handle: TcpHandle) -> bool {
+    let mut buffer = [0; 64];
+    let Ok(mut socket) = stack.tcp(handle) else { return false };
+    loop {
+        match socket.peek(&mut buffer) {
+            Ok(length) if length > 0 => {
+                // What finds no room waits where it is.
+                match socket.write(buffer.get(..length).unwrap_or(&[])) {
+                    Ok(written) => {
+                        let _ = socket.read(buffer.get_mut(..written).unwrap_or(&mut []));
+                    }
+                    Err(_) => return true,
+                }
+            }
+            Err(_) if socket.close_reason().is_none() => return true,
+            _ => {
+                socket.release();
+                return false;
+            }
+        }
+    }
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    loop {}
+}
