@@ -56,7 +56,7 @@ impl<'b> Stellaris<'b> {
     }
 
     /// Lets a received frame end a `wfi`.
-    pub fn interrupt_on_receive(&self) {
+    pub fn enable_interrupt(&self) {
         IM.write(1);
     }
 
@@ -150,7 +150,7 @@ impl Sending {
 }
 
 /// Before every packet, as long as the stack knows of no Ethernet: to the host at the tap, from us.
-const HEADER: [u8; HEADER_LEN] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+const ENDS: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
 
 impl Device for Stellaris<'_> {
     fn capabilities(&self) -> Capabilities {
@@ -169,7 +169,9 @@ impl Device for Stellaris<'_> {
         }
         let checksum = checksum(packet);
         let mut sending = Sending::begin(HEADER_LEN.saturating_add(packet.len()));
-        sending.put(&HEADER);
+        sending.put(&ENDS);
+        let is_ipv6 = packet.parts().next().is_some_and(|part| part.first() >= Some(&0x60));
+        sending.put(if is_ipv6 { &[0x86, 0xdd] } else { &[8, 0] });
         let mut parts = packet.parts();
         // The checksum lies in the first part: the headers.
         if let Some((at, value)) = checksum

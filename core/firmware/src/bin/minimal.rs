@@ -5,7 +5,6 @@
 #![no_std]
 #![no_main]
 
-use core::net::{IpAddr, Ipv4Addr};
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
@@ -13,11 +12,9 @@ use hikyaku::profile::LinearTables;
 use hikyaku::storage::assembler::Assembler;
 use hikyaku::tcp::congestion::Reno;
 use hikyaku::tcp::recovery::GoBack;
-use hikyaku::{
-    Config, ConnectionConfig, Instant, ListenConfig, Profile, Secret, Stack, TcpHandle, storage,
-};
-use hikyaku_firmware::clock::{Clock, seed};
-use hikyaku_firmware::stellaris::{Buffer, Stellaris};
+use hikyaku::{Config, Instant, ListenConfig, Profile, Stack, TcpHandle, storage};
+use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, small_connections};
+use hikyaku_firmware::stellaris::Buffer;
 
 /// `Small`, without answers to pings.
 struct Silent;
@@ -47,35 +44,27 @@ storage!(static NET: Silent {
     blocks: 16 x 256
 });
 
-const HARDWARE_ADDRESS: [u8; 6] = [0x02, 0, 0, 0, 0, 2];
-const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 69, 2));
-
 #[entry]
 fn main() -> ! {
     static mut FRAME: Buffer = Buffer::EMPTY;
-    let mut clock = Clock::start();
-    let mut device = Stellaris::new(FRAME, HARDWARE_ADDRESS);
-    // The moment of the first frame is what differs from start to start.
-    while device.next_frame().is_none() {}
-    let mut connection = ConnectionConfig::new();
-    connection.receive_limit = 2048;
-    connection.send_limit = 2048;
-    let config = Config { connection, ..Config::new() };
-    if let Some(secret) = Secret::new(seed())
+    let (mut board, secret) = Board::start(FRAME);
+    let config = Config { connection: small_connections(), ..Config::new() };
+    if let Some(secret) = secret
         && let Some(storage) = NET.take()
         && let Ok(mut stack) = Stack::<Silent>::new(storage, &config, secret)
-        && stack.add_address(ADDRESS, 24).is_ok()
+        && stack.add_address(IPV4.into(), IPV4_PREFIX).is_ok()
     {
-        serve(&mut stack, &mut device, &mut clock);
+        serve(&mut stack, &mut board);
     }
     loop {}
 }
 
-fn serve(stack: &mut Stack<'_, Silent>, device: &mut Stellaris<'_>, clock: &mut Clock) {
+fn serve(stack: &mut Stack<'_, Silent>, board: &mut Board<'_>) {
     let Ok(listener) = stack.listen(7, &ListenConfig::new()) else { return };
     let mut connection: Option<TcpHandle> = None;
     loop {
-        stack.poll(Instant::from_micros(clock.micros()), device);
+        let now = Instant::from_micros(board.clock.micros());
+        stack.poll(now, &mut board.device);
         match connection {
             Some(handle) if echo(stack, handle) => {}
             _ => connection = stack.accept(listener).ok(),
