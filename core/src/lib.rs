@@ -94,8 +94,9 @@
 //!
 //! # Features
 //!
-//! `ipv6` and `udp` (both on by default) gate the code for them; `alloc` adds `Storage::allocate`;
-//! `defmt` derives `defmt::Format` for public types and events. Sizes are never features.
+//! `ethernet`, `ipv6` and `udp` (on by default) gate the code for them; `alloc` adds
+//! `Storage::allocate`; `defmt` derives `defmt::Format` for public types and events. Sizes are
+//! never features.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(
