@@ -2,7 +2,8 @@
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use hikyaku::{ConnectionConfig, Secret};
+use hikyaku::wire::ethernet::Address;
+use hikyaku::{Config, Secret};
 
 use crate::clock::{Clock, seed};
 use crate::registers::interrupts;
@@ -14,6 +15,8 @@ pub const HARDWARE_ADDRESS: [u8; 6] = [0x02, 0, 0, 0, 0, 2];
 pub const IPV4: Ipv4Addr = Ipv4Addr::new(192, 168, 69, 2);
 /// In a network of 24 bits.
 pub const IPV4_PREFIX: u8 = 24;
+/// Who passes on what is for other networks.
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 168, 69, 1);
 /// In a network of 64 bits.
 pub const IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x69, 0, 0, 0, 0, 0, 2);
 /// The address on the link that follows from [`HARDWARE_ADDRESS`].
@@ -56,11 +59,12 @@ impl<'b> Board<'b> {
     }
 }
 
-/// Connections with 2048 octets each way.
+/// The board's link, and connections with 2048 octets each way.
 #[must_use]
-pub const fn small_connections() -> ConnectionConfig {
-    let mut connection = ConnectionConfig::new();
-    connection.receive_limit = 2048;
-    connection.send_limit = 2048;
-    connection
+pub const fn config() -> Config {
+    let mut config = Config::new();
+    config.hardware_address = Some(Address(HARDWARE_ADDRESS));
+    config.connection.receive_limit = 2048;
+    config.connection.send_limit = 2048;
+    config
 }

@@ -8,11 +8,11 @@ use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
 use hikyaku::{
-    Config, Instant, ListenConfig, ListenerHandle, Small, Stack, TcpHandle, TcpSocket, UdpConfig,
+    Instant, ListenConfig, ListenerHandle, Small, Stack, TcpHandle, TcpSocket, UdpConfig,
     UdpHandle, Wake, storage,
 };
 use hikyaku_firmware::board::{
-    Board, IPV4, IPV4_PREFIX, IPV6, IPV6_LINK, IPV6_PREFIX, small_connections,
+    Board, GATEWAY, IPV4, IPV4_PREFIX, IPV6, IPV6_LINK, IPV6_PREFIX, config,
 };
 use hikyaku_firmware::stellaris::Buffer;
 
@@ -24,6 +24,7 @@ storage!(static NET: Small {
     half_open: 4,
     time_wait: 4,
     udp_sockets: 3,
+    neighbors: 8,
     records: 0,
     // Two for each connection, and some for datagrams and answers to pings.
     blocks: 48 x 256
@@ -53,13 +54,14 @@ fn main() -> ! {
     static mut FRAME: Buffer = Buffer::EMPTY;
     static mut DATAGRAM: [u8; 1024] = [0; 1024];
     let (mut board, secret) = Board::start(FRAME);
-    let config = Config { connection: small_connections(), ..Config::new() };
+    let config = config();
     if let Some(secret) = secret
         && let Some(storage) = NET.take()
         && let Ok(mut stack) = Stack::<Small>::new(storage, &config, secret)
         && stack.add_address(IPV4.into(), IPV4_PREFIX).is_ok()
         && stack.add_address(IPV6.into(), IPV6_PREFIX).is_ok()
         && stack.add_address(IPV6_LINK.into(), IPV6_PREFIX).is_ok()
+        && stack.set_gateway(GATEWAY.into()).is_ok()
     {
         serve(&mut stack, &mut board, DATAGRAM);
     }

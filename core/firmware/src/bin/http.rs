@@ -6,10 +6,8 @@ use core::fmt::Write;
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
-use hikyaku::{Config, Instant, ListenConfig, Small, Stack, TcpHandle, Wake, storage};
-use hikyaku_firmware::board::{
-    Board, IPV4, IPV4_PREFIX, IPV6, IPV6_LINK, IPV6_PREFIX, small_connections,
-};
+use hikyaku::{Instant, ListenConfig, Small, Stack, TcpHandle, Wake, storage};
+use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, IPV6, IPV6_LINK, IPV6_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 
 const CONNECTIONS: usize = 4;
@@ -20,6 +18,7 @@ storage!(static NET: Small {
     half_open: 4,
     time_wait: 4,
     udp_sockets: 0,
+    neighbors: 4,
     records: 0,
     blocks: 32 x 256
 });
@@ -40,7 +39,7 @@ struct Visitor {
 fn main() -> ! {
     static mut FRAME: Buffer = Buffer::EMPTY;
     let (mut board, secret) = Board::start(FRAME);
-    let config = Config { connection: small_connections(), ..Config::new() };
+    let config = config();
     if let Some(secret) = secret
         && let Some(storage) = NET.take()
         && let Ok(mut stack) = Stack::<Small>::new(storage, &config, secret)

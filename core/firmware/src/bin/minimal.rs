@@ -12,8 +12,8 @@ use hikyaku::profile::LinearTables;
 use hikyaku::storage::assembler::Assembler;
 use hikyaku::tcp::congestion::Reno;
 use hikyaku::tcp::recovery::GoBack;
-use hikyaku::{Config, Instant, ListenConfig, Profile, Stack, TcpHandle, storage};
-use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, small_connections};
+use hikyaku::{Instant, ListenConfig, Profile, Stack, TcpHandle, storage};
+use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 
 /// `Small`, without answers to pings.
@@ -40,6 +40,7 @@ storage!(static NET: Silent {
     half_open: 1,
     time_wait: 1,
     udp_sockets: 0,
+    neighbors: 2,
     records: 0,
     blocks: 16 x 256
 });
@@ -48,7 +49,7 @@ storage!(static NET: Silent {
 fn main() -> ! {
     static mut FRAME: Buffer = Buffer::EMPTY;
     let (mut board, secret) = Board::start(FRAME);
-    let config = Config { connection: small_connections(), ..Config::new() };
+    let config = config();
     if let Some(secret) = secret
         && let Some(storage) = NET.take()
         && let Ok(mut stack) = Stack::<Silent>::new(storage, &config, secret)
