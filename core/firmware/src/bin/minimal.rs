@@ -12,9 +12,10 @@ use hikyaku::profile::LinearTables;
 use hikyaku::storage::assembler::Assembler;
 use hikyaku::tcp::congestion::Reno;
 use hikyaku::tcp::recovery::GoBack;
-use hikyaku::{Instant, ListenConfig, Profile, Stack, TcpHandle, storage};
+use hikyaku::{Instant, ListenConfig, Profile, Secret, Stack, TcpHandle, storage};
 use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
+use static_cell::StaticCell;
 
 /// `Small`, without answers to pings.
 struct Silent;
@@ -45,19 +46,25 @@ storage!(static NET: Silent {
     blocks: 16 x 256
 });
 
+/// In a static rather than on the stack, so that what is on the stack is only what calls need.
+static STACK: StaticCell<Stack<'static, Silent>> = StaticCell::new();
+
 #[entry]
 fn main() -> ! {
     static mut FRAME: Buffer = Buffer::EMPTY;
     let (mut board, secret) = Board::start(FRAME);
-    let config = config();
-    if let Some(secret) = secret
-        && let Some(storage) = NET.take()
-        && let Ok(mut stack) = Stack::<Silent>::new(storage, &config, secret)
-        && stack.add_address(IPV4.into(), IPV4_PREFIX).is_ok()
-    {
-        serve(&mut stack, &mut board);
+    if let Some(stack) = secret.and_then(start) {
+        serve(stack, &mut board);
     }
     loop {}
+}
+
+#[inline(never)]
+fn start(secret: Secret) -> Option<&'static mut Stack<'static, Silent>> {
+    let storage = NET.take()?;
+    let stack = STACK.init(Stack::new(storage, &config(), secret).ok()?);
+    stack.add_address(IPV4.into(), IPV4_PREFIX).ok()?;
+    Some(stack)
 }
 
 fn serve(stack: &mut Stack<'_, Silent>, board: &mut Board<'_>) {
