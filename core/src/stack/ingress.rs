@@ -60,7 +60,7 @@ impl<P: Profile> Stack<'_, P> {
     fn ipv4<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
         let (header, payload) = ipv4::Header::parse(packet).map_err(Malformed::reason)?;
         let (source, destination) = (header.source.into(), header.destination.into());
-        self.check_addresses(source, destination)?;
+        self.check_addresses(source, destination, header.protocol)?;
         if header.is_fragment() {
             return Err(DropReason::Fragment);
         }
@@ -81,7 +81,7 @@ impl<P: Profile> Stack<'_, P> {
     fn ipv6<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
         let (header, payload) = ipv6::Header::parse(packet).map_err(Malformed::reason)?;
         let (source, destination) = (header.source.into(), header.destination.into());
-        self.check_addresses(source, destination)?;
+        self.check_addresses(source, destination, header.next_header)?;
         let end = packet.len().min(ipv6::HEADER_LEN.saturating_add(payload.len()));
         let quote = packet.get(..end.min(QUOTE_IPV6)).unwrap_or(packet);
         let upper = match ipv6::upper_layer(&header, payload, false) {
@@ -106,9 +106,18 @@ impl<P: Profile> Stack<'_, P> {
         })
     }
 
-    /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us.
-    fn check_addresses(&self, source: IpAddr, destination: IpAddr) -> Check<()> {
-        if !self.link.owns(destination) {
+    /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us; or with UDP to all
+    /// (RFC 1122 §3.3.6), even where we have no address yet (RFC 2131 §4.1).
+    fn check_addresses(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+        protocol: Protocol,
+    ) -> Check<()> {
+        let to_all = cfg!(feature = "udp")
+            && protocol == Protocol::UDP
+            && self.link.is_broadcast(destination);
+        if !to_all && !self.link.owns(destination) {
             return Err(DropReason::NotOurs);
         }
         let broadcast = self.link.is_broadcast(source);
@@ -165,6 +174,10 @@ impl<P: Profile> Stack<'_, P> {
         let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
         if self.udp.on_datagram(&flow, payload, &mut self.commons) {
             return Ok(());
+        }
+        // RFC 1122 §3.2.2: what was sent to all is nobody's to complain about.
+        if self.link.is_broadcast(destination) {
+            return Err(DropReason::NoSocket);
         }
         // RFC 1122 §4.1.3.1, RFC 4443 §3.1: port unreachable.
         let (kind, code) = match source {

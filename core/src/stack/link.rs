@@ -1,7 +1,7 @@
 //! The one link of a stack and all that belongs to it: addresses, replies that wait, and where
 //! packets go.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use crate::device::{NoRoom, Packet};
 use crate::socket::Route;
@@ -45,6 +45,13 @@ impl Link {
         self.addresses.push(address)
     }
 
+    /// Takes an address away; returns whether it was there.
+    pub(super) fn remove(&mut self, address: IpAddr) -> bool {
+        let before = self.addresses.len();
+        self.addresses.retain(|ours| ours.address != address);
+        self.addresses.len() < before
+    }
+
     /// Whether an address is ours.
     pub(super) fn owns(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|ours| ours.address == address)
@@ -52,7 +59,8 @@ impl Link {
 
     /// Whether everybody on the link is meant by an address.
     pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|ours| ours.is_broadcast(address))
+        address == IpAddr::V4(Ipv4Addr::BROADCAST)
+            || self.addresses.iter().any(|ours| ours.is_broadcast(address))
     }
 }
 

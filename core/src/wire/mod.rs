@@ -7,6 +7,8 @@
 
 pub mod address;
 pub mod checksum;
+#[cfg(feature = "dhcp")]
+pub mod dhcp;
 mod icmp;
 pub mod icmpv4;
 #[cfg(feature = "ipv6")]
