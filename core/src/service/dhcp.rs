@@ -697,8 +697,11 @@ fn terms(reply: &Reply) -> Option<(Lease, u32)> {
     if !is_host(&address) || names_all {
         return None;
     }
-    let mut dns = reply.dns.clone();
-    dns.retain(is_host);
+    let mut dns = heapless::Vec::new();
+    for server in reply.dns.iter().filter(|server| is_host(server)) {
+        // As many as there were have room.
+        let _ = dns.push(*server);
+    }
     let router = reply.router.filter(is_host).filter(|router| *router != address);
     let lease = Lease { address, prefix, router, dns, mtu: reply.mtu, server, expires_at: None };
     Some((lease, seconds))

@@ -47,9 +47,14 @@ impl Link {
 
     /// Takes an address away; returns whether it was there.
     pub(super) fn remove(&mut self, address: IpAddr) -> bool {
-        let before = self.addresses.len();
-        self.addresses.retain(|ours| ours.address != address);
-        self.addresses.len() < before
+        let mut kept = heapless::Vec::new();
+        for ours in self.addresses.iter().filter(|ours| ours.address != address) {
+            // There is room for all of them, and for this one not less.
+            let _ = kept.push(*ours);
+        }
+        let is_gone = kept.len() < self.addresses.len();
+        self.addresses = kept;
+        is_gone
     }
 
     /// Whether an address is ours.

@@ -32,6 +32,13 @@ operations! {
     fn stack_add_address_v6(input: &mut Input, stack: &mut TheStack) {
         stack.add_address(input.address_v6(), input.prefix)
     }
+    fn stack_remove_address_v4(input: &mut Input, stack: &mut TheStack) {
+        stack.remove_address(input.address_v4())
+    }
+    #[cfg(feature = "ipv6")]
+    fn stack_remove_address_v6(input: &mut Input, stack: &mut TheStack) {
+        stack.remove_address(input.address_v6())
+    }
     fn stack_poll(input: &mut Input, stack: &mut TheStack) {
         stack.poll(input.now, &mut input.device)
     }
