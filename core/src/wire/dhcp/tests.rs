@@ -139,7 +139,7 @@ fn requests_are_laid_out_as_the_rfc_draws_them() {
     let none = Ipv4Addr::UNSPECIFIED;
     let (us, server) = (Ipv4Addr::new(10, 0, 0, 9), Ipv4Addr::new(10, 0, 0, 1));
     let tail: &[u8] = &[57, 2, 2, 64, 55, 7, 1, 3, 6, 26, 51, 58, 59, 255];
-    let table: [(Kind, Ipv4Addr, Option<_>, Option<_>, u8, Vec<u8>); 4] = [
+    let table = [
         (Kind::Discover, none, None, None, 0x80, [&[53, 1, 1], tail].concat()),
         (
             Kind::Request,
