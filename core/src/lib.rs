@@ -95,7 +95,7 @@
 //!
 //! # Features
 //!
-//! `ipv6`, `udp` and `dhcp` (on by default) gate the code for them; `alloc` adds
+//! `dhcp`, `ethernet`, `ipv6` and `udp` (on by default) gate the code for them; `alloc` adds
 //! `Storage::allocate`; `defmt` derives `defmt::Format` for public types and events. Sizes are
 //! never features.
 #![no_std]

@@ -568,6 +568,10 @@ fn routers_and_name_servers_that_are_no_hosts_are_left_out() {
     });
     assert_eq!(lease.router, None);
     assert_eq!(lease.dns[..], [Ipv4Addr::new(10, 0, 0, 53)]);
+    let to_us = |ask: &Ask| {
+        honest(ask).into_iter().map(|answer| answer.with(3, OURS.octets())).collect::<Vec<_>>()
+    };
+    assert_eq!(World::new().bind(to_us).router, None);
 }
 
 // ---- the stack below ----
@@ -597,6 +601,54 @@ fn what_is_sent_to_all_reaches_udp_and_is_not_answered_otherwise() {
         world.stack.receive(world.now, &forge::icmp(SERVER.into(), to, &ping));
         assert_eq!(world.stack.transmit(world.now, &mut [0; 1500]), None, "{to}");
     }
+}
+
+#[cfg(feature = "ethernet")]
+#[test]
+fn over_ethernet_all_is_broadcast_and_the_router_becomes_the_gateway() {
+    let mut world = World::on_ethernet();
+    let (everybody, server) = ([0xff; 6], [2, 0, 0, 0, 0, 1]);
+    let mut buffer = [0; 1600];
+    let mut last = None;
+    for kind in [OFFER, ACK] {
+        assert_eq!(world.client.poll(&mut world.stack, world.now), None);
+        let len = world.stack.transmit(world.now, &mut buffer).expect("a request");
+        let (head, packet) = buffer[..len].split_at(14);
+        assert_eq!(*head, [&everybody[..], &HARDWARE, &[8, 0]].concat());
+        let ask = Ask::read(world.now, packet);
+        let answer = Answer::to(&ask, kind).packet();
+        // To another station, to everybody a packet for one host, and as it should be.
+        let mut strange = answer.clone();
+        strange[16..20].copy_from_slice(&OURS.octets());
+        for (to, packet) in [(server, &answer), (everybody, &strange), (everybody, &answer)] {
+            assert_eq!(world.client.counters().taken, u32::from(kind == ACK) as usize);
+            let frame = [&to[..], &server, &[8, 0], packet].concat();
+            world.stack.receive(world.now, &frame);
+        }
+        last = world.client.poll(&mut world.stack, world.now);
+    }
+    let Some(Event::Configured(lease)) = last else { panic!("no lease") };
+    assert_eq!(lease.router, Some(SERVER));
+    let far = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 7);
+    let connect = hikyaku::ConnectConfig::new();
+    let connection = world.stack.connect(world.now, far, &connect).expect("a way to it");
+    let asks_for = |buffer: &[u8]| <[u8; 4]>::try_from(&buffer[38..42]).expect("a target");
+    let mut asked = Vec::new();
+    while let Some(len) = world.stack.transmit(world.now, &mut buffer) {
+        assert_eq!(buffer[12..14], [8, 6], "ARP: {:?}", &buffer[..len]);
+        asked.push(Ipv4Addr::from(asks_for(&buffer)));
+    }
+    assert!(asked.contains(&SERVER), "{asked:?}");
+    // With the address goes the way to others. The client wants its blocks back for that.
+    let mut connection = world.stack.tcp(connection).expect("it is held");
+    connection.abort();
+    connection.release();
+    world.client.on_conflict();
+    let lost = world.client.poll(&mut world.stack, world.now);
+    assert_eq!(lost, Some(Event::Lost(OURS, Loss::Conflict)));
+    world.stack.add_address(IpAddr::V4(Ipv4Addr::new(10, 1, 0, 9)), 24).expect("room");
+    let gateway = IpAddr::V4(SERVER);
+    assert!(world.stack.set_gateway(gateway).is_err(), "it is no neighbour any more");
 }
 
 proptest! {

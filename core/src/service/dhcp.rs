@@ -382,6 +382,11 @@ impl Client {
             return Some(Event::NoRoom);
         }
         self.applied = wanted;
+        #[cfg(feature = "ethernet")]
+        if let Some(router) = lease.router.filter(|_| had != wanted) {
+            // One that is not on the link is no way to anywhere; the user may know better.
+            let _ = stack.set_gateway(IpAddr::V4(router));
+        }
         Some(if is_longer { Event::Renewed(lease) } else { Event::Configured(lease) })
     }
 

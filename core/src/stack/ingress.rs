@@ -1,4 +1,4 @@
-//! A packet in: IP, then what it carries, then the socket it is for.
+//! A packet in: its frame, IP, then what it carries, then the socket it is for.
 //!
 //! Whatever is wrong with a packet ends in a counter; what may be answered waits in the replies.
 
@@ -12,6 +12,8 @@ use crate::tcp::connection::PathError;
 use crate::tcp::segment::Segment;
 use crate::trace::{Event, Observer};
 use crate::wire::address::{is_unicast, may_be_source};
+#[cfg(feature = "ethernet")]
+use crate::wire::ethernet::{self, EtherType};
 use crate::wire::{self, Malformed, Protocol, icmpv4, ipv4};
 #[cfg(feature = "ipv6")]
 use crate::wire::{icmpv6, ipv6};
@@ -38,23 +40,70 @@ pub(super) struct Arrival<'p> {
     verified: bool,
 }
 
-type Check<T> = Result<T, DropReason>;
+/// What became of a packet on its way in.
+pub(super) type Check<T> = Result<T, DropReason>;
 
 impl<P: Profile> Stack<'_, P> {
-    /// One packet has arrived. Never fails: what is wrong with it is counted.
-    pub(super) fn ingress(&mut self, packet: &[u8], meta: RxMeta) {
+    /// One frame has arrived. Never fails: what is wrong with it is counted.
+    pub(super) fn ingress(&mut self, frame: &[u8], meta: RxMeta) {
         bump(&mut self.commons.counters.packets_in);
-        let arrived = match packet.first().map(|octet| octet >> 4) {
-            Some(4) => self.ipv4(packet, meta),
-            #[cfg(feature = "ipv6")]
-            Some(6) => self.ipv6(packet, meta),
-            Some(_) => Err(DropReason::BadVersion),
-            None => Err(DropReason::Truncated),
-        };
-        if let Err(reason) = arrived.and_then(|arrival| self.deliver(&arrival)) {
+        if let Err(reason) = self.frame(frame, meta) {
             self.commons.counters.drop(reason);
             self.observer.on_event(self.commons.now, &Event::Dropped(reason));
         }
+    }
+
+    #[cfg(feature = "ethernet")]
+    fn frame(&mut self, frame: &[u8], meta: RxMeta) -> Check<()> {
+        if self.link.is_foreign {
+            return Err(DropReason::WrongMedium);
+        }
+        let Some(ours) = self.link.frames.hardware else { return self.packet(frame, meta) };
+        let (header, packet) = ethernet::Header::parse(frame).map_err(Malformed::reason)?;
+        if !header.source.is_unicast() || header.source == ours {
+            return Err(DropReason::BadSource);
+        }
+        let to_us = header.destination == ours;
+        let to_all = header.destination == ethernet::Address::BROADCAST;
+        let version = packet.first().map(|octet| octet >> 4);
+        match (header.kind, version) {
+            (EtherType::ARP, _) if to_us || to_all => self.take_arp(packet),
+            #[cfg(feature = "udp")]
+            (EtherType::IPV4, Some(4)) if to_all && self.is_for_all(packet) => {
+                self.packet(packet, meta)
+            }
+            // RFC 1122 §3.3.6: what is for one host is not sent to all of the link.
+            _ if !to_us => Err(DropReason::NotOurs),
+            (EtherType::IPV4, Some(4)) | (EtherType::IPV6, Some(6)) => self.packet(packet, meta),
+            (EtherType::IPV4 | EtherType::IPV6, _) => Err(DropReason::BadVersion),
+            _ => Err(DropReason::UnknownEtherType),
+        }
+    }
+
+    /// Whether an IPv4 packet is for everybody here.
+    #[cfg(all(feature = "ethernet", feature = "udp"))]
+    fn is_for_all(&self, packet: &[u8]) -> bool {
+        let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
+        destination.is_some_and(|octets| self.link.is_broadcast(IpAddr::from(*octets)))
+    }
+
+    #[cfg(not(feature = "ethernet"))]
+    fn frame(&mut self, frame: &[u8], meta: RxMeta) -> Check<()> {
+        if self.link.is_foreign {
+            return Err(DropReason::WrongMedium);
+        }
+        self.packet(frame, meta)
+    }
+
+    fn packet(&mut self, packet: &[u8], meta: RxMeta) -> Check<()> {
+        let arrival = match packet.first().map(|octet| octet >> 4) {
+            Some(4) => self.ipv4(packet, meta)?,
+            #[cfg(feature = "ipv6")]
+            Some(6) => self.ipv6(packet, meta)?,
+            Some(_) => return Err(DropReason::BadVersion),
+            None => return Err(DropReason::Truncated),
+        };
+        self.deliver(&arrival)
     }
 
     fn ipv4<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {

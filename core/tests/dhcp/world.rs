@@ -43,7 +43,7 @@ fn four(octets: &[u8]) -> Ipv4Addr {
 }
 
 impl Ask {
-    fn read(at: Instant, packet: &[u8]) -> Self {
+    pub(crate) fn read(at: Instant, packet: &[u8]) -> Self {
         assert_eq!(packet[..1], [0x45], "IPv4 without options");
         assert_eq!(packet[9], 17, "UDP");
         let (source, destination) = (four(&packet[12..16]), four(&packet[16..20]));
@@ -193,19 +193,32 @@ impl World {
     }
 
     pub(crate) fn with(config: Config, secret: u8) -> Self {
+        Self::on(hikyaku::Config::new(), config, secret)
+    }
+
+    /// On a link that carries frames.
+    #[cfg(feature = "ethernet")]
+    pub(crate) fn on_ethernet() -> Self {
+        let hardware_address = Some(hikyaku::wire::ethernet::Address(HARDWARE));
+        let stack = hikyaku::Config { hardware_address, ..hikyaku::Config::new() };
+        Self::on(stack, Config::new(HARDWARE), 7)
+    }
+
+    fn on(stack: hikyaku::Config, config: Config, secret: u8) -> Self {
         let capacity = Capacity {
             connections: 1,
             listeners: 1,
             half_open: 1,
             time_wait: 1,
             udp_sockets: 1,
+            neighbors: 4,
             blocks: 12,
             block_size: 256,
             records: 4,
         };
         let secret = Secret::new([secret; 16]).expect("not all zero");
         let storage = Storage::allocate(&capacity);
-        let stack = Stack::new(storage, &hikyaku::Config::new(), secret).expect("a stack");
+        let stack = Stack::new(storage, &stack, secret).expect("a stack");
         let (asked, events) = (Vec::new(), VecDeque::new());
         Self { stack, client: Client::new(config), now: Instant::ZERO, asked, events }
     }

@@ -38,6 +38,8 @@ pub(super) const FLOORS: &[Floor] = &[
             "wire/address.rs",
             "wire/dhcp.rs",
             "wire/icmp.rs",
+            "wire/ethernet.rs",
+            "wire/arp.rs",
             "wire/ipv4.rs",
             "wire/ipv6.rs",
             "wire/icmpv4.rs",
@@ -106,6 +108,7 @@ pub(super) const FLOORS: &[Floor] = &[
         order: Order::Free,
         files: &[
             "socket/demux.rs",
+            "socket/turns.rs",
             "socket/tcp_slots.rs",
             "socket/tcp_pool.rs",
             "socket/tcp_handshakes.rs",
@@ -120,6 +123,9 @@ pub(super) const FLOORS: &[Floor] = &[
         order: Order::Free,
         files: &[
             "stack/storage.rs",
+            "stack/neighbor.rs",
+            "stack/frames.rs",
+            "stack/arp.rs",
             "stack/link.rs",
             "stack/reply.rs",
             "stack/ingress.rs",

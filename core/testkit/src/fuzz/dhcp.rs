@@ -30,6 +30,7 @@ pub fn dhcp(data: &[u8]) {
         half_open: 1,
         time_wait: 1,
         udp_sockets: 1,
+        neighbors: 0,
         blocks: 12,
         block_size: 256,
         records: 1,
