@@ -475,11 +475,21 @@ impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
     ///
     /// There is no room now, or there never will be, or nobody can be reached at this address.
     pub fn send_to(&mut self, payload: &[u8], remote: SocketAddr) -> Result<(), SendError> {
-        let slot = self.pool.sockets.get_mut(self.id).ok_or(SendError::Unaddressable)?;
-        let bound = slot.socket.bound;
+        let slot = self.pool.sockets.get(self.id).ok_or(SendError::Unaddressable)?;
         let source = self.route.source_for(remote.ip());
-        let source = bound.address().or(source).ok_or(SendError::Unaddressable)?;
-        let local = SocketAddr::new(source, bound.port());
+        let source = slot.socket.bound.address().or(source).ok_or(SendError::Unaddressable)?;
+        self.send_from(payload, source, remote)
+    }
+
+    /// Queues a datagram that gives `source` as its sender, whoever that may be.
+    pub(crate) fn send_from(
+        &mut self,
+        payload: &[u8],
+        source: IpAddr,
+        remote: SocketAddr,
+    ) -> Result<(), SendError> {
+        let slot = self.pool.sockets.get_mut(self.id).ok_or(SendError::Unaddressable)?;
+        let local = SocketAddr::new(source, slot.socket.bound.port());
         let flow = FlowKey::new(local, remote).ok_or(SendError::Unaddressable)?;
         if remote.port() == 0 {
             return Err(SendError::Unaddressable);

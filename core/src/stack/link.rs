@@ -1,7 +1,7 @@
 //! The one link of a stack and all that belongs to it: addresses, replies that wait, and where
 //! packets go.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use crate::device::{Medium, NoRoom, Packet};
 use crate::socket::Route;
@@ -82,6 +82,24 @@ impl<'a> Link<'a> {
         self.addresses.push(address)
     }
 
+    /// Takes an address away; returns whether it was there.
+    pub(super) fn remove(&mut self, address: IpAddr) -> bool {
+        let mut kept = heapless::Vec::new();
+        for ours in self.addresses.iter().filter(|ours| ours.address != address) {
+            // There is room for all of them, and for this one not less.
+            let _ = kept.push(*ours);
+        }
+        let is_gone = kept.len() < self.addresses.len();
+        self.addresses = kept;
+        #[cfg(feature = "ethernet")]
+        for gateway in self.gateways.into_iter().flatten() {
+            if !self.is_near(gateway) {
+                self.set_gateway(gateway.is_ipv4(), None);
+            }
+        }
+        is_gone
+    }
+
     /// Whether an address is ours.
     pub(super) fn owns(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|ours| ours.address == address)
@@ -89,7 +107,8 @@ impl<'a> Link<'a> {
 
     /// Whether everybody on the link is meant by an address.
     pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|ours| ours.is_broadcast(address))
+        address == IpAddr::V4(Ipv4Addr::BROADCAST)
+            || self.addresses.iter().any(|ours| ours.is_broadcast(address))
     }
 }
 

@@ -31,6 +31,8 @@ use crate::socket::udp::{BindError, UdpConfig, UdpPool, UdpSocket};
 use crate::socket::{Commons, Handle, ListenerHandle, Route, Secret, StaleHandle, TcpHandle};
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
+#[cfg(feature = "dhcp")]
+use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;
 use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
@@ -255,6 +257,22 @@ impl<'a, P: Profile> Stack<'a, P> {
             return Err(ConfigError::MtuTooSmall);
         }
         self.link.add(cidr).map_err(|_| ConfigError::TooManyAddresses)
+    }
+
+    /// Takes an address from the link; returns whether the link had it. Nothing that is sent to it
+    /// arrives any more, and a gateway on its network alone is forgotten. Connections and sockets
+    /// on it are left as they are: what they still send names it, so abort them where that must
+    /// not be.
+    pub fn remove_address(&mut self, address: IpAddr) -> bool {
+        self.link.remove(address)
+    }
+
+    /// Sixty-four bits that nobody can foresee: others for each purpose, each number and each
+    /// point in time.
+    #[cfg(feature = "dhcp")]
+    pub(crate) fn draw(&self, purpose: &[u8; 4], number: u32) -> u64 {
+        let now = self.commons.now.micros().to_be_bytes();
+        hash64(self.commons.secret.octets(), &[purpose, &number.to_be_bytes(), &now])
     }
 
     /// Sends what is for other links to this neighbour, which must be on the network of one of our

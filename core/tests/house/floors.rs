@@ -36,6 +36,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "wire/mod.rs",
             "wire/checksum.rs",
             "wire/address.rs",
+            "wire/dhcp.rs",
             "wire/icmp.rs",
             "wire/ethernet.rs",
             "wire/arp.rs",
@@ -132,7 +133,13 @@ pub(super) const FLOORS: &[Floor] = &[
             "stack/mod.rs",
         ],
     },
-    Floor { name: "roof", level: 6, order: Order::Listed, files: &["lib.rs"] },
+    Floor {
+        name: "service",
+        level: 6,
+        order: Order::Free,
+        files: &["service/mod.rs", "service/dhcp.rs"],
+    },
+    Floor { name: "roof", level: 7, order: Order::Listed, files: &["lib.rs"] },
 ];
 
 /// Arrows that would point down and still must not be: TCP is pure and knows no device.
