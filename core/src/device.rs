@@ -12,6 +12,10 @@ use crate::wire::checksum::Sum;
 pub enum Medium {
     /// Bare IP packets, IPv4 and IPv6 mixed: TUN, PPP, SLIP.
     Ip,
+    /// Ethernet II frames from the destination address on, without the frame check sequence. The
+    /// driver pads short ones to 60 octets if its hardware does not. It may filter what comes in by
+    /// address, and need not: the stack does.
+    Ethernet,
 }
 
 /// What a device can do.
@@ -20,7 +24,8 @@ pub enum Medium {
 pub struct Capabilities {
     /// What a frame is.
     pub medium: Medium,
-    /// The largest IP packet, octets. What the stack's own `Config::mtu` exceeds is cut to this.
+    /// The largest IP packet, octets; an Ethernet frame has 14 more. What the stack's own
+    /// `Config::mtu` exceeds is cut to this.
     pub mtu: u16,
     /// Acknowledge in-order data once a drained burst instead of every second segment: for devices
     /// on which sending costs more than receiving. Deviation: decision 0004.
@@ -32,6 +37,13 @@ impl Capabilities {
     #[must_use]
     pub const fn ip(mtu: u16) -> Self {
         Self { medium: Medium::Ip, mtu, ack_per_burst: false }
+    }
+
+    /// A plain device that carries Ethernet frames with IP packets of up to `mtu` octets in them:
+    /// frames are 14 octets longer.
+    #[must_use]
+    pub const fn ethernet(mtu: u16) -> Self {
+        Self { medium: Medium::Ethernet, mtu, ack_per_burst: false }
     }
 }
 
@@ -79,7 +91,7 @@ pub trait Device {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChecksumJob {
-    /// Where the covered octets begin; they end with the packet.
+    /// Where in the frame the covered octets begin; they end with it.
     pub start: u16,
     /// Where the field lies, counted from `start`.
     pub offset: u16,
@@ -89,7 +101,8 @@ pub struct ChecksumJob {
     pub zero_is_none: bool,
 }
 
-/// One IP packet to be sent: a header and a payload that may lie in pieces.
+/// One IP packet, or the Ethernet frame around it, to be sent: a header and a payload that may lie
+/// in pieces.
 #[derive(Debug)]
 pub struct Packet<'p> {
     header: &'p [u8],

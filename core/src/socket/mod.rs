@@ -29,6 +29,7 @@ pub mod tcp;
 mod tcp_handshakes;
 pub mod tcp_pool;
 pub mod tcp_slots;
+pub mod turns;
 #[cfg(feature = "udp")]
 pub mod udp;
 

@@ -28,9 +28,9 @@ use crate::trace::{Event, Observer};
 
 use super::demux::flow_hash;
 use super::tcp_slots::{
-    ConnectionSlot, Early, Egress, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage,
-    TimeWaitSlot,
+    ConnectionSlot, Early, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage, TimeWaitSlot,
 };
+use super::turns::{Egress, Turns};
 use super::{Commons, Handle, ListenerHandle, TcpHandle};
 
 type ProfileDeadlines<'a, P> = <<P as Profile>::Tables as Tables>::Deadlines<'a>;
@@ -48,7 +48,7 @@ pub struct TcpPool<'a, P: Profile> {
     expiry: List<Expiry>,
     pub(super) listeners: Slab<'a, ListenerSlot>,
     pub(super) by_port: HashTable<'a>,
-    egress: List<Egress>,
+    egress: Turns,
     pub(super) half_open_egress: List<Egress>,
     news: List<News>,
     early: List<Early>,
@@ -96,7 +96,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             expiry: List::EMPTY,
             listeners: Slab::new(storage.listeners),
             by_port: HashTable::new(storage.listener_heads),
-            egress: List::EMPTY,
+            egress: Turns::EMPTY,
             half_open_egress: List::EMPTY,
             news: List::EMPTY,
             early: List::EMPTY,
@@ -159,7 +159,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let holds_early = connection.holds_early();
         if connection.owes_now(commons.ack_per_burst) {
             // These must leave before the connection's next arrival.
-            self.egress.remove(&mut self.connections, id);
             self.egress.push_front(&mut self.connections, id);
         } else if connection.may_have_to_send(&commons.records) {
             self.egress.push_back(&mut self.connections, id);
@@ -422,6 +421,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             self.egress.pop_front(&mut self.connections);
         }
         None
+    }
+
+    /// The connection whose turn it is waits for a neighbour on the link.
+    #[cfg(feature = "ethernet")]
+    pub fn park(&mut self, id: Id) {
+        self.egress.park(&mut self.connections, id);
+    }
+
+    /// Those who wait for a neighbour take their turns again.
+    #[cfg(feature = "ethernet")]
+    pub fn unpark(&mut self) {
+        self.egress.unpark(&mut self.connections);
     }
 
     /// What was planned has left.

@@ -14,10 +14,8 @@ use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::time_wait::TimeWait;
 
 use super::demux::Bound;
+use super::turns::{Egress, turn};
 
-/// Marks the list of records that may have something to send.
-#[derive(Debug)]
-pub enum Egress {}
 /// Marks the list of sockets with news for the user.
 #[derive(Debug)]
 pub enum News {}
@@ -36,6 +34,8 @@ pub struct ConnectionSlot<P: Profile> {
     pub(super) connection: Connection<P>,
     chain: Option<Id>,
     egress: Links,
+    #[cfg(feature = "ethernet")]
+    parked: u16,
     news: Links,
     backlog: Links,
     early: Links,
@@ -46,6 +46,8 @@ impl<P: Profile> Empty for ConnectionSlot<P> {
         connection: Connection::EMPTY,
         chain: None,
         egress: Links::EMPTY,
+        #[cfg(feature = "ethernet")]
+        parked: 0,
         news: Links::EMPTY,
         backlog: Links::EMPTY,
         early: Links::EMPTY,
@@ -54,6 +56,7 @@ impl<P: Profile> Empty for ConnectionSlot<P> {
 
 chained!([P: Profile] ConnectionSlot<P>, connection.flow(): FlowKey);
 linked!([P: Profile] ConnectionSlot<P>, egress: Egress);
+turn!([P: Profile] ConnectionSlot<P>);
 linked!([P: Profile] ConnectionSlot<P>, news: News);
 linked!([P: Profile] ConnectionSlot<P>, backlog: Backlog);
 linked!([P: Profile] ConnectionSlot<P>, early: Early);

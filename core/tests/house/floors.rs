@@ -36,7 +36,10 @@ pub(super) const FLOORS: &[Floor] = &[
             "wire/mod.rs",
             "wire/checksum.rs",
             "wire/address.rs",
+            "wire/dhcp.rs",
             "wire/icmp.rs",
+            "wire/ethernet.rs",
+            "wire/arp.rs",
             "wire/ipv4.rs",
             "wire/ipv6.rs",
             "wire/icmpv4.rs",
@@ -106,6 +109,7 @@ pub(super) const FLOORS: &[Floor] = &[
         order: Order::Free,
         files: &[
             "socket/demux.rs",
+            "socket/turns.rs",
             "socket/tcp_slots.rs",
             "socket/tcp_pool.rs",
             "socket/tcp_handshakes.rs",
@@ -120,6 +124,9 @@ pub(super) const FLOORS: &[Floor] = &[
         order: Order::Free,
         files: &[
             "stack/storage.rs",
+            "stack/neighbor.rs",
+            "stack/frames.rs",
+            "stack/arp.rs",
             "stack/link.rs",
             "stack/reply.rs",
             "stack/ingress.rs",
@@ -127,7 +134,13 @@ pub(super) const FLOORS: &[Floor] = &[
             "stack/mod.rs",
         ],
     },
-    Floor { name: "roof", level: 6, order: Order::Listed, files: &["lib.rs"] },
+    Floor {
+        name: "service",
+        level: 6,
+        order: Order::Free,
+        files: &["service/mod.rs", "service/dhcp.rs"],
+    },
+    Floor { name: "roof", level: 7, order: Order::Listed, files: &["lib.rs"] },
 ];
 
 /// Arrows that would point down and still must not be: TCP is pure and knows no device.
