@@ -131,6 +131,7 @@ pub mod storage;
 pub mod tcp;
 pub mod time;
 pub mod trace;
+pub mod waker;
 pub mod wire;
 
 pub use counters::{Counters, DropReason};

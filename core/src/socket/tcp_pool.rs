@@ -26,6 +26,7 @@ use crate::tcp::segment::{Segment, text_len};
 use crate::tcp::time_wait;
 use crate::time::Instant;
 use crate::trace::{Event, Observer};
+use crate::waker::WakerSlot;
 
 use super::demux::flow_hash;
 use super::tcp_slots::{
@@ -47,7 +48,7 @@ pub struct TcpPool<'a, P: Profile> {
     time_wait: Slab<'a, TimeWaitSlot>,
     time_wait_by_flow: HashTable<'a>,
     expiry: List<Expiry>,
-    pub(super) listeners: Slab<'a, ListenerSlot>,
+    pub(super) listeners: Slab<'a, ListenerSlot<P::Waker>>,
     pub(super) by_port: HashTable<'a>,
     records: Records<'a>,
     egress: List<Egress>,
@@ -168,7 +169,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             Some(_) => {}
             None => self.deadlines.clear(id),
         }
-        let has_news = connection.has_news();
+        // One that waits for the peer to have everything is told when it has.
+        let flushed = slot.waiters.flusher.is_waiting() && connection.is_flushed();
+        let has_news = connection.has_news() || flushed;
         let holds_early = connection.holds_early();
         if connection.owes_now(commons.ack_per_burst) {
             // These must leave before the connection's next arrival.

@@ -19,6 +19,7 @@ use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::{Slab, Slot};
 use crate::storage::{Empty, Id};
+use crate::waker::{DatagramWaiters, WakerSlot};
 
 use super::demux::{Bound, find_bound, port_hash};
 use super::tcp_slots::{Egress, News};
@@ -199,34 +200,40 @@ impl Socket {
 
 /// A UDP socket and its places.
 #[derive(Debug)]
-pub struct UdpSlot {
+pub struct UdpSlot<W> {
     socket: Socket,
     chain: Option<Id>,
     egress: Links,
     news: Links,
+    /// Tasks that wait for it.
+    pub waiters: DatagramWaiters<W>,
 }
 
-impl Empty for UdpSlot {
-    const EMPTY: Self =
-        Self { socket: Socket::EMPTY, chain: None, egress: Links::EMPTY, news: Links::EMPTY };
+impl<W: WakerSlot> Empty for UdpSlot<W> {
+    const EMPTY: Self = Self {
+        socket: Socket::EMPTY,
+        chain: None,
+        egress: Links::EMPTY,
+        news: Links::EMPTY,
+        waiters: DatagramWaiters::EMPTY,
+    };
 }
 
-chained!([] UdpSlot, socket.bound(): Bound);
-linked!([] UdpSlot, egress: Egress);
-linked!([] UdpSlot, news: News);
+chained!([W: WakerSlot] UdpSlot<W>, socket.bound(): Bound);
+linked!([W: WakerSlot] UdpSlot<W>, egress: Egress);
+linked!([W: WakerSlot] UdpSlot<W>, news: News);
 
 /// The memory of a [`UdpPool`].
-#[derive(Debug)]
-pub struct UdpStorage<'a> {
+pub struct UdpStorage<'a, P: Profile> {
     /// One for each socket.
-    pub sockets: ManagedSlice<'a, Slot<UdpSlot>>,
+    pub sockets: ManagedSlice<'a, Slot<UdpSlot<P::Waker>>>,
     /// As many heads as sockets, or one for linear tables.
     pub heads: ManagedSlice<'a, Option<Id>>,
 }
 
 /// All UDP sockets.
 pub struct UdpPool<'a, P: Profile> {
-    sockets: Slab<'a, UdpSlot>,
+    pub(super) sockets: Slab<'a, UdpSlot<P::Waker>>,
     by_port: HashTable<'a>,
     egress: List<Egress>,
     news: List<News>,
@@ -236,7 +243,7 @@ pub struct UdpPool<'a, P: Profile> {
 impl<'a, P: Profile> UdpPool<'a, P> {
     /// A pool over storage that is all [`Empty`].
     #[must_use]
-    pub fn new(storage: UdpStorage<'a>) -> Self {
+    pub fn new(storage: UdpStorage<'a, P>) -> Self {
         Self {
             sockets: Slab::new(storage.sockets),
             by_port: HashTable::new(storage.heads),
@@ -442,6 +449,14 @@ impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
         }
         self.pool.egress.push_back(&mut self.pool.sockets, self.id);
         Ok(())
+    }
+
+    /// Whether all that was queued has left. Where it has not, `WRITABLE` tells when to ask again.
+    pub fn is_flushed(&mut self) -> bool {
+        let Some(slot) = self.pool.sockets.get_mut(self.id) else { return true };
+        let flushed = slot.socket.to_send.queue.is_empty();
+        slot.socket.writer_waits |= !flushed;
+        flushed
     }
 
     /// The port it is bound to.

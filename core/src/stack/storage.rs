@@ -18,7 +18,7 @@ use crate::tcp::recovery::Record;
 pub struct Storage<'a, P: Profile> {
     pub(super) tcp: TcpStorage<'a, P>,
     #[cfg(feature = "udp")]
-    pub(super) udp: UdpStorage<'a>,
+    pub(super) udp: UdpStorage<'a, P>,
     pub(super) blocks: ManagedSlice<'a, u8>,
     pub(super) block_links: ManagedSlice<'a, Option<Id>>,
     pub(super) block_size: u32,
@@ -137,11 +137,11 @@ pub struct Arrays<
     half_open_deadlines: [DeadlineSlot<P>; HALF_OPEN],
     time_wait: [Slot<TimeWaitSlot>; TIME_WAIT],
     time_wait_heads: [Option<Id>; TIME_WAIT],
-    listeners: [Slot<ListenerSlot>; LISTENERS],
+    listeners: [Slot<ListenerSlot<P::Waker>>; LISTENERS],
     listener_heads: [Option<Id>; LISTENERS],
     records: [Slot<Record>; RECORDS],
     #[cfg(feature = "udp")]
-    sockets: [Slot<UdpSlot>; UDP],
+    sockets: [Slot<UdpSlot<P::Waker>>; UDP],
     #[cfg(feature = "udp")]
     socket_heads: [Option<Id>; UDP],
     block_links: [Option<Id>; BLOCKS],

@@ -401,6 +401,14 @@ impl<P: Profile> Connection<P> {
         self.snd.queued()
     }
 
+    /// Whether the peer has acknowledged all that was handed over, and our FIN if there is one.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        use State::{Closing, FinWait1, LastAck, SynReceived, SynSent};
+        let waits = matches!(self.state, SynSent | SynReceived | FinWait1 | Closing | LastAck);
+        !waits && self.snd.queued() == 0
+    }
+
     /// STATUS.
     #[must_use]
     pub fn info(&self) -> Info {

@@ -26,7 +26,15 @@ pub(super) const FLOORS: &[Floor] = &[
         name: "facts",
         level: 0,
         order: Order::Free,
-        files: &["time.rs", "seq.rs", "counters.rs", "flow.rs", "readiness.rs", "trace.rs"],
+        files: &[
+            "time.rs",
+            "seq.rs",
+            "counters.rs",
+            "flow.rs",
+            "readiness.rs",
+            "trace.rs",
+            "waker.rs",
+        ],
     },
     Floor {
         name: "wire",
