@@ -119,9 +119,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod adapter;
+#[cfg(feature = "async")]
+pub mod aio;
 pub mod counters;
 pub mod device;
 pub mod flow;
+#[cfg(any(feature = "async", feature = "embedded-io"))]
+pub mod io;
 pub mod profile;
 pub mod readiness;
 pub mod seq;

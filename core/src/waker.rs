@@ -13,6 +13,9 @@ pub trait WakerSlot: 'static {
     /// Whether a task waits.
     fn is_waiting(&self) -> bool;
 
+    /// Whether the task that waits is the one that `waker` wakes.
+    fn will_wake(&self, waker: &Waker) -> bool;
+
     /// Keeps the waker of a task that waits from now on; returns the one whose place it takes,
     /// which has to be woken (or dropped, where it wakes the same task).
     #[must_use]
@@ -28,6 +31,10 @@ impl WakerSlot for () {
     const EMPTY: Self = ();
 
     fn is_waiting(&self) -> bool {
+        false
+    }
+
+    fn will_wake(&self, _waker: &Waker) -> bool {
         false
     }
 

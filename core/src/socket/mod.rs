@@ -31,6 +31,8 @@ pub mod tcp_pool;
 pub mod tcp_slots;
 #[cfg(feature = "udp")]
 pub mod udp;
+#[cfg(feature = "async")]
+mod waiters;
 
 use crate::counters::Counters;
 use crate::flow::FlowKey;

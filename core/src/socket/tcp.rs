@@ -392,6 +392,12 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
         self.look(0, Connection::send_queue)
     }
 
+    /// Whether the peer has acknowledged all that was written, and our FIN if there is one.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.look(true, Connection::is_flushed)
+    }
+
     /// Our endpoint.
     #[must_use]
     pub fn local(&self) -> SocketAddr {

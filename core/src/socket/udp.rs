@@ -420,6 +420,13 @@ impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
         Ok(Datagram { len, full_len, source, destination })
     }
 
+    /// Who sent the oldest datagram; `None` where none is waiting.
+    #[must_use]
+    pub fn source(&self) -> Option<SocketAddr> {
+        let slot = self.pool.sockets.get(self.id)?;
+        slot.socket.received.first(&self.commons.blocks).map(|(flow, _)| flow.remote())
+    }
+
     /// Queues a datagram, whole.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ mod ingress;
 mod link;
 mod reply;
 mod storage;
+#[cfg(feature = "async")]
+mod waiters;
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -311,7 +313,7 @@ impl<'a, P: Profile> Stack<'a, P> {
         !self.link.replies.is_empty() || self.tcp.has_departures()
     }
 
-    fn advance(&mut self, now: Instant) {
+    pub(crate) fn advance(&mut self, now: Instant) {
         self.commons.now = self.commons.now.max(now);
     }
 

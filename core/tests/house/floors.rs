@@ -118,6 +118,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "socket/tcp_handshakes.rs",
             "socket/tcp.rs",
             "socket/udp.rs",
+            "socket/waiters.rs",
             "socket/mod.rs",
         ],
     },
@@ -131,10 +132,39 @@ pub(super) const FLOORS: &[Floor] = &[
             "stack/reply.rs",
             "stack/ingress.rs",
             "stack/egress.rs",
+            "stack/waiters.rs",
             "stack/mod.rs",
         ],
     },
-    Floor { name: "roof", level: 6, order: Order::Listed, files: &["lib.rs"] },
+    Floor {
+        name: "aio",
+        level: 6,
+        order: Order::Listed,
+        files: &[
+            "io.rs",
+            "aio/timer.rs",
+            "aio/profile.rs",
+            "aio/shared.rs",
+            "aio/tcp.rs",
+            "aio/udp.rs",
+            "aio/mod.rs",
+        ],
+    },
+    Floor {
+        name: "adapter",
+        level: 7,
+        order: Order::Free,
+        files: &[
+            "adapter/embassy.rs",
+            "adapter/embassy_time.rs",
+            "adapter/embedded_io.rs",
+            "adapter/embedded_io_async.rs",
+            "adapter/edge_nal.rs",
+            "adapter/edge_nal/udp.rs",
+            "adapter/mod.rs",
+        ],
+    },
+    Floor { name: "roof", level: 8, order: Order::Listed, files: &["lib.rs"] },
 ];
 
 /// Arrows that would point down and still must not be: TCP is pure and knows no device.
