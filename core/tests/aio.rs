@@ -125,7 +125,12 @@ fn a_stream_is_echoed_by_the_small_profile() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        max_shrink_iters: 50,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// No wake-up is lost: whatever the order in which tasks come to run, and however little the
     /// wire holds, all octets arrive without any timer's help. Two seconds are less than the
@@ -243,6 +248,87 @@ fn a_writer_waits_for_room_and_a_flusher_for_everything() {
     assert!(flushed.get());
     // Started, room, all acknowledged; and once more for what the peer took in between.
     assert!(writer.times.load(Ordering::Relaxed) <= 6, "{:?}", writer.times);
+}
+
+#[test]
+fn whoever_waits_for_the_last_acknowledgement_is_woken_by_it() {
+    let mut world = world();
+    let [mut mine, theirs] = pair(&mut world);
+    let stages = Rc::new(Cell::new(0));
+    let stage = Rc::clone(&stages);
+    let bell = world.serve(async move {
+        assert_eq!(mine.write(b"a little").await, Ok(8));
+        mine.flush().await.expect("a peer that is there");
+        stage.set(1);
+        mine.finish().await.expect("a peer that is there");
+        stage.set(2);
+        std::future::pending::<()>().await;
+    });
+    // The first segments of a connection are acknowledged at once.
+    world.settle();
+    assert_eq!((stages.get(), bell.times.load(Ordering::Relaxed)), (2, 3));
+    drop(theirs);
+}
+
+#[test]
+fn of_two_halves_the_one_is_woken_that_waits_for_it() {
+    let mut world = world();
+    let [mine, mut theirs] = pair(&mut world);
+    let (mut reader, mut writer) = Box::leak(Box::new(mine)).split();
+    let reads = world.serve(async move {
+        let _ = reader.read(&mut [0; 9]).await;
+    });
+    let writes = world.serve(async move {
+        for _ in 0..3 {
+            writer.write_all(&[1; 1024]).await.expect("an open half");
+        }
+    });
+    world.settle();
+    let times = |bell: &world::Bell| bell.times.load(Ordering::Relaxed);
+    assert_eq!(times(&reads), 1);
+    let before = times(&writes);
+    assert_eq!(once(theirs.read(&mut [0; 1024])), Poll::Ready(Ok(1024)));
+    world.settle();
+    assert_eq!((times(&reads), times(&writes)), (1, before + 1), "there is room, and no text");
+    drop(theirs);
+    world.settle();
+    assert_eq!(times(&reads), 2, "the end");
+}
+
+#[test]
+fn all_who_wait_at_a_listener_are_served() {
+    let mut world = world();
+    let [client, server_net] = world.nets;
+    let listener = Rc::new(server_net.listen(7, &ListenConfig::new()).expect("a free port"));
+    let mut bells = Vec::new();
+    for _ in 0..hikyaku::waker::ACCEPTORS {
+        let listener = Rc::clone(&listener);
+        bells.push(world.spawn(async move {
+            listener.accept().await.expect("a connection");
+        }));
+    }
+    drop(listener);
+    world.settle();
+    assert!(bells.iter().all(|bell| bell.times.load(Ordering::Relaxed) == 1), "they only wait");
+    for _ in 0..hikyaku::waker::ACCEPTORS {
+        world.spawn(async move {
+            client.connect(server(), &ConnectConfig::new()).await.expect("a server");
+        });
+    }
+    world.run();
+}
+
+#[test]
+fn a_reader_does_not_wake_who_drives_the_stack() {
+    let mut world = world();
+    let [mut mine, mut theirs] = pair(&mut world);
+    assert_eq!(once(mine.write(&[1; 300])), Poll::Ready(Ok(300)));
+    world.settle();
+    let polls = world.polls;
+    assert_eq!(once(theirs.read(&mut [0; 100])), Poll::Ready(Ok(100)));
+    assert!(once(mine.read(&mut [0; 100])).is_pending());
+    world.settle();
+    assert_eq!(world.polls, polls, "neither has anything to send");
 }
 
 #[test]
