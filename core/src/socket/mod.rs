@@ -118,6 +118,13 @@ impl fmt::Debug for Secret {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Secret {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Secret(…)");
+    }
+}
+
 /// Which of our addresses speaks to whom.
 pub trait Route {
     /// The address to speak from to `remote`; `None` where there is none of its family.

@@ -63,6 +63,7 @@ const REUSE_GAP: u32 = 0x1_0000;
 
 /// What waits to leave.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Departure {
     /// A SYN-ACK of a half-open record.
     SynAck(Id, FlowKey, Bare),
@@ -72,6 +73,7 @@ pub enum Departure {
 
 /// How many records of each kind are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TcpUsage {
     /// Connections.
     pub connections: usize,

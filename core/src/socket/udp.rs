@@ -36,7 +36,6 @@ const EPHEMERAL_FIRST: u16 = 49_152;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UdpConfig {
     /// Only this address of ours; `None` for all.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: Option<IpAddr>,
     /// The port; 0 for an ephemeral one.
     pub port: u16,
@@ -93,10 +92,8 @@ pub struct Datagram {
     /// Octets that the datagram had; more than `len` where the buffer was too short.
     pub full_len: usize,
     /// Who sent it.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub source: SocketAddr,
     /// Which address of ours it was sent to.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub destination: IpAddr,
 }
 

@@ -6,6 +6,7 @@ use crate::time::Instant;
 
 /// A point in time, or none. Eight octets, all zero when unset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Due(u64);
 
 impl Due {
@@ -34,6 +35,7 @@ impl Due {
 /// What the sender waits for. Only one of these at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SendTimer {
     /// Nothing is outstanding.
     Idle,
@@ -45,6 +47,7 @@ pub enum SendTimer {
 
 /// All timers of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Timers {
     send: SendTimer,
     send_at: Due,

@@ -435,6 +435,7 @@ impl<P: Profile> Connection<P> {
 
 /// What a completed handshake hands over to the connection that it becomes.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Handshake {
     /// Addresses and ports.
     pub flow: FlowKey,
