@@ -32,6 +32,8 @@ pub mod tcp_slots;
 pub mod turns;
 #[cfg(feature = "udp")]
 pub mod udp;
+#[cfg(feature = "async")]
+mod waiters;
 
 use crate::storage::slab::Key;
 

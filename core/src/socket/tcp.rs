@@ -28,7 +28,6 @@ const PORT_TRIES: u16 = 64;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ListenConfig {
     /// Only on this address of ours; `None` for all.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: Option<IpAddr>,
     /// The most connections that wait to be accepted.
     pub backlog: u16,
@@ -55,7 +54,6 @@ impl Default for ListenConfig {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConnectConfig {
     /// From this address of ours; `None` for the one that suits the peer.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub local_address: Option<IpAddr>,
     /// From this port; `None` for an ephemeral one.
     pub local_port: Option<u16>,
@@ -390,6 +388,12 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     #[must_use]
     pub fn send_queue(&self) -> u32 {
         self.look(0, Connection::send_queue)
+    }
+
+    /// Whether the peer has acknowledged all that was written, and our FIN if there is one.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.look(true, Connection::is_flushed)
     }
 
     /// Our endpoint.

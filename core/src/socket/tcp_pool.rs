@@ -25,6 +25,7 @@ use crate::tcp::segment::{Segment, text_len};
 use crate::tcp::time_wait;
 use crate::time::{Due, Instant};
 use crate::trace::{Event, Observer};
+use crate::waker::WakerSlot;
 
 use super::demux::flow_hash;
 use super::tcp_slots::{
@@ -46,7 +47,7 @@ pub struct TcpPool<'a, P: Profile> {
     time_wait: Slab<'a, TimeWaitSlot>,
     time_wait_by_flow: HashTable<'a>,
     expiry: List<Expiry>,
-    pub(super) listeners: Slab<'a, ListenerSlot>,
+    pub(super) listeners: Slab<'a, ListenerSlot<P::Waker>>,
     pub(super) by_port: HashTable<'a>,
     egress: Turns,
     pub(super) half_open_egress: List<Egress>,
@@ -60,6 +61,7 @@ const REUSE_GAP: u32 = 0x1_0000;
 
 /// What waits to leave.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Departure {
     /// A SYN-ACK of a half-open record.
     SynAck(Id, FlowKey, Bare),
@@ -69,6 +71,7 @@ pub enum Departure {
 
 /// How many records of each kind are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TcpUsage {
     /// Connections.
     pub connections: usize,
@@ -155,7 +158,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let Some(slot) = self.connections.get(id) else { return };
         let connection = &slot.connection;
         self.deadlines.refile(id, connection.next_due());
-        let has_news = connection.has_news();
+        // One that waits for the peer to have everything is told when it has.
+        let flushed = slot.waiters.flusher.is_waiting() && connection.is_flushed();
+        let has_news = connection.has_news() || flushed;
         let holds_early = connection.holds_early();
         if connection.owes_now(commons.ack_per_burst) {
             // These must leave before the connection's next arrival.

@@ -15,6 +15,8 @@ mod link;
 mod neighbor;
 mod reply;
 mod storage;
+#[cfg(feature = "async")]
+mod waiters;
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -420,7 +422,7 @@ impl<'a, P: Profile> Stack<'a, P> {
         !self.link.replies.is_empty() || self.tcp.has_departures()
     }
 
-    fn advance(&mut self, now: Instant) {
+    pub(crate) fn advance(&mut self, now: Instant) {
         self.commons.now = self.commons.now.max(now);
     }
 

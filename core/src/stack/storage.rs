@@ -21,7 +21,7 @@ use super::neighbor::Neighbor;
 pub struct Storage<'a, P: Profile> {
     pub(super) tcp: TcpStorage<'a, P>,
     #[cfg(feature = "udp")]
-    pub(super) udp: UdpStorage<'a>,
+    pub(super) udp: UdpStorage<'a, P>,
     pub(super) records: ManagedSlice<'a, Slot<Record>>,
     #[cfg(feature = "ethernet")]
     pub(super) neighbors: ManagedSlice<'a, Neighbor>,
@@ -150,11 +150,11 @@ pub struct Arrays<
     half_open_deadlines: [DeadlineSlot<P>; HALF_OPEN],
     time_wait: [Slot<TimeWaitSlot>; TIME_WAIT],
     time_wait_heads: [Option<Id>; TIME_WAIT],
-    listeners: [Slot<ListenerSlot>; LISTENERS],
+    listeners: [Slot<ListenerSlot<P::Waker>>; LISTENERS],
     listener_heads: [Option<Id>; LISTENERS],
     records: [Slot<Record>; RECORDS],
     #[cfg(feature = "udp")]
-    sockets: [Slot<UdpSlot>; UDP],
+    sockets: [Slot<UdpSlot<P::Waker>>; UDP],
     #[cfg(feature = "udp")]
     socket_heads: [Option<Id>; UDP],
     #[cfg(feature = "ethernet")]

@@ -48,6 +48,13 @@ impl fmt::Debug for Secret {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Secret {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Secret(…)");
+    }
+}
+
 /// What all sockets of a stack have in common.
 #[derive(Debug)]
 pub struct Commons<'a> {

@@ -40,6 +40,7 @@ pub enum Purpose {
 
 /// One segment that could leave now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Plan {
     /// Why.
     pub purpose: Purpose,

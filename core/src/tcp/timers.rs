@@ -7,6 +7,7 @@ use crate::time::{Due, Instant};
 /// What the sender waits for. Only one of these at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SendTimer {
     /// Nothing is outstanding.
     Idle,
@@ -18,6 +19,7 @@ pub enum SendTimer {
 
 /// All timers of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Timers {
     send: SendTimer,
     send_at: Due,

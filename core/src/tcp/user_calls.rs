@@ -398,6 +398,14 @@ impl<P: Profile> Connection<P> {
         self.snd.queued()
     }
 
+    /// Whether the peer has acknowledged all that was handed over, and our FIN if there is one.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        use State::{Closing, FinWait1, LastAck, SynReceived, SynSent};
+        let waits = matches!(self.state, SynSent | SynReceived | FinWait1 | Closing | LastAck);
+        !waits && self.snd.queued() == 0
+    }
+
     /// STATUS.
     #[must_use]
     pub fn info(&self) -> Info {
@@ -424,6 +432,7 @@ impl<P: Profile> Connection<P> {
 
 /// What a completed handshake hands over to the connection that it becomes.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Handshake {
     /// Addresses and ports.
     pub flow: FlowKey,
