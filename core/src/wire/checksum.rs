@@ -195,19 +195,27 @@ pub(super) fn of_header(head: &[u8; 20], options: &[u8]) -> u16 {
 /// The sum of the pseudo header of TCP, UDP and ICMPv6 (RFC 9293 §3.1, RFC 8200 §8.1).
 ///
 /// `length` counts the octets of the transport header and its payload. Both addresses are of one
-/// family.
+/// family; without feature `ipv6` those of IPv6 add nothing.
 #[must_use]
+#[inline]
 pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: Protocol, length: u32) -> Sum {
-    let mut sum = Sum::ZERO;
-    for address in [&source, &destination] {
-        match address {
-            IpAddr::V4(address) => sum.add_u32(address.to_bits()),
-            IpAddr::V6(address) => sum.add_bytes(&address.octets()),
+    // Inlined where the family is known, so that the other costs nothing.
+    let addresses = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            add(u32::from_ne_bytes(source.octets()), u32::from_ne_bytes(destination.octets()))
         }
-    }
+        #[cfg(feature = "ipv6")]
+        (IpAddr::V6(source), IpAddr::V6(destination)) => sum_v6(&source, &destination),
+        _ => 0,
+    };
     // The protocol lies in the last octet of another word: the sum is the same.
-    sum.add_u32(add(length, u32::from(protocol.0)));
-    sum
+    Sum { sum: add(addresses, add(length, u32::from(protocol.0)).to_be()), odd: false }
+}
+
+#[cfg(feature = "ipv6")]
+#[inline(never)]
+fn sum_v6(source: &core::net::Ipv6Addr, destination: &core::net::Ipv6Addr) -> u32 {
+    add(sum_native(&source.octets()), sum_native(&destination.octets()))
 }
 
 /// The checksum after one 16-bit word under it changed from `old` to `new`.

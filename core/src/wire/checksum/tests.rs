@@ -87,7 +87,11 @@ fn a_pseudo_header_is_the_sum_of_its_octets() {
     let octets = [&v4[..], &w4, &[0, 6, 0x12, 0x34]].concat();
     let sum = pseudo_header(v4.into(), w4.into(), Protocol::TCP, 0x1234);
     assert_eq!(sum.partial(), naive(&octets));
+}
 
+#[cfg(feature = "ipv6")]
+#[test]
+fn a_pseudo_header_of_ipv6_is_the_sum_of_its_octets() {
     let (v6, w6) = ([0x20; 16], *b"\xfe\x80\0\0\0\0\0\0one odd!");
     let octets = [&v6[..], &w6, &[0, 1, 0x12, 0x34, 0, 0, 0, 58]].concat();
     let sum = pseudo_header(v6.into(), w6.into(), Protocol::ICMPV6, 0x1_1234);
