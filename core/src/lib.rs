@@ -131,6 +131,7 @@ pub mod flow;
 pub mod io;
 pub mod profile;
 pub mod readiness;
+pub mod secret;
 pub mod seq;
 #[cfg(feature = "dhcp")]
 pub mod service;
@@ -147,12 +148,13 @@ pub use counters::{Counters, DropReason};
 pub use device::{Capabilities, Device, Medium, NoRoom, Packet, RxMeta};
 pub use profile::{Full, Profile, Small};
 pub use readiness::Readiness;
+pub use secret::Secret;
 pub use socket::tcp::{
     AcceptError, ConnectConfig, ConnectError, ListenConfig, ListenError, TcpSocket,
 };
 #[cfg(feature = "udp")]
 pub use socket::udp::{BindError, Datagram, RecvError, SendError, UdpConfig, UdpSocket};
-pub use socket::{Handle, ListenerHandle, Secret, StaleHandle, TcpHandle, UdpHandle};
+pub use socket::{Handle, ListenerHandle, StaleHandle, TcpHandle, UdpHandle};
 pub use stack::{Capacity, Config, ConfigError, Stack, Storage, Usage, Wake};
 pub use storage::policy::AllocationPolicy;
 pub use tcp::connection::{CloseReason, PathError};

@@ -37,7 +37,7 @@ mod waiters;
 
 use crate::storage::slab::Key;
 
-pub use crate::tcp::commons::{Commons, Secret};
+pub use crate::tcp::commons::Commons;
 
 /// Names a connection. Stays an error once the connection is released, never another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

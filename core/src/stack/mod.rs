@@ -24,13 +24,15 @@ use crate::counters::Counters;
 use crate::device::{Device, NoRoom, RxMeta};
 use crate::profile::{Full, Profile};
 use crate::readiness::Readiness;
+use crate::secret::Secret;
+use crate::socket::demux::table_keys;
 use crate::socket::tcp::{
     AcceptError, ConnectConfig, ConnectError, ListenConfig, ListenError, TcpSocket,
 };
 use crate::socket::tcp_pool::TcpPool;
 #[cfg(feature = "udp")]
 use crate::socket::udp::{BindError, UdpConfig, UdpPool, UdpSocket};
-use crate::socket::{Commons, Handle, ListenerHandle, Route, Secret, StaleHandle, TcpHandle};
+use crate::socket::{Commons, Handle, ListenerHandle, Route, StaleHandle, TcpHandle};
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::slab::Slab;
@@ -215,7 +217,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             commons: Commons {
                 now: Instant::ZERO,
                 secret,
-                table_keys: secret.table_keys(),
+                table_keys: table_keys::<P>(&secret),
                 blocks,
                 records: Slab::new(storage.records),
                 counters: Counters::EMPTY,

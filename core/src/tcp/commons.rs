@@ -1,59 +1,20 @@
 //! What all connections and sockets of a stack share: the time, the blocks, the secret, the
 //! counters.
 
-use core::fmt;
-
 use crate::counters::Counters;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
+use crate::secret::Secret;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::time::{Duration, Instant};
 
-use super::isn::{hash64, isn, stamp_offset};
+use super::isn::{isn, stamp_offset};
 use super::options::{self, Offer, Terms};
 use super::recovery::Records;
 use super::settings::ConnectionConfig;
 use super::window::shift_for;
-
-/// Sixteen octets that nobody else knows, from a source of real entropy, new at every start.
-/// Initial sequence numbers (RFC 6528), ports and hash tables are keyed by it.
-#[derive(Clone, Copy)]
-pub struct Secret([u8; 16]);
-
-impl Secret {
-    /// A secret. `None` for all zeros, which is what a forgotten one looks like.
-    #[must_use]
-    pub fn new(octets: [u8; 16]) -> Option<Self> {
-        (octets != [0; 16]).then_some(Self(octets))
-    }
-
-    /// The octets.
-    #[must_use]
-    pub(crate) const fn octets(&self) -> &[u8; 16] {
-        &self.0
-    }
-
-    /// The two keys of the look-up tables: they tell nothing of the secret.
-    #[must_use]
-    pub(crate) fn table_keys(&self) -> [u64; 2] {
-        [hash64(&self.0, &[b"table", &[0]]), hash64(&self.0, &[b"table", &[1]])]
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl defmt::Format for Secret {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Secret(…)");
-    }
-}
 
 /// What all sockets of a stack have in common.
 #[derive(Debug)]

@@ -31,6 +31,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "seq.rs",
             "counters.rs",
             "flow.rs",
+            "secret.rs",
             "readiness.rs",
             "trace.rs",
             "waker.rs",
