@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what is in a packet, but where its checksum goes.
 
+use crate::storage::copy_prefix;
 use crate::storage::queue::Slices;
 use crate::wire::checksum::Sum;
 
@@ -151,7 +152,7 @@ impl<'p> Packet<'p> {
         let mut at = 0usize;
         for part in self.parts() {
             let end = at.checked_add(part.len())?;
-            buffer.get_mut(at..end)?.copy_from_slice(part);
+            copy_prefix(buffer.get_mut(at..end)?, part);
             at = end;
         }
         if let Some(job) = self.job {
