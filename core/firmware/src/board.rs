@@ -33,13 +33,13 @@ pub struct Board<'b> {
 }
 
 impl<'b> Board<'b> {
-    /// Starts the clock and the controller, and waits for a first frame: the moment at which it
-    /// comes is what differs from start to start (see [`seed`]).
+    /// Starts the clock and the controller, and waits for a first frame, for a second at most: the
+    /// moment at which it comes is what differs from start to start (see [`seed`]).
     #[inline(always)]
     pub fn start(buffer: &'b mut Buffer) -> (Self, Option<Secret>) {
-        let clock = Clock::start();
+        let mut clock = Clock::start();
         let mut device = Stellaris::new(buffer, HARDWARE_ADDRESS);
-        while device.next_frame().is_none() {}
+        while device.next_frame().is_none() && clock.micros() < 1_000_000 {}
         (Self { clock, device }, Secret::new(seed()))
     }
 

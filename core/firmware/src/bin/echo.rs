@@ -1,19 +1,25 @@
 //! The services that every host had once, over IPv4 and IPv6: echo on port 7, discard on port 9 and
 //! a generator of characters on port 19 (RFC 862, 863, 864), each by TCP and by UDP, and answers to
 //! pings. Eight connections at once, on the fewest blocks that so many can have.
+//!
+//! With the feature `dhcp` the IPv4 address comes from a server.
 #![no_std]
 #![no_main]
 
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
+#[cfg(feature = "dhcp")]
+use hikyaku::service::dhcp;
 use hikyaku::{
-    Instant, ListenConfig, ListenerHandle, Small, Stack, TcpHandle, TcpSocket, UdpConfig,
-    UdpHandle, Wake, storage,
+    ConfigError, Instant, ListenConfig, ListenerHandle, Small, Stack, TcpHandle, TcpSocket,
+    UdpConfig, UdpHandle, Wake, storage,
 };
-use hikyaku_firmware::board::{
-    Board, GATEWAY, IPV4, IPV4_PREFIX, IPV6, IPV6_LINK, IPV6_PREFIX, config,
-};
+#[cfg(feature = "dhcp")]
+use hikyaku_firmware::board::HARDWARE_ADDRESS;
+use hikyaku_firmware::board::{Board, IPV6, IPV6_LINK, IPV6_PREFIX, config};
+#[cfg(not(feature = "dhcp"))]
+use hikyaku_firmware::board::{GATEWAY, IPV4, IPV4_PREFIX};
 use hikyaku_firmware::stellaris::Buffer;
 
 const CONNECTIONS: usize = 8;
@@ -23,10 +29,10 @@ storage!(static NET: Small {
     listeners: 3,
     half_open: 4,
     time_wait: 4,
-    udp_sockets: 3,
+    udp_sockets: 4,
     neighbors: 8,
     records: 0,
-    // Two for each connection, and some for datagrams and answers to pings.
+    // Two for each connection, and some for datagrams, answers to pings and a DHCP client.
     blocks: 48 x 256
 });
 
@@ -58,14 +64,21 @@ fn main() -> ! {
     if let Some(secret) = secret
         && let Some(storage) = NET.take()
         && let Ok(mut stack) = Stack::<Small>::new(storage, &config, secret)
-        && stack.add_address(IPV4.into(), IPV4_PREFIX).is_ok()
-        && stack.add_address(IPV6.into(), IPV6_PREFIX).is_ok()
-        && stack.add_address(IPV6_LINK.into(), IPV6_PREFIX).is_ok()
-        && stack.set_gateway(GATEWAY.into()).is_ok()
+        && configure(&mut stack).is_ok()
     {
         serve(&mut stack, &mut board, DATAGRAM);
     }
     loop {}
+}
+
+fn configure(stack: &mut Stack<'_, Small>) -> Result<(), ConfigError> {
+    #[cfg(not(feature = "dhcp"))]
+    {
+        stack.add_address(IPV4.into(), IPV4_PREFIX)?;
+        stack.set_gateway(GATEWAY.into())?;
+    }
+    stack.add_address(IPV6.into(), IPV6_PREFIX)?;
+    stack.add_address(IPV6_LINK.into(), IPV6_PREFIX)
 }
 
 fn serve(stack: &mut Stack<'_, Small>, board: &mut Board<'_>, datagram: &mut [u8]) {
@@ -74,10 +87,15 @@ fn serve(stack: &mut Stack<'_, Small>, board: &mut Board<'_>, datagram: &mut [u8
         let config = UdpConfig { receive_limit: 512, send_limit: 512, ..UdpConfig::new(port) };
         stack.bind_udp(&config).ok()
     });
+    #[cfg(feature = "dhcp")]
+    let mut client = dhcp::Client::new(dhcp::Config::new(HARDWARE_ADDRESS));
     let mut connections: [Option<Served>; CONNECTIONS] = [None; CONNECTIONS];
     loop {
         let now = Instant::from_micros(board.clock.micros());
         let wake = stack.poll(now, &mut board.device);
+        // What it has done is seen at the address; it is asked at least every 10 ms.
+        #[cfg(feature = "dhcp")]
+        while client.poll(stack, now).is_some() {}
         accept(stack, &listeners, &mut connections);
         for connection in &mut connections {
             if let Some(served) = connection

@@ -8,11 +8,7 @@
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
-use hikyaku::profile::LinearTables;
-use hikyaku::storage::assembler::Assembler;
-use hikyaku::tcp::congestion::Reno;
-use hikyaku::tcp::recovery::GoBack;
-use hikyaku::{Instant, ListenConfig, Profile, Secret, Stack, TcpHandle, storage};
+use hikyaku::{Instant, ListenConfig, Profile, Secret, Small, Stack, TcpHandle, storage};
 use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 use static_cell::StaticCell;
@@ -21,18 +17,19 @@ use static_cell::StaticCell;
 struct Silent;
 
 impl Profile for Silent {
-    type Recovery = GoBack;
-    type Congestion = Reno;
-    type Reassembly = Assembler<4>;
-    type Tables = LinearTables;
-    type Observer = ();
+    type Recovery = <Small as Profile>::Recovery;
+    type Congestion = <Small as Profile>::Congestion;
+    type Reassembly = <Small as Profile>::Reassembly;
+    type Tables = <Small as Profile>::Tables;
+    type Observer = <Small as Profile>::Observer;
+    type Waker = <Small as Profile>::Waker;
     const ICMP_ECHO: bool = false;
-    const KEEPALIVE: bool = false;
-    const TIMESTAMPS: bool = false;
-    const SACK: bool = false;
-    const URGENT: bool = false;
-    const COOKIES: bool = false;
-    const PRUNING: bool = false;
+    const KEEPALIVE: bool = Small::KEEPALIVE;
+    const TIMESTAMPS: bool = Small::TIMESTAMPS;
+    const SACK: bool = Small::SACK;
+    const URGENT: bool = Small::URGENT;
+    const COOKIES: bool = Small::COOKIES;
+    const PRUNING: bool = Small::PRUNING;
 }
 
 storage!(static NET: Silent {
