@@ -24,8 +24,9 @@
 //! Inside, the modules are floors, and each names only those below it: `time`, `seq`, `flow` and
 //! `counters` are plain facts; [`wire`] turns octets into headers and back; [`mod@storage`] is
 //! memory that knows no protocol; [`tcp`] is the protocol, with no device, clock or socket;
-//! [`socket`] is pools of connections and what the user holds; [`stack`] joins them to the link. A
-//! [`Profile`] says which mechanisms a build contains: [`Full`], the default, or [`Small`].
+//! [`socket`] is pools of connections and what the user holds; [`stack`] joins them to the link;
+//! `service` holds clients that use a stack as anybody could. A [`Profile`] says which mechanisms a
+//! build contains: [`Full`], the default, or [`Small`].
 //!
 //! # An example
 //!
@@ -94,8 +95,9 @@
 //!
 //! # Features
 //!
-//! `ipv6` and `udp` (both on by default) gate the code for them; `alloc` adds `Storage::allocate`;
-//! `defmt` derives `defmt::Format` for public types and events. Sizes are never features.
+//! `dhcp`, `ethernet`, `ipv6` and `udp` (on by default) gate the code for them; `alloc` adds
+//! `Storage::allocate`; `defmt` derives `defmt::Format` for public types and events. Sizes are
+//! never features.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(
@@ -130,6 +132,8 @@ pub mod io;
 pub mod profile;
 pub mod readiness;
 pub mod seq;
+#[cfg(feature = "dhcp")]
+pub mod service;
 pub mod socket;
 pub mod stack;
 pub mod storage;

@@ -103,6 +103,7 @@ fn what_a_stack_tells_of_itself_is_text_again() {
         half_open: 1,
         time_wait: 1,
         udp_sockets: 1,
+        neighbors: 0,
         records: 0,
         blocks: 8,
         block_size: 256,

@@ -10,16 +10,13 @@ use crate::storage::slab::{Key, Slot};
 use crate::storage::{Empty, Id};
 use crate::tcp::connection::Connection;
 use crate::tcp::listener::HalfOpen;
-use crate::tcp::recovery::Record;
 use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::time_wait::TimeWait;
 use crate::waker::{ACCEPTORS, ConnectionWaiters, WakerSlot};
 
 use super::demux::Bound;
+use super::turns::{Egress, turn};
 
-/// Marks the list of records that may have something to send.
-#[derive(Debug)]
-pub enum Egress {}
 /// Marks the list of sockets with news for the user.
 #[derive(Debug)]
 pub enum News {}
@@ -38,6 +35,8 @@ pub struct ConnectionSlot<P: Profile> {
     pub(super) connection: Connection<P>,
     chain: Option<Id>,
     egress: Links,
+    #[cfg(feature = "ethernet")]
+    parked: u16,
     news: Links,
     backlog: Links,
     early: Links,
@@ -50,6 +49,8 @@ impl<P: Profile> Empty for ConnectionSlot<P> {
         connection: Connection::EMPTY,
         chain: None,
         egress: Links::EMPTY,
+        #[cfg(feature = "ethernet")]
+        parked: 0,
         news: Links::EMPTY,
         backlog: Links::EMPTY,
         early: Links::EMPTY,
@@ -59,6 +60,7 @@ impl<P: Profile> Empty for ConnectionSlot<P> {
 
 chained!([P: Profile] ConnectionSlot<P>, connection.flow(): FlowKey);
 linked!([P: Profile] ConnectionSlot<P>, egress: Egress);
+turn!([P: Profile] ConnectionSlot<P>);
 linked!([P: Profile] ConnectionSlot<P>, news: News);
 linked!([P: Profile] ConnectionSlot<P>, backlog: Backlog);
 linked!([P: Profile] ConnectionSlot<P>, early: Early);
@@ -168,8 +170,6 @@ pub struct TcpStorage<'a, P: Profile> {
     pub listeners: ManagedSlice<'a, Slot<ListenerSlot<P::Waker>>>,
     /// As many heads as listeners, or one for linear tables.
     pub listener_heads: ManagedSlice<'a, Option<Id>>,
-    /// Records of segments in flight, shared by all connections; none with go-back recovery.
-    pub records: ManagedSlice<'a, Slot<Record>>,
 }
 
 impl TimeWaitSlot {

@@ -22,7 +22,8 @@ use crate::storage::{Empty, Id};
 use crate::waker::{DatagramWaiters, WakerSlot};
 
 use super::demux::{Bound, find_bound, port_hash};
-use super::tcp_slots::{Egress, News};
+use super::tcp_slots::News;
+use super::turns::{Egress, Turns, turn};
 use super::{Commons, Handle, Route, StaleHandle, UdpHandle};
 
 /// Octets of a frame before its payload.
@@ -178,6 +179,9 @@ struct Socket {
     received: FrameQueue,
     to_send: FrameQueue,
     writer_waits: bool,
+    /// What waits for a neighbour on the link gives way to what is behind it.
+    #[cfg(feature = "ethernet")]
+    hurries: bool,
     readiness: Readiness,
 }
 
@@ -187,6 +191,8 @@ impl Socket {
         received: FrameQueue::EMPTY,
         to_send: FrameQueue::EMPTY,
         writer_waits: false,
+        #[cfg(feature = "ethernet")]
+        hurries: false,
         readiness: Readiness::NONE,
     };
 
@@ -201,6 +207,8 @@ pub struct UdpSlot<W> {
     socket: Socket,
     chain: Option<Id>,
     egress: Links,
+    #[cfg(feature = "ethernet")]
+    parked: u16,
     news: Links,
     /// Tasks that wait for it.
     pub waiters: DatagramWaiters<W>,
@@ -211,6 +219,8 @@ impl<W: WakerSlot> Empty for UdpSlot<W> {
         socket: Socket::EMPTY,
         chain: None,
         egress: Links::EMPTY,
+        #[cfg(feature = "ethernet")]
+        parked: 0,
         news: Links::EMPTY,
         waiters: DatagramWaiters::EMPTY,
     };
@@ -218,6 +228,7 @@ impl<W: WakerSlot> Empty for UdpSlot<W> {
 
 chained!([W: WakerSlot] UdpSlot<W>, socket.bound(): Bound);
 linked!([W: WakerSlot] UdpSlot<W>, egress: Egress);
+turn!([W: WakerSlot] UdpSlot<W>);
 linked!([W: WakerSlot] UdpSlot<W>, news: News);
 
 /// The memory of a [`UdpPool`].
@@ -232,7 +243,7 @@ pub struct UdpStorage<'a, P: Profile> {
 pub struct UdpPool<'a, P: Profile> {
     pub(super) sockets: Slab<'a, UdpSlot<P::Waker>>,
     by_port: HashTable<'a>,
-    egress: List<Egress>,
+    egress: Turns,
     news: List<News>,
     profile: PhantomData<fn() -> P>,
 }
@@ -244,7 +255,7 @@ impl<'a, P: Profile> UdpPool<'a, P> {
         Self {
             sockets: Slab::new(storage.sockets),
             by_port: HashTable::new(storage.heads),
-            egress: List::EMPTY,
+            egress: Turns::EMPTY,
             news: List::EMPTY,
             profile: PhantomData,
         }
@@ -347,13 +358,54 @@ impl<'a, P: Profile> UdpPool<'a, P> {
         self.sockets.get(id).map(|slot| (&slot.socket.to_send.queue, FRAME_HEADER as u32))
     }
 
-    /// The first datagram of a socket has left.
+    /// The first datagram of a socket waits for a neighbour on the link. Returns false where it is
+    /// not to wait: others behind it are for somebody else.
+    #[cfg(feature = "ethernet")]
+    pub fn park(&mut self, id: Id, blocks: &BlockPool<'a>) -> bool {
+        let Some(slot) = self.sockets.get_mut(id) else { return true };
+        let to_send = &slot.socket.to_send;
+        let len = to_send.first(blocks).map_or(0, |(_, len)| len);
+        let is_last = to_send.queue.len() <= len.saturating_add(FRAME_HEADER as u32);
+        if slot.socket.hurries && !is_last {
+            return false;
+        }
+        slot.socket.hurries = false;
+        self.egress.park(&mut self.sockets, id);
+        true
+    }
+
+    /// Those who wait for a neighbour take their turns again.
+    #[cfg(feature = "ethernet")]
+    pub fn unpark(&mut self) {
+        self.egress.unpark(&mut self.sockets);
+    }
+
+    /// A datagram for `remote` was queued. Where others wait for a neighbour that this one has no
+    /// need of, they are tried a last time and give way: no peer holds up the rest by being
+    /// silent. RFC 1122 §2.3.2.2: at least the latest is kept.
+    #[cfg(feature = "ethernet")]
+    fn hurry(&mut self, id: Id, remote: IpAddr, blocks: &BlockPool<'a>) {
+        if !self.egress.is_parked(&mut self.sockets, id) {
+            return;
+        }
+        let Some(slot) = self.sockets.get_mut(id) else { return };
+        let first = slot.socket.to_send.first(blocks);
+        if first.is_some_and(|(flow, _)| flow.remote().ip() != remote) {
+            slot.socket.hurries = true;
+            self.egress.remove(&mut self.sockets, id);
+        }
+    }
+
+    /// The first datagram of a socket has left, or is dropped.
     pub fn on_departed(&mut self, id: Id, commons: &mut Commons<'a>) {
-        bump(&mut commons.counters.datagrams_out);
         self.egress.pop_front(&mut self.sockets);
         let Some(slot) = self.sockets.get_mut(id) else { return };
         slot.socket.to_send.pop(commons.policy, &mut commons.blocks);
         let more = !slot.socket.to_send.queue.is_empty();
+        #[cfg(feature = "ethernet")]
+        {
+            slot.socket.hurries &= more;
+        }
         let woken = core::mem::take(&mut slot.socket.writer_waits);
         if woken {
             slot.socket.readiness |= Readiness::WRITABLE;
@@ -430,27 +482,37 @@ impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
     ///
     /// There is no room now, or there never will be, or nobody can be reached at this address.
     pub fn send_to(&mut self, payload: &[u8], remote: SocketAddr) -> Result<(), SendError> {
-        let slot = self.pool.sockets.get_mut(self.id).ok_or(SendError::Unaddressable)?;
-        let bound = slot.socket.bound;
+        let slot = self.pool.sockets.get(self.id).ok_or(SendError::Unaddressable)?;
         let source = self.route.source_for(remote.ip());
-        let source = bound.address().or(source).ok_or(SendError::Unaddressable)?;
-        let local = SocketAddr::new(source, bound.port());
+        let source = slot.socket.bound.address().or(source).ok_or(SendError::Unaddressable)?;
+        self.send_from(payload, source, remote)
+    }
+
+    /// Queues a datagram that gives `source` as its sender, whoever that may be.
+    pub(crate) fn send_from(
+        &mut self,
+        payload: &[u8],
+        source: IpAddr,
+        remote: SocketAddr,
+    ) -> Result<(), SendError> {
+        let slot = self.pool.sockets.get_mut(self.id).ok_or(SendError::Unaddressable)?;
+        let local = SocketAddr::new(source, slot.socket.bound.port());
         let flow = FlowKey::new(local, remote).ok_or(SendError::Unaddressable)?;
         if remote.port() == 0 {
             return Err(SendError::Unaddressable);
         }
         let headers = if remote.is_ipv4() { 28usize } else { 48 };
         let fits_link = payload.len().saturating_add(headers) <= usize::from(self.commons.mtu);
-        let gathered = (crate::device::PIECES_MAX as u32).saturating_sub(1);
-        let gathered = gathered.saturating_mul(self.commons.blocks.block_size()) as usize;
         let to_send = &mut slot.socket.to_send;
-        if !fits_link || payload.len() > gathered || !to_send.fits(payload.len()) {
+        if !fits_link || !to_send.fits(payload.len()) {
             return Err(SendError::TooLong);
         }
         if !to_send.push(&flow, payload, &mut self.commons.blocks) {
             slot.socket.writer_waits = true;
             return Err(SendError::WouldBlock);
         }
+        #[cfg(feature = "ethernet")]
+        self.pool.hurry(self.id, remote.ip(), &self.commons.blocks);
         self.pool.egress.push_back(&mut self.pool.sockets, self.id);
         Ok(())
     }

@@ -122,6 +122,20 @@ impl<L> List<L> {
         }
     }
 
+    /// Puts all records of another list of this kind at the back, in their order.
+    pub fn append<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, other: &mut Self) {
+        let Some(first) = other.head else { return };
+        if self.tail.is_some() {
+            self.set_next(slab, self.tail, Some(first));
+            self.set_previous(slab, Some(first), self.tail);
+        } else {
+            self.head = Some(first);
+        }
+        self.tail = other.tail;
+        self.len = self.len.saturating_add(other.len);
+        *other = Self::EMPTY;
+    }
+
     /// Takes the record at the front out of the list.
     pub fn pop_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>) -> Option<Id> {
         let id = self.head?;

@@ -44,7 +44,10 @@ pub(super) const FLOORS: &[Floor] = &[
             "wire/mod.rs",
             "wire/checksum.rs",
             "wire/address.rs",
+            "wire/dhcp.rs",
             "wire/icmp.rs",
+            "wire/ethernet.rs",
+            "wire/arp.rs",
             "wire/ipv4.rs",
             "wire/ipv6.rs",
             "wire/icmpv4.rs",
@@ -97,6 +100,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "tcp/receive.rs",
             "tcp/time_wait.rs",
             "tcp/settings.rs",
+            "tcp/commons.rs",
             "tcp/connection.rs",
             "tcp/expires.rs",
             "tcp/arrives.rs",
@@ -113,6 +117,7 @@ pub(super) const FLOORS: &[Floor] = &[
         order: Order::Free,
         files: &[
             "socket/demux.rs",
+            "socket/turns.rs",
             "socket/tcp_slots.rs",
             "socket/tcp_pool.rs",
             "socket/tcp_handshakes.rs",
@@ -128,6 +133,9 @@ pub(super) const FLOORS: &[Floor] = &[
         order: Order::Free,
         files: &[
             "stack/storage.rs",
+            "stack/neighbor.rs",
+            "stack/frames.rs",
+            "stack/arp.rs",
             "stack/link.rs",
             "stack/reply.rs",
             "stack/ingress.rs",
@@ -135,6 +143,12 @@ pub(super) const FLOORS: &[Floor] = &[
             "stack/waiters.rs",
             "stack/mod.rs",
         ],
+    },
+    Floor {
+        name: "service",
+        level: 6,
+        order: Order::Free,
+        files: &["service/mod.rs", "service/dhcp.rs"],
     },
     Floor {
         name: "aio",
@@ -155,6 +169,7 @@ pub(super) const FLOORS: &[Floor] = &[
         level: 7,
         order: Order::Free,
         files: &[
+            "adapter/defmt.rs",
             "adapter/embassy.rs",
             "adapter/embassy_time.rs",
             "adapter/embedded_io.rs",
