@@ -502,3 +502,24 @@ fn a_socket_with_a_peer_is_deaf_to_others() {
     drop((socket, stranger, friend));
     all_is_free(&world, 0);
 }
+
+storage!(static NET: Async<Full> {
+    connections: 16, listeners: 2, half_open: 16, time_wait: 16, udp_sockets: 4,
+    records: 64, blocks: 256 x 1024,
+});
+
+/// Wakers that are not there are zeros: what holds them takes no flash. Pages of `.bss` belong to
+/// no file, those of `.data` do.
+#[test]
+fn storage_with_wakers_lies_in_bss() {
+    let middle = std::ptr::from_ref(&NET).addr() + size_of_val(&NET) / 2;
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("the list of mappings");
+    let mapping = maps.lines().find(|line| {
+        let ends = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let ends = ends.map(|(from, to)| [from, to].map(|end| usize::from_str_radix(end, 16)));
+        matches!(ends, Some([Ok(from), Ok(to)]) if (from..to).contains(&middle))
+    });
+    let mapping = mapping.expect("memory is mapped");
+    assert!(!mapping.contains('/'), "not in .bss: {mapping}");
+    assert!(NET.take().is_some() && NET.take().is_none());
+}

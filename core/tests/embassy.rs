@@ -24,6 +24,7 @@ type SharedLane = Rc<RefCell<Lane>>;
 
 /// A network interface in the manner of `embassy-net`, with room for one frame each way.
 struct Wire {
+    address: HardwareAddress,
     incoming: SharedLane,
     outgoing: SharedLane,
 }
@@ -90,31 +91,37 @@ impl Driver for Wire {
     }
 
     fn hardware_address(&self) -> HardwareAddress {
-        HardwareAddress::Ip
+        self.address
     }
 }
 
-fn wires() -> [Embassy<Wire>; 2] {
+fn wires(addresses: [HardwareAddress; 2]) -> [Embassy<Wire>; 2] {
     let lanes: [SharedLane; 2] = Default::default();
     [0, 1].map(|side: usize| {
         let (incoming, outgoing) = (Rc::clone(&lanes[1 - side]), Rc::clone(&lanes[side]));
-        Embassy::new(Wire { incoming, outgoing })
+        Embassy::new(Wire { address: addresses[side], incoming, outgoing }).expect("a known medium")
     })
 }
 
-fn host(side: u8) -> Stack<'static, Small> {
+/// Two stations of an Ethernet.
+const STATIONS: [HardwareAddress; 2] =
+    [HardwareAddress::Ethernet([2, 0, 0, 0, 0, 1]), HardwareAddress::Ethernet([2, 0, 0, 0, 0, 2])];
+
+fn host(side: u8, device: &Embassy<Wire>) -> Stack<'static, Small> {
     let capacity = Capacity {
         connections: 2,
         listeners: 1,
         half_open: 2,
         time_wait: 2,
         udp_sockets: 0,
+        neighbors: 2,
         records: 0,
         blocks: 64,
         block_size: 256,
     };
     let mut config = Config::new();
     (config.connection.receive_limit, config.connection.send_limit) = (4096, 4096);
+    config.hardware_address = device.hardware_address();
     let secret = Secret::new([side; 16]).expect("not all zero");
     let stack = Stack::new(Storage::allocate(&capacity), &config, secret);
     let mut stack = stack.expect("a possible configuration");
@@ -123,10 +130,28 @@ fn host(side: u8) -> Stack<'static, Small> {
 }
 
 #[test]
-fn a_stream_crosses_two_drivers() {
-    let [mut near, mut far] = wires();
-    let (mut client, mut server) = (host(1), host(2));
+fn a_stream_crosses_two_drivers_of_ip_packets() {
+    let [near, far] = wires([HardwareAddress::Ip; 2]);
     assert_eq!(near.capabilities(), Capabilities::ip(900));
+    a_stream_crosses(near, far, 860);
+}
+
+#[test]
+fn a_stream_crosses_two_drivers_of_ethernet() {
+    let [near, far] = wires(STATIONS);
+    assert_eq!(near.capabilities(), Capabilities::ethernet(886));
+    a_stream_crosses(near, far, 846);
+}
+
+#[test]
+fn a_driver_of_another_medium_is_refused() {
+    let (incoming, outgoing) = Default::default();
+    let address = HardwareAddress::Ieee802154([1; 8]);
+    assert!(Embassy::new(Wire { address, incoming, outgoing }).is_none());
+}
+
+fn a_stream_crosses(mut near: Embassy<Wire>, mut far: Embassy<Wire>, mss: u16) {
+    let (mut client, mut server) = (host(1, &near), host(2, &far));
     assert!(near.is_up());
     let listener = server.listen(7, &ListenConfig::new()).expect("a free port");
     let mut now = Instant::from_millis(1);
@@ -153,7 +178,7 @@ fn a_stream_crosses_two_drivers() {
     }
     assert!(got == message, "{} of {} octets came", got.len(), message.len());
     let info = client.tcp(sender).expect("held").info().expect("a connection");
-    assert_eq!(info.snd_mss, 860, "what fits the driver's frames");
+    assert_eq!(info.snd_mss, mss, "what fits the driver's frames");
 }
 
 /// Counts how often it is woken.
@@ -168,8 +193,8 @@ impl Wakes for Bell {
 
 #[test]
 fn the_driver_wakes_whoever_was_named_last() {
-    let [mut near, mut far] = wires();
-    let (mut client, mut server) = (host(1), host(2));
+    let [mut near, mut far] = wires([HardwareAddress::Ip; 2]);
+    let (mut client, mut server) = (host(1, &near), host(2, &far));
     let (stale, bell) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
     let now = Instant::from_millis(1);
     far.notify(&Waker::from(Arc::clone(&stale)));

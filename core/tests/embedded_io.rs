@@ -42,6 +42,7 @@ fn stack(side: u8) -> Stack<'static, Small> {
         half_open: 4,
         time_wait: 4,
         udp_sockets: 0,
+        neighbors: 0,
         records: 0,
         blocks: 64,
         block_size: 256,

@@ -6,21 +6,42 @@
 
 use core::task::{Context, Waker};
 
-use embassy_net_driver::{Driver, LinkState, RxToken, TxToken};
+use embassy_net_driver::{Driver, HardwareAddress, LinkState, RxToken, TxToken};
 
-use crate::device::{Capabilities, Device, NoRoom, Packet, RxMeta};
+use crate::device::{Capabilities, Device, Medium, NoRoom, Packet, RxMeta};
+#[cfg(feature = "ethernet")]
+use crate::wire::ethernet;
 
-/// A driver for `embassy-net`, whose frames are IP packets.
+/// Octets of an Ethernet header, which such a driver counts as part of its frames.
+const HEADER: usize = 14;
+
+/// A driver for `embassy-net`, of Ethernet frames or of IP packets.
 #[derive(Debug)]
 pub struct Embassy<D> {
     driver: D,
+    medium: Medium,
     waker: Waker,
 }
 
 impl<D: Driver> Embassy<D> {
-    /// Wraps a driver.
-    pub fn new(driver: D) -> Self {
-        Self { driver, waker: Waker::noop().clone() }
+    /// Wraps a driver. `None` where its frames are of another kind: IEEE 802.15.4, or Ethernet in a
+    /// build without that feature.
+    pub fn new(driver: D) -> Option<Self> {
+        let medium = match driver.hardware_address() {
+            HardwareAddress::Ip => Medium::Ip,
+            HardwareAddress::Ethernet(_) if cfg!(feature = "ethernet") => Medium::Ethernet,
+            _ => return None,
+        };
+        Some(Self { driver, medium, waker: Waker::noop().clone() })
+    }
+
+    /// The driver's address, for [`Config`](crate::Config); `None` where frames are IP packets.
+    #[cfg(feature = "ethernet")]
+    pub fn hardware_address(&self) -> Option<ethernet::Address> {
+        match self.driver.hardware_address() {
+            HardwareAddress::Ethernet(octets) => Some(ethernet::Address(octets)),
+            _ => None,
+        }
     }
 
     /// The driver.
@@ -38,7 +59,9 @@ impl<D: Driver> Device for Embassy<D> {
     fn capabilities(&self) -> Capabilities {
         let capabilities = self.driver.capabilities();
         let frame = capabilities.max_transmission_unit;
-        Capabilities::ip(u16::try_from(frame).unwrap_or(u16::MAX))
+        let header = if self.medium == Medium::Ethernet { HEADER } else { 0 };
+        let mtu = u16::try_from(frame.saturating_sub(header)).unwrap_or(u16::MAX);
+        Capabilities { medium: self.medium, ..Capabilities::ip(mtu) }
     }
 
     fn receive<R>(&mut self, take: impl FnOnce(&[u8], RxMeta) -> R) -> Option<R> {

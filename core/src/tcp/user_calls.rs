@@ -233,7 +233,7 @@ impl<P: Profile> Connection<P> {
         buffer: &mut [u8],
         commons: &mut Commons<'_>,
     ) -> Result<usize, ReadError> {
-        let octets = self.peek(buffer, &mut commons.blocks)?;
+        let octets = self.peek(buffer, &commons.blocks)?;
         self.consume(octets, commons);
         Ok(octets)
     }
@@ -250,7 +250,7 @@ impl<P: Profile> Connection<P> {
         commons: &mut Commons<'_>,
     ) -> Result<usize, ReadError> {
         self.may_read()?;
-        let slice = self.rcv.first_slice(&mut commons.blocks);
+        let slice = self.rcv.first_slice(&commons.blocks);
         let octets = take(slice).min(slice.len());
         self.consume(octets, commons);
         Ok(octets)
