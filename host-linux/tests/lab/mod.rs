@@ -191,7 +191,7 @@ wait_for() { # COMMAND...: until it succeeds
     tries=0
     until "$@"; do
         tries=$((tries + 1))
-        if [ $tries -gt 250 ]; then echo "waited in vain for: $*" >&2; exit 99; fi
+        if [ $tries -gt "${PATIENCE:-250}" ]; then echo "waited in vain for: $*" >&2; exit 99; fi
         sleep 0.02
     done
 }

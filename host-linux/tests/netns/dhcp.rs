@@ -5,6 +5,8 @@ use crate::lab::{Lab, Report, is_there, require, stand_in};
 
 /// A device, and a server on it whose log is in `log`.
 const SET_UP: &str = r#"
+# A lost message is sent again after up to five seconds.
+PATIENCE=700
 ip tuntap add dev tap7 mode tap
 ip addr add 192.168.70.1/24 dev tap7
 ip link set tap7 up
