@@ -121,9 +121,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod adapter;
+#[cfg(feature = "async")]
+pub mod aio;
 pub mod counters;
 pub mod device;
 pub mod flow;
+#[cfg(any(feature = "async", feature = "embedded-io"))]
+pub mod io;
 pub mod profile;
 pub mod readiness;
 pub mod seq;
@@ -135,6 +140,7 @@ pub mod storage;
 pub mod tcp;
 pub mod time;
 pub mod trace;
+pub mod waker;
 pub mod wire;
 
 pub use counters::{Counters, DropReason};

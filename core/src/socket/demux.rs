@@ -11,6 +11,7 @@ use crate::storage::slab::Slab;
 
 /// The local end that a listener or a UDP socket is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bound {
     port: u16,
     /// Whether `address` is meant; else every address of ours is.

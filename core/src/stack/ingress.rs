@@ -205,8 +205,8 @@ impl<P: Profile> Stack<'_, P> {
         let local = SocketAddr::new(destination, header.destination_port);
         let remote = SocketAddr::new(source, header.source_port);
         let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
-        let segment = Segment::new(&header, text);
-        if let Some(answer) = self.tcp.on_segment(&flow, segment, &mut self.commons) {
+        let mut segment = Segment::new(&header, text);
+        if let Some(answer) = self.tcp.on_segment(&flow, &mut segment, &mut self.commons) {
             self.link.replies.push_segment(flow, answer, &mut self.commons);
         }
         Ok(())

@@ -15,6 +15,8 @@ mod link;
 mod neighbor;
 mod reply;
 mod storage;
+#[cfg(feature = "async")]
+mod waiters;
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -31,6 +33,7 @@ use crate::socket::udp::{BindError, UdpConfig, UdpPool, UdpSocket};
 use crate::socket::{Commons, Handle, ListenerHandle, Route, Secret, StaleHandle, TcpHandle};
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
+use crate::storage::slab::Slab;
 #[cfg(feature = "dhcp")]
 use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;
@@ -214,6 +217,7 @@ impl<'a, P: Profile> Stack<'a, P> {
                 secret,
                 table_keys: secret.table_keys(),
                 blocks,
+                records: Slab::new(storage.records),
                 counters: Counters::EMPTY,
                 policy: config.policy,
                 time_wait: config.time_wait,
@@ -418,7 +422,7 @@ impl<'a, P: Profile> Stack<'a, P> {
         !self.link.replies.is_empty() || self.tcp.has_departures()
     }
 
-    fn advance(&mut self, now: Instant) {
+    pub(crate) fn advance(&mut self, now: Instant) {
         self.commons.now = self.commons.now.max(now);
     }
 
@@ -550,7 +554,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             udp_sockets,
             blocks_used: self.commons.blocks.used(),
             blocks_promised: self.commons.blocks.promised(),
-            records: tcp.records,
+            records: self.commons.records.len(),
         }
     }
 }

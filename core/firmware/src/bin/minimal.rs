@@ -1,0 +1,110 @@
+//! The smallest useful image: a TCP echo on port 7 of 192.168.69.2, one connection at a time with
+//! 2 × 2048 octets of buffers, over Ethernet, ARP and IPv4, on the profile `Small` without ICMP.
+//!
+//! `core/firmware/check size` weighs it and watches it run.
+#![no_std]
+#![no_main]
+
+use core::panic::PanicInfo;
+
+use cortex_m_rt::entry;
+use hikyaku::profile::LinearTables;
+use hikyaku::storage::assembler::Assembler;
+use hikyaku::tcp::congestion::Reno;
+use hikyaku::tcp::recovery::GoBack;
+use hikyaku::{Instant, ListenConfig, Profile, Secret, Stack, TcpHandle, storage};
+use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
+use hikyaku_firmware::stellaris::Buffer;
+use static_cell::StaticCell;
+
+/// `Small`, without answers to pings.
+struct Silent;
+
+impl Profile for Silent {
+    type Recovery = GoBack;
+    type Congestion = Reno;
+    type Reassembly = Assembler<4>;
+    type Tables = LinearTables;
+    type Observer = ();
+    const ICMP_ECHO: bool = false;
+    const KEEPALIVE: bool = false;
+    const TIMESTAMPS: bool = false;
+    const SACK: bool = false;
+    const URGENT: bool = false;
+    const COOKIES: bool = false;
+    const PRUNING: bool = false;
+}
+
+storage!(static NET: Silent {
+    connections: 1,
+    listeners: 1,
+    half_open: 1,
+    time_wait: 1,
+    udp_sockets: 0,
+    neighbors: 2,
+    records: 0,
+    blocks: 16 x 256
+});
+
+/// In a static rather than on the stack, so that what is on the stack is only what calls need.
+static STACK: StaticCell<Stack<'static, Silent>> = StaticCell::new();
+
+#[entry]
+fn main() -> ! {
+    static mut FRAME: Buffer = Buffer::EMPTY;
+    let (mut board, secret) = Board::start(FRAME);
+    if let Some(stack) = secret.and_then(start) {
+        serve(stack, &mut board);
+    }
+    loop {}
+}
+
+#[inline(never)]
+fn start(secret: Secret) -> Option<&'static mut Stack<'static, Silent>> {
+    let storage = NET.take()?;
+    let stack = STACK.init(Stack::new(storage, &config(), secret).ok()?);
+    stack.add_address(IPV4.into(), IPV4_PREFIX).ok()?;
+    Some(stack)
+}
+
+fn serve(stack: &mut Stack<'_, Silent>, board: &mut Board<'_>) {
+    let Ok(listener) = stack.listen(7, &ListenConfig::new()) else { return };
+    let mut connection: Option<TcpHandle> = None;
+    loop {
+        let now = Instant::from_micros(board.clock.micros());
+        stack.poll(now, &mut board.device);
+        match connection {
+            Some(handle) if echo(stack, handle) => {}
+            _ => connection = stack.accept(listener).ok(),
+        }
+    }
+}
+
+/// Sends back what has come in. Whether there may be more.
+fn echo(stack: &mut Stack<'_, Silent>, handle: TcpHandle) -> bool {
+    let mut buffer = [0; 64];
+    let Ok(mut socket) = stack.tcp(handle) else { return false };
+    loop {
+        match socket.peek(&mut buffer) {
+            Ok(length) if length > 0 => {
+                // What finds no room waits where it is.
+                match socket.write(buffer.get(..length).unwrap_or(&[])) {
+                    Ok(written) => {
+                        let _ = socket.read(buffer.get_mut(..written).unwrap_or(&mut []));
+                    }
+                    Err(_) => return true,
+                }
+            }
+            Err(_) if socket.close_reason().is_none() => return true,
+            _ => {
+                socket.release();
+                return false;
+            }
+        }
+    }
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    loop {}
+}
