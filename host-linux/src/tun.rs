@@ -1,5 +1,5 @@
-//! A Linux TUN or TAP device: made or found, its kernel side given addresses, packets or frames read
-//! and written.
+//! A Linux TUN or TAP device: made or found, its kernel side given addresses, packets or frames
+//! read and written.
 
 use std::ffi::{CString, c_char, c_int, c_ulong};
 use std::io::{self, ErrorKind};
