@@ -94,22 +94,35 @@ pub fn copy_prefix(destination: &mut [u8], source: &[u8]) -> usize {
     octets
 }
 
-/// Copies as much as fits, four words at a time.
+/// Copies as much as fits, eight words at a time. As long as they are spelt out, no compiler sees
+/// `memcpy` in them.
 fn copy_words(to: &mut [u8], from: &[u8]) {
-    let (to, to_rest) = to.as_chunks_mut::<16>();
-    let (from, from_rest) = from.as_chunks::<16>();
+    let (to, to_rest) = to.as_chunks_mut::<32>();
+    let (from, from_rest) = from.as_chunks::<32>();
     for (to, from) in to.iter_mut().zip(from) {
-        // As long as they are spelt out, no compiler sees `memcpy` in them.
-        let ([a, b, c, d], _) = from.as_chunks() else { continue };
-        let ([to_a, to_b, to_c, to_d], _) = to.as_chunks_mut() else { continue };
-        copy_word(to_a, a);
-        copy_word(to_b, b);
-        copy_word(to_c, c);
-        copy_word(to_d, d);
+        let ([to, to_end], _) = to.as_chunks_mut() else { continue };
+        let ([from, from_end], _) = from.as_chunks() else { continue };
+        copy_four(to, from);
+        copy_four(to_end, from_end);
+    }
+    let (to, to_rest) = to_rest.as_chunks_mut();
+    let (from, from_rest) = from_rest.as_chunks();
+    if let ([to], [from]) = (to, from) {
+        copy_four(to, from);
     }
     for (to, from) in to_rest.iter_mut().zip(from_rest) {
         *to = *from;
     }
+}
+
+#[inline(always)]
+fn copy_four(to: &mut [u8; 16], from: &[u8; 16]) {
+    let ([to_a, to_b, to_c, to_d], _) = to.as_chunks_mut() else { return };
+    let ([a, b, c, d], _) = from.as_chunks() else { return };
+    copy_word(to_a, a);
+    copy_word(to_b, b);
+    copy_word(to_c, c);
+    copy_word(to_d, d);
 }
 
 #[inline(always)]
