@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use crate::counters::{DropReason, bump};
 use crate::device::NoRoom;
 use crate::profile::Profile;
-use crate::wire::address::may_be_source;
+use crate::wire::address::may_be_source_v4;
 use crate::wire::arp::{self, Packet};
 use crate::wire::ethernet::Address;
 use crate::wire::{Malformed, ethernet};
@@ -34,8 +34,9 @@ impl<P: Profile> Stack<'_, P> {
         let asks_us = packet.operation == arp::REQUEST && self.link.owns(target);
         // RFC 5227 §2.1.1: who probes for an address has none yet, and is told that it is taken.
         let is_probe = packet.sender.is_unspecified();
-        let is_neighbor =
-            may_be_source(sender) && self.link.is_near(sender) && !self.link.is_broadcast(sender);
+        let is_neighbor = may_be_source_v4(packet.sender)
+            && self.link.is_near(sender)
+            && !self.link.is_broadcast(sender);
         let neighbors = &mut self.link.frames.neighbors;
         let known = is_neighbor && neighbors.on_claim(sender, hardware, asks_us, self.commons.now);
         self.release_parked();
@@ -49,46 +50,40 @@ impl<P: Profile> Stack<'_, P> {
         if self.link.frames.push_answer(answer) { Ok(()) } else { Err(DropReason::ReplyLimited) }
     }
 
-    /// Whether there is an answer or a request to be sent to a neighbour.
-    pub(super) fn has_neighbor_message(&self) -> bool {
-        let frames = &self.link.frames;
-        frames.first_answer().is_some() || frames.neighbors.next_request(self.commons.now).is_some()
-    }
-
-    /// Sends an answer, or else a request.
-    pub(super) fn send_neighbor_message(&mut self, sink: Sink<'_>) -> Result<(), NoRoom> {
+    /// Sends an answer, or else a request that is due. Returns whether there was one.
+    pub(super) fn send_neighbor_message(&mut self, sink: Sink<'_>) -> Result<bool, NoRoom> {
         if let Some(answer) = self.link.frames.first_answer() {
-            let (ours, theirs) = (answer.ours(), answer.theirs());
-            self.send_arp(arp::REPLY, (ours, theirs), (answer.hardware, answer.hardware), sink)?;
+            let hardware = answer.hardware;
+            self.send_arp(arp::REPLY, (answer.ours(), answer.theirs()), Some(hardware), sink)?;
             bump(&mut self.commons.counters.neighbor_replies);
             self.link.frames.pop_answer();
-            return Ok(());
+            return Ok(true);
         }
         let now = self.commons.now;
-        let Some(request) = self.link.frames.neighbors.next_request(now) else { return Ok(()) };
-        let to = request.hardware.unwrap_or(Address::BROADCAST);
-        let target = request.hardware.unwrap_or(Address::ZERO);
+        let request = self.link.frames.neighbors.next_request(now);
+        self.release_parked();
+        let Some(request) = request else { return Ok(false) };
         if let Some(ours) = self.link.address_near(request.address) {
-            self.send_arp(arp::REQUEST, (ours, request.address), (to, target), sink)?;
+            self.send_arp(arp::REQUEST, (ours, request.address), request.hardware, sink)?;
             bump(&mut self.commons.counters.neighbor_requests);
         }
         self.link.frames.neighbors.on_requested(&request, now);
-        Ok(())
+        Ok(true)
     }
 
     fn send_arp(
         &mut self,
         operation: u16,
         (ours, theirs): (IpAddr, IpAddr),
-        (to, target_hardware): (Address, Address),
+        to: Option<Address>,
         sink: Sink<'_>,
     ) -> Result<(), NoRoom> {
         let (IpAddr::V4(sender), IpAddr::V4(target)) = (ours, theirs) else { return Ok(()) };
-        self.link.frames.next_hop = to;
+        self.link.frames.next_hop = to.unwrap_or(Address::BROADCAST);
         let Some(header) = self.link.frames.header(ethernet::EtherType::ARP) else {
             return Ok(());
         };
-        let sender_hardware = header.source;
+        let (sender_hardware, target_hardware) = (header.source, to.unwrap_or(Address::ZERO));
         let packet = Packet { operation, sender_hardware, sender, target_hardware, target };
         let mut headers = Headers::EMPTY;
         headers.push(|buffer| header.emit(buffer));

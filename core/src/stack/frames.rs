@@ -64,6 +64,10 @@ impl<'a> Frames<'a> {
         free.map(|place| *place = answer).is_some()
     }
 
+    pub(super) fn has_answers(&self) -> bool {
+        self.first_answer().is_some()
+    }
+
     pub(super) fn first_answer(&self) -> Option<Answer> {
         self.answers.iter().flatten().next().copied()
     }

@@ -323,7 +323,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             }
             self.flush(&mut |packet| device.transmit(packet));
         }
-        self.on_time();
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         for _ in 0..self.egress_budget {
             if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
                 break;
@@ -345,7 +345,7 @@ impl<'a, P: Profile> Stack<'a, P> {
 
     fn is_urgent(&self) -> bool {
         #[cfg(feature = "ethernet")]
-        if self.link.frames.first_answer().is_some() {
+        if self.link.frames.has_answers() {
             return true;
         }
         !self.link.replies.is_empty() || self.tcp.is_urgent(&self.commons)
@@ -364,7 +364,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     /// longer one.
     pub fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
         self.advance(now);
-        self.on_time();
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         let mut len = None;
         // What waits for a neighbour takes a turn, but leaves nothing in the buffer.
         for _ in 0..self.egress_budget {
@@ -387,34 +387,26 @@ impl<'a, P: Profile> Stack<'a, P> {
         self.wake()
     }
 
-    /// Acts on what is due.
-    fn on_time(&mut self) {
-        #[cfg(feature = "ethernet")]
-        {
-            self.link.frames.neighbors.on_time(self.commons.now);
-            self.release_parked();
-        }
-        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
-    }
-
     fn wake(&mut self) -> Wake {
+        let now = self.commons.now;
         let due = self.tcp.next_due();
-        #[cfg(feature = "ethernet")]
-        let due = [due, self.link.frames.neighbors.next_due(self.commons.now)];
-        #[cfg(feature = "ethernet")]
-        let due = due.into_iter().flatten().min();
-        if due.is_some_and(|at| at <= self.commons.now) {
+        if due.is_some_and(|at| at <= now) {
             return Wake::Now;
         }
-        if self.has_departures() {
+        #[cfg(feature = "ethernet")]
+        let request = self.link.frames.neighbors.next_due(now);
+        #[cfg(not(feature = "ethernet"))]
+        let request: Option<Instant> = None;
+        if self.has_departures() || request.is_some_and(|at| at <= now) {
             return if self.link.is_full { Wake::OnRoom { or_at: due } } else { Wake::Now };
         }
+        let due = due.into_iter().chain(request).min();
         due.map_or(Wake::OnIngress, Wake::At)
     }
 
     fn has_departures(&self) -> bool {
         #[cfg(feature = "ethernet")]
-        if self.has_neighbor_message() {
+        if self.link.frames.has_answers() {
             return true;
         }
         #[cfg(feature = "udp")]
