@@ -5,6 +5,8 @@
 
 use core::net::IpAddr;
 
+use heapless::Vec;
+
 use crate::flow::{Octets, address, octets};
 use crate::wire::ethernet::{Address, EtherType, Header};
 
@@ -44,12 +46,12 @@ pub(super) struct Frames<'a> {
     pub(super) neighbors: Neighbors<'a>,
     /// Where the packet in the making goes.
     pub(super) next_hop: Address,
-    answers: [Option<Answer>; ANSWERS],
+    answers: Vec<Answer, ANSWERS>,
 }
 
 impl<'a> Frames<'a> {
     pub(super) fn new(hardware: Option<Address>, neighbors: Neighbors<'a>) -> Self {
-        Self { hardware, neighbors, next_hop: Address::ZERO, answers: [None; ANSWERS] }
+        Self { hardware, neighbors, next_hop: Address::ZERO, answers: Vec::new() }
     }
 
     /// The header of a frame to the next hop.
@@ -60,21 +62,20 @@ impl<'a> Frames<'a> {
 
     /// Queues an answer; false where there is no place for it.
     pub(super) fn push_answer(&mut self, answer: Option<Answer>) -> bool {
-        let free = self.answers.iter_mut().find(|place| place.is_none());
-        free.map(|place| *place = answer).is_some()
+        answer.is_some_and(|answer| self.answers.push(answer).is_ok())
     }
 
     pub(super) fn has_answers(&self) -> bool {
-        self.first_answer().is_some()
+        !self.answers.is_empty()
     }
 
     pub(super) fn first_answer(&self) -> Option<Answer> {
-        self.answers.iter().flatten().next().copied()
+        self.answers.first().copied()
     }
 
     pub(super) fn pop_answer(&mut self) {
-        if let Some(place) = self.answers.iter_mut().find(|place| place.is_some()) {
-            *place = None;
+        if !self.answers.is_empty() {
+            self.answers.remove(0);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Whatever is wrong with a packet ends in a counter; what may be answered waits in the replies.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
 use crate::counters::{DropReason, bump};
 use crate::device::RxMeta;
@@ -96,17 +96,16 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     fn packet(&mut self, packet: &[u8], meta: RxMeta) -> Check<()> {
-        let arrival = match packet.first().map(|octet| octet >> 4) {
-            Some(4) => self.ipv4(packet, meta)?,
+        match packet.first().map(|octet| octet >> 4) {
+            Some(4) => self.ipv4(packet, meta),
             #[cfg(feature = "ipv6")]
-            Some(6) => self.ipv6(packet, meta)?,
-            Some(_) => return Err(DropReason::BadVersion),
-            None => return Err(DropReason::Truncated),
-        };
-        self.deliver(&arrival)
+            Some(6) => self.ipv6(packet, meta),
+            Some(_) => Err(DropReason::BadVersion),
+            None => Err(DropReason::Truncated),
+        }
     }
 
-    fn ipv4<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
+    fn ipv4(&mut self, packet: &[u8], meta: RxMeta) -> Check<()> {
         let (header, payload) = ipv4::Header::parse(packet).map_err(Malformed::reason)?;
         let (source, destination) = (header.source.into(), header.destination.into());
         self.check_addresses(source, destination, header.protocol)?;
@@ -114,7 +113,7 @@ impl<P: Profile> Stack<'_, P> {
             return Err(DropReason::Fragment);
         }
         let quoted = header.header_len().saturating_add(payload.len().min(QUOTE_IPV4));
-        Ok(Arrival {
+        self.deliver(&Arrival {
             source,
             destination,
             protocol: header.protocol,
@@ -127,7 +126,7 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     #[cfg(feature = "ipv6")]
-    fn ipv6<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
+    fn ipv6(&mut self, packet: &[u8], meta: RxMeta) -> Check<()> {
         let (header, payload) = ipv6::Header::parse(packet).map_err(Malformed::reason)?;
         let (source, destination) = (header.source.into(), header.destination.into());
         self.check_addresses(source, destination, header.next_header)?;
@@ -144,7 +143,7 @@ impl<P: Profile> Stack<'_, P> {
         if upper.fragment.is_some_and(|fragment| !fragment.is_atomic()) {
             return Err(DropReason::Fragment);
         }
-        Ok(Arrival {
+        self.deliver(&Arrival {
             source,
             destination,
             protocol: upper.protocol,
@@ -202,9 +201,9 @@ impl<P: Profile> Stack<'_, P> {
         if !arrival.verified && !wire::tcp::verify(arrival.payload, source, destination) {
             return Err(DropReason::BadChecksum);
         }
-        let local = SocketAddr::new(destination, header.destination_port);
-        let remote = SocketAddr::new(source, header.source_port);
-        let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
+        let local = (destination, header.destination_port);
+        let remote = (source, header.source_port);
+        let flow = FlowKey::between(local, remote).ok_or(DropReason::BadSource)?;
         let mut segment = Segment::new(&header, text);
         if let Some(answer) = self.tcp.on_segment(&flow, &mut segment, &mut self.commons) {
             self.link.replies.push_segment(flow, answer, &mut self.commons);
@@ -218,9 +217,9 @@ impl<P: Profile> Stack<'_, P> {
         let verify = !arrival.verified;
         let (header, payload) = wire::udp::parse(arrival.payload, source, destination, verify)
             .map_err(Malformed::reason)?;
-        let local = SocketAddr::new(destination, header.destination_port);
-        let remote = SocketAddr::new(source, header.source_port);
-        let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
+        let local = (destination, header.destination_port);
+        let remote = (source, header.source_port);
+        let flow = FlowKey::between(local, remote).ok_or(DropReason::BadSource)?;
         if self.udp.on_datagram(&flow, payload, &mut self.commons) {
             return Ok(());
         }
@@ -325,9 +324,9 @@ impl<P: Profile> Stack<'_, P> {
         else {
             return Err(DropReason::IcmpIgnored);
         };
-        let local = SocketAddr::new(local, u16::from_be_bytes([*a, *b]));
-        let remote = SocketAddr::new(remote, u16::from_be_bytes([*c, *d]));
-        let flow = FlowKey::new(local, remote).ok_or(DropReason::IcmpIgnored)?;
+        let local = (local, u16::from_be_bytes([*a, *b]));
+        let remote = (remote, u16::from_be_bytes([*c, *d]));
+        let flow = FlowKey::between(local, remote).ok_or(DropReason::IcmpIgnored)?;
         let seq = crate::seq::SeqNum::new(u32::from_be_bytes(*seq));
         self.tcp.on_path_error(error, (&flow, seq), &mut self.commons);
         Ok(())

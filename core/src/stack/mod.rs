@@ -9,6 +9,7 @@ mod arp;
 mod egress;
 #[cfg(feature = "ethernet")]
 mod frames;
+mod headers;
 mod ingress;
 mod link;
 #[cfg(feature = "ethernet")]
@@ -46,6 +47,7 @@ use crate::wire::ethernet;
 
 #[cfg(feature = "ethernet")]
 use frames::Frames;
+use headers::Headers;
 use link::{Attempt, Link, Sink};
 #[cfg(feature = "ethernet")]
 use neighbor::{Neighbor, Neighbors};
@@ -190,7 +192,6 @@ pub struct Stack<'a, P: Profile = Full> {
     observer: P::Observer,
     ingress_budget: u16,
     egress_budget: u16,
-    hop_limit: u8,
 }
 
 impl<'a, P: Profile> Stack<'a, P> {
@@ -229,6 +230,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             },
             link: Link::new(
                 Replies::new(config.resets, config.icmp_errors),
+                Headers::new(config.hop_limit),
                 #[cfg(feature = "ethernet")]
                 frames,
             ),
@@ -240,7 +242,6 @@ impl<'a, P: Profile> Stack<'a, P> {
             observer: P::Observer::default(),
             ingress_budget: config.ingress_budget.max(1),
             egress_budget: config.egress_budget.max(1),
-            hop_limit: config.hop_limit,
         };
         let wanted = stack.tcp.keep_back(&mut stack.commons);
         if wanted > stack.commons.blocks.capacity() {

@@ -91,8 +91,8 @@ fn site(peer: IpAddr) -> [u8; 8] {
 /// An ICMP message whose payload lies in blocks of the pool.
 #[derive(Debug)]
 pub(super) struct Message {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
+    /// From us to whom it is for; messages have no ports.
+    pub(super) flow: FlowKey,
     pub(super) header: Header,
     pub(super) payload: Queue,
 }
@@ -157,8 +157,10 @@ impl Replies {
         let mut queue = Queue::EMPTY;
         // What the link cannot carry would wait for ever, and all others behind it.
         let room = !self.messages.is_full() && fits(source, payload, commons.mtu);
-        if room && queue.append(&mut commons.blocks, payload) == payload.len() {
-            let message = Message { source, destination, header, payload: queue };
+        if let Some(flow) = FlowKey::between((source, 0), (destination, 0)).filter(|_| room)
+            && queue.append(&mut commons.blocks, payload) == payload.len()
+        {
+            let message = Message { flow, header, payload: queue };
             // There is room: it was asked for above.
             let _ = self.messages.push(message);
         } else {

@@ -138,6 +138,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "stack/frames.rs",
             "stack/arp.rs",
             "stack/link.rs",
+            "stack/headers.rs",
             "stack/reply.rs",
             "stack/ingress.rs",
             "stack/egress.rs",
