@@ -195,8 +195,10 @@ impl<P: Profile> Stack<'_, P> {
 
     fn take_tcp(&mut self, arrival: &Arrival<'_>) -> Check<()> {
         let (source, destination) = (arrival.source, arrival.destination);
-        let (header, text) =
-            wire::tcp::Header::parse(arrival.payload).map_err(Malformed::reason)?;
+        let (header, text) = match wire::tcp::Header::parse(arrival.payload) {
+            Ok(parsed) => parsed,
+            Err(malformed) => return Err(malformed.reason()),
+        };
         // RFC 9293 §3.1, MUST-3: nothing of a segment is believed before its checksum is.
         if !arrival.verified && !wire::tcp::verify(arrival.payload, source, destination) {
             return Err(DropReason::BadChecksum);

@@ -86,7 +86,7 @@ impl Bare {
     #[must_use]
     pub fn options(&self) -> Options {
         let syn = self.flags.intersects(Flags::SYN);
-        let options = if syn { self.agreed.to_options() } else { Options::EMPTY };
+        let options = if syn { self.agreed.to_options() } else { Options::none() };
         Options { timestamps: self.stamps, ..options }
     }
 }

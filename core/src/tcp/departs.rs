@@ -267,7 +267,7 @@ impl<P: Profile> Connection<P> {
     /// The options of a planned segment that leaves `now`.
     #[must_use]
     pub fn options(&self, plan: &Plan, now: Instant) -> Options {
-        let mut options = if plan.is_syn { self.agreed.to_options() } else { Options::EMPTY };
+        let mut options = if plan.is_syn { self.agreed.to_options() } else { Options::none() };
         if plan.flags.intersects(Flags::RST) {
             return options;
         }

@@ -59,13 +59,20 @@ pub struct Options {
 
 impl Options {
     /// No options.
-    pub const EMPTY: Self = Self {
-        mss: None,
-        window_scale: None,
-        sack_permitted: false,
-        sack: Vec::new(),
-        timestamps: None,
-    };
+    pub const EMPTY: Self = Self::none();
+
+    /// No options, without clearing the room for the blocks.
+    #[inline(always)]
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            mss: None,
+            window_scale: None,
+            sack_permitted: false,
+            sack: Vec::new(),
+            timestamps: None,
+        }
+    }
 
     /// Reads the options of a segment, of which 40 octets are looked at.
     ///
@@ -75,7 +82,7 @@ impl Options {
     /// counts.
     #[must_use]
     pub fn parse(options: &[u8]) -> Self {
-        let mut parsed = Self::EMPTY;
+        let mut parsed = Self::none();
         let mut rest = options.get(..LEN_MAX).unwrap_or(options);
         // Each step takes at least one octet: 40 steps at most.
         while let [kind, behind @ ..] = rest {
