@@ -11,6 +11,7 @@ use crate::flow::{Octets, address, octets};
 use crate::wire::ethernet::{Address, EtherType, Header};
 
 use super::neighbor::Neighbors;
+use super::reply::pop_first;
 
 /// Answers that wait for the device to have room.
 const ANSWERS: usize = 4;
@@ -74,9 +75,7 @@ impl<'a> Frames<'a> {
     }
 
     pub(super) fn pop_answer(&mut self) {
-        if !self.answers.is_empty() {
-            self.answers.remove(0);
-        }
+        pop_first(&mut self.answers);
     }
 }
 

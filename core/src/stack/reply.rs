@@ -178,16 +178,27 @@ impl Replies {
     }
 
     pub(super) fn pop_segment(&mut self) {
-        if !self.segments.is_empty() {
-            self.segments.remove(0);
-        }
+        pop_first(&mut self.segments);
     }
 
     pub(super) fn pop_message(&mut self, commons: &mut Commons<'_>) {
-        if !self.messages.is_empty() {
-            self.messages.remove(0).payload.clear(&mut commons.blocks);
+        if let Some(mut message) = pop_first(&mut self.messages) {
+            message.payload.clear(&mut commons.blocks);
         }
     }
+}
+
+/// Takes the first of a row. The others move up one by one: nothing else in an image may need the
+/// `memmove` that would be called for moving them at once.
+pub(super) fn pop_first<T, const N: usize>(row: &mut Vec<T, N>) -> Option<T> {
+    let mut rest = row.as_mut_slice();
+    while let [first, others @ ..] = rest {
+        if let Some(second) = others.first_mut() {
+            core::mem::swap(first, second);
+        }
+        rest = others;
+    }
+    row.pop()
 }
 
 /// Whether a message from `source` with this payload is no longer than the MTU. We do not fragment.

@@ -57,7 +57,6 @@ impl<P: Profile> Connection<P> {
         };
         // More than one step may want an answer; none wants one of its own.
         self.debt.single = self.debt.single.min(owed.saturating_add(1));
-        self.settle_timers(commons.now);
         match flow {
             ControlFlow::Continue(()) => Verdict::Accepted,
             ControlFlow::Break(verdict) => verdict,

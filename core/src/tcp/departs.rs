@@ -316,13 +316,10 @@ impl<P: Profile> Connection<P> {
 
     /// RFC 6298 §5.1: whatever is outstanding has a timer running.
     fn keep_time(&mut self, now: Instant) {
-        match self.timers.sending() {
-            SendTimer::Idle => self.settle_timers(now),
-            // What was forced out into a window that is open after all is lost or arrives.
-            SendTimer::Persist if self.snd.wnd > 0 => {
-                self.start_send_timer(SendTimer::Retransmit, now);
-            }
-            _ => {}
+        // What was forced out into a window that is open after all is lost or arrives. An idle
+        // timer is started by `settle_timers`.
+        if self.timers.sending() == SendTimer::Persist && self.snd.wnd > 0 {
+            self.start_send_timer(SendTimer::Retransmit, now);
         }
     }
 
