@@ -74,7 +74,7 @@ impl<P: Profile> Station<P> {
             blocks: 64,
             block_size: 2048,
             neighbors: 8,
-            ..Capacity::new()
+            ..Capacity::small()
         };
         let mut config = Config { hardware_address: Some(OURS), ..Config::new() };
         change(&mut config, &mut capacity);
