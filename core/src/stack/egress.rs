@@ -305,7 +305,7 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     /// The IP header before `payload` octets, and the pseudo-header's part of their checksum.
-    fn ip_headers(
+    pub(super) fn ip_headers(
         &self,
         ends: (IpAddr, IpAddr),
         protocol: Protocol,
@@ -394,12 +394,20 @@ impl Headers {
     }
 
     /// Where in the transport header its checksum goes, and whether that covers nothing else.
-    fn checksum_at(&mut self, offset: u16, alone: bool) {
+    pub(super) fn checksum_at(&mut self, offset: u16, alone: bool) {
         if let Some(job) = &mut self.job {
             job.offset = offset;
             if alone {
                 job.partial = 0;
             }
+        }
+    }
+
+    /// Sets the hop limit of the IPv6 header behind the frame's.
+    #[cfg(all(feature = "ethernet", feature = "ipv6"))]
+    pub(super) fn set_ipv6_hop_limit(&mut self, hop_limit: u8) {
+        if let Some(field) = self.octets.get_mut(FRAME + 7) {
+            *field = hop_limit;
         }
     }
 

@@ -7,10 +7,12 @@ use crate::device::{Medium, NoRoom, Packet};
 use crate::socket::Route;
 #[cfg(feature = "ethernet")]
 use crate::time::Instant;
-use crate::wire::address::Cidr;
 #[cfg(feature = "ethernet")]
 use crate::wire::ethernet::Address;
 
+use super::addresses::Addresses;
+#[cfg(feature = "ethernet")]
+use super::addresses::is_link_local;
 #[cfg(feature = "ethernet")]
 use super::frames::{Frames, group};
 #[cfg(feature = "ethernet")]
@@ -31,13 +33,10 @@ pub(super) enum Attempt {
     Full,
 }
 
-/// The most addresses of a link.
-const ADDRESSES_MAX: usize = 4;
-
 /// A link.
 #[derive(Debug)]
 pub(super) struct Link<'a> {
-    addresses: heapless::Vec<Cidr, ADDRESSES_MAX>,
+    pub(super) addresses: Addresses,
     /// Who takes what is for other links, IPv4 and IPv6.
     #[cfg(feature = "ethernet")]
     gateways: [Option<IpAddr>; 2],
@@ -55,7 +54,7 @@ pub(super) struct Link<'a> {
 impl<'a> Link<'a> {
     pub(super) fn new(replies: Replies, #[cfg(feature = "ethernet")] frames: Frames<'a>) -> Self {
         Self {
-            addresses: heapless::Vec::new(),
+            addresses: Addresses::EMPTY,
             #[cfg(feature = "ethernet")]
             gateways: [None; 2],
             #[cfg(feature = "ethernet")]
@@ -77,33 +76,22 @@ impl<'a> Link<'a> {
         Medium::Ip
     }
 
-    /// Adds an address; gives it back where there is no room for it.
-    pub(super) fn add(&mut self, address: Cidr) -> Result<(), Cidr> {
-        self.addresses.push(address)
-    }
-
     /// Whether an address is ours.
     pub(super) fn owns(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|ours| ours.address == address)
+        self.addresses.owns(address)
     }
 
     /// Whether everybody on the link is meant by an address.
     pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|ours| ours.is_broadcast(address))
+        self.addresses.is_broadcast(address)
     }
 }
 
 #[cfg(feature = "ethernet")]
 impl Link<'_> {
-    /// Our address on the network that another one is on.
-    pub(super) fn address_near(&self, other: IpAddr) -> Option<IpAddr> {
-        let near = self.addresses.iter().find(|ours| ours.contains(other));
-        near.map(|ours| ours.address)
-    }
-
     /// Whether an address is one of a neighbour's.
     pub(super) fn is_near(&self, other: IpAddr) -> bool {
-        self.address_near(other).is_some()
+        is_link_local(other) || self.addresses.near(other).is_some()
     }
 
     /// Sends what is for other links to a neighbour.
@@ -138,8 +126,6 @@ impl Link<'_> {
 
 impl Route for Link<'_> {
     fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
-        let family = |ours: &&Cidr| ours.address.is_ipv4() == remote.is_ipv4();
-        let near = self.addresses.iter().find(|ours| ours.contains(remote));
-        near.or_else(|| self.addresses.iter().find(family)).map(|ours| ours.address)
+        self.addresses.source_for(remote)
     }
 }

@@ -18,6 +18,8 @@ pub mod icmpv6;
 pub mod ipv4;
 #[cfg(feature = "ipv6")]
 pub mod ipv6;
+#[cfg(all(feature = "ethernet", feature = "ipv6"))]
+pub mod ndp;
 pub mod tcp;
 pub mod tcp_options;
 pub mod udp;
@@ -50,6 +52,8 @@ pub enum Malformed {
     TooManyHeaders,
     /// An ARP packet that is not about IPv4 over Ethernet, or of another operation.
     BadArp,
+    /// A neighbour discovery message that cannot be one.
+    BadNdp,
 }
 
 impl Malformed {
@@ -66,6 +70,7 @@ impl Malformed {
             Self::SourceRoute => DropReason::SourceRoute,
             Self::TooManyHeaders => DropReason::TooManyHeaders,
             Self::BadArp => DropReason::BadArp,
+            Self::BadNdp => DropReason::BadNdp,
         }
     }
 }
@@ -164,6 +169,7 @@ mod tests {
             Malformed::SourceRoute,
             Malformed::TooManyHeaders,
             Malformed::BadArp,
+            Malformed::BadNdp,
         ];
         for (index, fault) in all.iter().enumerate() {
             assert!(all[..index].iter().all(|other| other.reason() != fault.reason()));

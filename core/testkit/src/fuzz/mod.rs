@@ -4,6 +4,10 @@
 //! The targets in `fuzz/` are doors to these functions, and `core/tests/fuzz_corpora.rs` replays
 //! their corpora through the same ones. A broken promise panics; nothing else may.
 
+#[cfg(all(feature = "ethernet", feature = "ipv6", feature = "udp"))]
+mod ethernet;
+#[cfg(all(feature = "ethernet", feature = "ipv6", feature = "udp"))]
+mod ethernet_seeds;
 mod icmp;
 mod ipv4;
 #[cfg(feature = "ipv6")]
@@ -18,6 +22,8 @@ mod stack_seeds;
 mod tcp;
 mod transport;
 
+#[cfg(all(feature = "ethernet", feature = "ipv6", feature = "udp"))]
+pub use ethernet::ethernet;
 pub use icmp::icmp;
 pub use ipv4::ipv4;
 #[cfg(feature = "ipv6")]
@@ -45,6 +51,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "tcp_options", run: tcp_options },
     #[cfg(all(feature = "ipv6", feature = "udp"))]
     Target { name: "stack", run: stack },
+    #[cfg(all(feature = "ethernet", feature = "ipv6", feature = "udp"))]
+    Target { name: "ethernet", run: ethernet },
 ];
 
 /// Longest input that is looked at in octets: more is payload, and payload is not parsed.
