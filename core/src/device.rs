@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows what is in a packet, but where its checksum goes.
 
+use crate::storage::copy_prefix;
+use crate::storage::queue::Slices;
 use crate::wire::checksum::Sum;
 
 /// What the frames of a link are.
@@ -86,9 +88,6 @@ pub trait Device {
     fn transmit(&mut self, packet: &Packet<'_>) -> Result<(), NoRoom>;
 }
 
-/// The most pieces that a payload lies in.
-pub const PIECES_MAX: usize = 20;
-
 /// Where a transport checksum goes and what it covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -108,7 +107,7 @@ pub struct ChecksumJob {
 #[derive(Debug)]
 pub struct Packet<'p> {
     header: &'p [u8],
-    pieces: &'p [&'p [u8]],
+    payload: Option<Slices<'p>>,
     job: Option<ChecksumJob>,
 }
 
@@ -116,17 +115,17 @@ impl<'p> Packet<'p> {
     /// A packet whose header lacks the checksum that `job` describes.
     pub(crate) const fn new(
         header: &'p [u8],
-        pieces: &'p [&'p [u8]],
+        payload: Option<Slices<'p>>,
         job: Option<ChecksumJob>,
     ) -> Self {
-        Self { header, pieces, job }
+        Self { header, payload, job }
     }
 
     /// Its length in octets.
     #[must_use]
     pub fn len(&self) -> usize {
-        let payload = self.pieces.iter().map(|piece| piece.len());
-        payload.fold(self.header.len(), usize::saturating_add)
+        let payload = self.payload.as_ref().map_or(0, Slices::octets);
+        self.header.len().saturating_add(payload as usize)
     }
 
     /// Whether it has no octets; it never is.
@@ -144,7 +143,7 @@ impl<'p> Packet<'p> {
     /// The packet in pieces, for gathering writes. The checksum field holds zero: it is the
     /// device's to fill in, as [`Packet::checksum`] says.
     pub fn parts(&self) -> impl Iterator<Item = &'p [u8]> + '_ {
-        core::iter::once(self.header).chain(self.pieces.iter().copied())
+        core::iter::once(self.header).chain(self.payload.clone().into_iter().flatten())
     }
 
     /// Copies the packet into `buffer`, summing as it goes, and patches the checksum last.
@@ -153,7 +152,7 @@ impl<'p> Packet<'p> {
         let mut at = 0usize;
         for part in self.parts() {
             let end = at.checked_add(part.len())?;
-            buffer.get_mut(at..end)?.copy_from_slice(part);
+            copy_prefix(buffer.get_mut(at..end)?, part);
             at = end;
         }
         if let Some(job) = self.job {
@@ -175,12 +174,19 @@ impl<'p> Packet<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::block_pool::BlockPool;
+    use crate::storage::queue::Queue;
+    use std::vec;
 
     #[test]
     fn a_packet_is_gathered_and_summed() {
         let job = ChecksumJob { start: 2, offset: 0, partial: 0x0001, zero_is_none: false };
-        let pieces: [&[u8]; 2] = [&[1, 2, 3], &[4]];
-        let packet = Packet::new(&[0xaa, 0xbb, 0, 0], &pieces, Some(job));
+        // Three octets in one block, one in the next.
+        let mut pool = BlockPool::new(vec![0; 128].into(), vec![None; 2].into(), 64).unwrap();
+        let mut queue = Queue::starting_at(61);
+        queue.append(&mut pool, &[1, 2, 3, 4]);
+        let payload = queue.slices(&pool, 0, 4);
+        let packet = Packet::new(&[0xaa, 0xbb, 0, 0], Some(payload), Some(job));
         let mut buffer = [0; 16];
         assert_eq!(packet.copy_into(&mut buffer), Some(8));
         // 0x0001 + 0x0102 + 0x0304 = 0x0407, complemented.

@@ -10,6 +10,7 @@ use crate::storage::hash_table::{Hash32, Keyed, Linear};
 use crate::tcp::congestion::{Chosen, CongestionControl, Reno};
 use crate::tcp::recovery::{GoBack, Recovery, Scoreboard};
 use crate::trace::Observer;
+use crate::waker::WakerSlot;
 
 /// The parts that a stack is made of.
 pub trait Profile: 'static {
@@ -23,6 +24,8 @@ pub trait Profile: 'static {
     type Tables: Tables;
     /// Who is told what happens.
     type Observer: Observer;
+    /// Where tasks wait for a socket: `()` where none ever does.
+    type Waker: WakerSlot;
     /// Whether echo requests are answered.
     const ICMP_ECHO: bool;
     /// Whether silent peers can be asked whether they are still there.
@@ -94,6 +97,7 @@ impl Profile for Full {
     type Reassembly = Assembler<8>;
     type Tables = KeyedTables;
     type Observer = ();
+    type Waker = ();
     const ICMP_ECHO: bool = true;
     const KEEPALIVE: bool = true;
     const TIMESTAMPS: bool = true;
@@ -113,6 +117,7 @@ impl Profile for Small {
     type Reassembly = Assembler<4>;
     type Tables = LinearTables;
     type Observer = ();
+    type Waker = ();
     const ICMP_ECHO: bool = true;
     const KEEPALIVE: bool = false;
     const TIMESTAMPS: bool = false;

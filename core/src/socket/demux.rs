@@ -4,13 +4,16 @@ use core::net::IpAddr;
 
 use crate::flow::FlowKey;
 use crate::profile::{Profile, Tables};
+use crate::secret::Secret;
 use crate::storage::Empty;
 use crate::storage::Id;
 use crate::storage::hash_table::{Chained, Hash32, HashTable};
 use crate::storage::slab::Slab;
+use crate::tcp::isn::hash64;
 
 /// The local end that a listener or a UDP socket is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bound {
     port: u16,
     /// Whether `address` is meant; else every address of ours is.
@@ -42,6 +45,18 @@ impl Bound {
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.exact.then_some(self.address)
+    }
+}
+
+/// The two keys of a profile's look-up tables, where they have any: they tell nothing of the
+/// secret.
+#[must_use]
+pub fn table_keys<P: Profile>(secret: &Secret) -> [u64; 2] {
+    if <P::Tables as Tables>::Hash::KEYED {
+        let key = |which| hash64(secret.octets(), &[b"table", &[which]]);
+        [key(0), key(1)]
+    } else {
+        [0; 2]
     }
 }
 

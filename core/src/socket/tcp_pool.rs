@@ -19,13 +19,13 @@ use crate::storage::slab::{Key, Slab};
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
 use crate::tcp::bare::Bare;
-use crate::tcp::connection::{Connection, PathError, Resources};
+use crate::tcp::connection::{Connection, PathError};
 use crate::tcp::departs::Plan;
-use crate::tcp::recovery::Records;
 use crate::tcp::segment::{Segment, text_len};
 use crate::tcp::time_wait;
-use crate::time::Instant;
+use crate::time::{Due, Instant};
 use crate::trace::{Event, Observer};
+use crate::waker::WakerSlot;
 
 use super::demux::flow_hash;
 use super::tcp_slots::{
@@ -47,9 +47,8 @@ pub struct TcpPool<'a, P: Profile> {
     time_wait: Slab<'a, TimeWaitSlot>,
     time_wait_by_flow: HashTable<'a>,
     expiry: List<Expiry>,
-    pub(super) listeners: Slab<'a, ListenerSlot>,
+    pub(super) listeners: Slab<'a, ListenerSlot<P::Waker>>,
     pub(super) by_port: HashTable<'a>,
-    records: Records<'a>,
     egress: Turns,
     pub(super) half_open_egress: List<Egress>,
     news: List<News>,
@@ -62,6 +61,7 @@ const REUSE_GAP: u32 = 0x1_0000;
 
 /// What waits to leave.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Departure {
     /// A SYN-ACK of a half-open record.
     SynAck(Id, FlowKey, Bare),
@@ -71,6 +71,7 @@ pub enum Departure {
 
 /// How many records of each kind are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TcpUsage {
     /// Connections.
     pub connections: usize,
@@ -80,8 +81,6 @@ pub struct TcpUsage {
     pub time_wait: usize,
     /// Listeners.
     pub listeners: usize,
-    /// Records of segments in flight.
-    pub records: usize,
 }
 
 impl<'a, P: Profile> TcpPool<'a, P> {
@@ -100,7 +99,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             expiry: List::EMPTY,
             listeners: Slab::new(storage.listeners),
             by_port: HashTable::new(storage.listener_heads),
-            records: Slab::new(storage.records),
             egress: Turns::EMPTY,
             half_open_egress: List::EMPTY,
             news: List::EMPTY,
@@ -117,7 +115,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             half_open: self.half_open.len(),
             time_wait: self.time_wait.len(),
             listeners: self.listeners.len(),
-            records: self.records.len(),
         }
     }
 
@@ -132,10 +129,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         &mut self,
         id: Id,
         commons: &mut Commons<'a>,
-        act: impl FnOnce(&mut Connection<P>, &mut Resources<'_, 'a>) -> R,
+        act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
     ) -> Option<R> {
         let slot = self.connections.get_mut(id)?;
-        let result = act(&mut slot.connection, &mut resources(&mut self.records, commons));
+        let result = act(&mut slot.connection, commons);
         self.settle(id, commons);
         Some(result)
     }
@@ -160,20 +157,15 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
         let Some(slot) = self.connections.get(id) else { return };
         let connection = &slot.connection;
-        match connection.next_due() {
-            // Re-keyed lazily: one that moved towards later is looked at when it comes up.
-            Some(at) if self.deadlines.of(id).is_none_or(|filed| at < filed) => {
-                self.deadlines.set(id, at);
-            }
-            Some(_) => {}
-            None => self.deadlines.clear(id),
-        }
-        let has_news = connection.has_news();
+        self.deadlines.refile(id, connection.next_due());
+        // One that waits for the peer to have everything is told when it has.
+        let flushed = slot.waiters.flusher.is_waiting() && connection.is_flushed();
+        let has_news = connection.has_news() || flushed;
         let holds_early = connection.holds_early();
         if connection.owes_now(commons.ack_per_burst) {
             // These must leave before the connection's next arrival.
             self.egress.push_front(&mut self.connections, id);
-        } else if connection.may_have_to_send(&self.records) {
+        } else if connection.may_have_to_send(&commons.records) {
             self.egress.push_back(&mut self.connections, id);
         }
         if has_news {
@@ -199,10 +191,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// Takes a connection out of every table and list and frees its slot.
     fn free(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get_mut(id) else { return };
-        slot.connection.dismantle(&mut resources(&mut self.records, commons));
+        slot.connection.dismantle(commons);
         let hash = flow_hash::<P>(commons.table_keys, slot.connection.flow());
         self.by_flow.remove(&mut self.connections, hash, id);
-        self.deadlines.clear(id);
+        self.deadlines.set(id, Due::NEVER);
         self.egress.remove(&mut self.connections, id);
         self.news.remove(&mut self.connections, id);
         self.file_early(id, false, commons);
@@ -249,7 +241,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn on_segment(
         &mut self,
         flow: &FlowKey,
-        segment: Segment<'_>,
+        segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         bump(&mut commons.counters.segments_in);
@@ -264,7 +256,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return self.half_open_segment(id, segment, commons);
         }
         if let Some(id) = self.time_wait_by_flow.find(&self.time_wait, hash, flow) {
-            return self.time_wait_segment(id, &segment, commons);
+            return self.time_wait_segment(id, segment, commons);
         }
         self.knock(flow, segment, commons)
     }
@@ -272,21 +264,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn connection_segment(
         &mut self,
         id: Id,
-        segment: Segment<'_>,
+        segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        let reset = Bare::reset(&segment);
-        let again = self.may_prune(&segment, commons).then(|| segment.clone());
-        let mut verdict = self
-            .with(id, commons, |connection, resources| connection.on_segment(segment, resources))?;
-        if verdict == Verdict::Dropped(DropReason::NoMemory)
-            && let Some(segment) = again
-            && let Some(segment) = self.connections.get(id)?.connection.rest_of(segment)
+        let mut verdict = self.judge(id, segment, commons)?;
+        // What follows `seq` of a segment that found no room is all there still.
+        if P::PRUNING
+            && verdict == Verdict::Dropped(DropReason::NoMemory)
+            && self.may_prune(segment, commons)
+            && self.connections.get(id)?.connection.cut_taken(segment)
         {
             self.prune(text_len(segment.text), commons);
-            verdict = self.with(id, commons, |connection, resources| {
-                connection.on_segment(segment, resources)
-            })?;
+            verdict = self.judge(id, segment, commons)?;
         }
         match verdict {
             Verdict::Accepted | Verdict::Ended => None,
@@ -296,9 +285,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             }
             Verdict::Refused(reason) => {
                 commons.counters.drop(reason);
-                reset
+                Bare::reset(segment)
             }
         }
+    }
+
+    fn judge(
+        &mut self,
+        id: Id,
+        segment: &mut Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Verdict> {
+        self.with(id, commons, |connection, commons| connection.on_segment(segment, commons))
     }
 
     /// Whether there may be too little room for a segment's text, and something that can give way.
@@ -316,7 +314,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         while commons.blocks.spare() < wanted
             && let Some(id) = self.early.pop_front(&mut self.connections)
         {
-            self.with(id, commons, |connection, resources| connection.drop_early(resources));
+            self.with(id, commons, |connection, commons| connection.drop_early(commons));
         }
     }
 
@@ -325,14 +323,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         &mut self,
         flow: &FlowKey,
         commons: &mut Commons<'a>,
-        open: impl FnOnce(&mut Connection<P>, &mut Resources<'_, 'a>) -> Option<()>,
+        open: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> Option<()>,
     ) -> Option<Id> {
         let id = self.connections.acquire()?;
         self.keep_back(commons);
         let slot = self.connections.get_mut(id)?;
-        let mut resources = resources(&mut self.records, commons);
-        if open(&mut slot.connection, &mut resources).is_none() {
-            slot.connection.dismantle(&mut resources);
+        if open(&mut slot.connection, commons).is_none() {
+            slot.connection.dismantle(commons);
             self.connections.release(id);
             self.keep_back(commons);
             return None;
@@ -403,8 +400,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     ) {
         let hash = flow_hash::<P>(commons.table_keys, flow);
         let acted = self.by_flow.find(&self.connections, hash, flow).and_then(|id| {
-            self.with(id, commons, |connection, resources| {
-                connection.on_path_error(error, seq, resources)
+            self.with(id, commons, |connection, commons| {
+                connection.on_path_error(error, seq, commons)
             })
         });
         if acted != Some(true) {
@@ -414,16 +411,16 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// What would leave first: SYN-ACKs, then connections in turn. Changes nothing but the list of
     /// those that turn out to have nothing to send.
-    pub fn next_departure(&mut self, now: Instant) -> Option<Departure> {
+    pub fn next_departure(&mut self, commons: &Commons<'a>) -> Option<Departure> {
         if let Some(id) = self.half_open_egress.first()
             && let Some(slot) = self.half_open.get(id)
         {
-            let bare = slot.record.syn_ack(now);
+            let bare = slot.record.syn_ack(commons.now);
             return Some(Departure::SynAck(id, *slot.record.flow(), bare));
         }
         while let Some(id) = self.egress.first() {
             let slot = self.connections.get(id)?;
-            if let Some(plan) = slot.connection.plan(&self.records) {
+            if let Some(plan) = slot.connection.plan(&commons.records) {
                 return Some(Departure::Segment(id, plan));
             }
             self.egress.pop_front(&mut self.connections);
@@ -451,14 +448,14 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 self.half_open_egress.remove(&mut self.half_open, *id);
                 if let Some(slot) = self.half_open.get_mut(*id) {
                     let again = slot.record.on_sent(commons.now);
-                    self.half_open_deadlines.set(*id, again);
+                    self.half_open_deadlines.set(*id, Due::at(again));
                 }
             }
             Departure::Segment(id, plan) => {
                 // In turn: who has sent goes to the end, where `settle` finds more to send.
                 self.egress.pop_front(&mut self.connections);
-                self.with(*id, commons, |connection, resources| {
-                    connection.on_sent(plan, resources);
+                self.with(*id, commons, |connection, commons| {
+                    connection.on_sent(plan, commons);
                 });
             }
         }
@@ -482,19 +479,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let now = commons.now;
         for _ in 0..budget {
             if let Some((at, id)) = self.deadlines.first()
-                && at <= now
+                && at.has_come(now)
             {
-                self.deadlines.clear(id);
-                self.with(id, commons, |connection, resources| {
-                    if connection.on_time(resources) {
+                self.deadlines.set(id, Due::NEVER);
+                self.with(id, commons, |connection, commons| {
+                    if connection.on_time(commons) {
                         let event = Event::Unanswered { flow: *connection.flow() };
                         observer.on_event(now, &event);
                     }
                 });
             } else if let Some((at, id)) = self.half_open_deadlines.first()
-                && at <= now
+                && at.has_come(now)
             {
-                self.half_open_deadlines.clear(id);
+                self.half_open_deadlines.set(id, Due::NEVER);
                 self.repeat_or_forget(id, commons);
             } else if let Some(id) = self.expiry.first()
                 && self.time_wait.get(id).is_some_and(|slot| slot.record.until() <= now)
@@ -509,18 +506,25 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// When time alone will change something. Deadlines that have moved towards later are settled
     /// first, so that the answer is exact.
     pub fn next_due(&mut self) -> Option<Instant> {
-        while let Some((filed, id)) = self.deadlines.first() {
-            match self.connections.get(id).and_then(|slot| slot.connection.next_due()) {
-                Some(at) if at > filed => self.deadlines.set(id, at),
-                Some(_) => break,
-                None => self.deadlines.clear(id),
+        while ProfileDeadlines::<'a, P>::LAZY
+            && let Some((filed, id)) = self.deadlines.first()
+        {
+            let due =
+                self.connections.get(id).map_or(Due::NEVER, |slot| slot.connection.next_due());
+            if !filed.before(due) {
+                break;
             }
+            self.deadlines.set(id, due);
         }
-        let connections = self.deadlines.first().map(|(at, _)| at);
-        let half_open = self.half_open_deadlines.first().map(|(at, _)| at);
-        let expiry = self.expiry.first().and_then(|id| self.time_wait.get(id));
-        let expiry = expiry.map(|slot| slot.record.until());
-        [connections, half_open, expiry].into_iter().flatten().min()
+        let mut first = Due::NEVER;
+        for (due, _) in [self.deadlines.first(), self.half_open_deadlines.first()].iter().flatten()
+        {
+            first = first.earlier(*due);
+        }
+        if let Some(slot) = self.expiry.first().and_then(|id| self.time_wait.get(id)) {
+            first = first.earlier(Due::at(slot.record.until()));
+        }
+        first.instant()
     }
 
     /// The next socket with news.
@@ -554,18 +558,4 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 /// How many blocks so much text takes at most.
 fn room_for(octets: u32, commons: &Commons<'_>) -> u32 {
     Queue::blocks_for(octets, commons.blocks.block_size())
-}
-
-fn resources<'r, 'a>(
-    records: &'r mut Records<'a>,
-    commons: &'r mut Commons<'a>,
-) -> Resources<'r, 'a> {
-    Resources {
-        now: commons.now,
-        blocks: &mut commons.blocks,
-        records,
-        counters: &mut commons.counters,
-        policy: commons.policy,
-        time_wait: commons.time_wait,
-    }
 }

@@ -10,9 +10,9 @@ use crate::storage::slab::{Key, Slot};
 use crate::storage::{Empty, Id};
 use crate::tcp::connection::Connection;
 use crate::tcp::listener::HalfOpen;
-use crate::tcp::recovery::Record;
 use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::time_wait::TimeWait;
+use crate::waker::{ACCEPTORS, ConnectionWaiters, WakerSlot};
 
 use super::demux::Bound;
 use super::turns::{Egress, turn};
@@ -40,6 +40,8 @@ pub struct ConnectionSlot<P: Profile> {
     news: Links,
     backlog: Links,
     early: Links,
+    /// Tasks that wait for it.
+    pub waiters: ConnectionWaiters<P::Waker>,
 }
 
 impl<P: Profile> Empty for ConnectionSlot<P> {
@@ -52,6 +54,7 @@ impl<P: Profile> Empty for ConnectionSlot<P> {
         news: Links::EMPTY,
         backlog: Links::EMPTY,
         early: Links::EMPTY,
+        waiters: ConnectionWaiters::EMPTY,
     };
 }
 
@@ -96,18 +99,25 @@ linked!([] TimeWaitSlot, expiry: Expiry);
 
 /// A listener and its places.
 #[derive(Debug)]
-pub struct ListenerSlot {
+pub struct ListenerSlot<W> {
     pub(super) listening: Listening,
     chain: Option<Id>,
     news: Links,
+    /// Tasks that wait for a connection.
+    pub acceptors: [W; ACCEPTORS],
 }
 
-impl Empty for ListenerSlot {
-    const EMPTY: Self = Self { listening: Listening::EMPTY, chain: None, news: Links::EMPTY };
+impl<W: WakerSlot> Empty for ListenerSlot<W> {
+    const EMPTY: Self = Self {
+        listening: Listening::EMPTY,
+        chain: None,
+        news: Links::EMPTY,
+        acceptors: [const { W::EMPTY }; ACCEPTORS],
+    };
 }
 
-chained!([] ListenerSlot, listening.bound(): Bound);
-linked!([] ListenerSlot, news: News);
+chained!([W: WakerSlot] ListenerSlot<W>, listening.bound(): Bound);
+linked!([W: WakerSlot] ListenerSlot<W>, news: News);
 
 /// What a listener listens to and how.
 #[derive(Debug)]
@@ -157,11 +167,9 @@ pub struct TcpStorage<'a, P: Profile> {
     /// As many heads as TIME-WAIT records, or one for linear tables.
     pub time_wait_heads: ManagedSlice<'a, Option<Id>>,
     /// One for each listener.
-    pub listeners: ManagedSlice<'a, Slot<ListenerSlot>>,
+    pub listeners: ManagedSlice<'a, Slot<ListenerSlot<P::Waker>>>,
     /// As many heads as listeners, or one for linear tables.
     pub listener_heads: ManagedSlice<'a, Option<Id>>,
-    /// Records of segments in flight, shared by all connections; none with go-back recovery.
-    pub records: ManagedSlice<'a, Slot<Record>>,
 }
 
 impl TimeWaitSlot {

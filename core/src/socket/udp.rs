@@ -19,6 +19,7 @@ use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::{Slab, Slot};
 use crate::storage::{Empty, Id};
+use crate::waker::{DatagramWaiters, WakerSlot};
 
 use super::demux::{Bound, find_bound, port_hash};
 use super::tcp_slots::News;
@@ -36,7 +37,6 @@ const EPHEMERAL_FIRST: u16 = 49_152;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UdpConfig {
     /// Only this address of ours; `None` for all.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: Option<IpAddr>,
     /// The port; 0 for an ephemeral one.
     pub port: u16,
@@ -93,10 +93,8 @@ pub struct Datagram {
     /// Octets that the datagram had; more than `len` where the buffer was too short.
     pub full_len: usize,
     /// Who sent it.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub source: SocketAddr,
     /// Which address of ours it was sent to.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub destination: IpAddr,
 }
 
@@ -205,16 +203,18 @@ impl Socket {
 
 /// A UDP socket and its places.
 #[derive(Debug)]
-pub struct UdpSlot {
+pub struct UdpSlot<W> {
     socket: Socket,
     chain: Option<Id>,
     egress: Links,
     #[cfg(feature = "ethernet")]
     parked: u16,
     news: Links,
+    /// Tasks that wait for it.
+    pub waiters: DatagramWaiters<W>,
 }
 
-impl Empty for UdpSlot {
+impl<W: WakerSlot> Empty for UdpSlot<W> {
     const EMPTY: Self = Self {
         socket: Socket::EMPTY,
         chain: None,
@@ -222,26 +222,26 @@ impl Empty for UdpSlot {
         #[cfg(feature = "ethernet")]
         parked: 0,
         news: Links::EMPTY,
+        waiters: DatagramWaiters::EMPTY,
     };
 }
 
-chained!([] UdpSlot, socket.bound(): Bound);
-linked!([] UdpSlot, egress: Egress);
-turn!([] UdpSlot);
-linked!([] UdpSlot, news: News);
+chained!([W: WakerSlot] UdpSlot<W>, socket.bound(): Bound);
+linked!([W: WakerSlot] UdpSlot<W>, egress: Egress);
+turn!([W: WakerSlot] UdpSlot<W>);
+linked!([W: WakerSlot] UdpSlot<W>, news: News);
 
 /// The memory of a [`UdpPool`].
-#[derive(Debug)]
-pub struct UdpStorage<'a> {
+pub struct UdpStorage<'a, P: Profile> {
     /// One for each socket.
-    pub sockets: ManagedSlice<'a, Slot<UdpSlot>>,
+    pub sockets: ManagedSlice<'a, Slot<UdpSlot<P::Waker>>>,
     /// As many heads as sockets, or one for linear tables.
     pub heads: ManagedSlice<'a, Option<Id>>,
 }
 
 /// All UDP sockets.
 pub struct UdpPool<'a, P: Profile> {
-    sockets: Slab<'a, UdpSlot>,
+    pub(super) sockets: Slab<'a, UdpSlot<P::Waker>>,
     by_port: HashTable<'a>,
     egress: Turns,
     news: List<News>,
@@ -251,7 +251,7 @@ pub struct UdpPool<'a, P: Profile> {
 impl<'a, P: Profile> UdpPool<'a, P> {
     /// A pool over storage that is all [`Empty`].
     #[must_use]
-    pub fn new(storage: UdpStorage<'a>) -> Self {
+    pub fn new(storage: UdpStorage<'a, P>) -> Self {
         Self {
             sockets: Slab::new(storage.sockets),
             by_port: HashTable::new(storage.heads),
@@ -469,27 +469,42 @@ impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
         Ok(Datagram { len, full_len, source, destination })
     }
 
+    /// Who sent the oldest datagram; `None` where none is waiting.
+    #[must_use]
+    pub fn source(&self) -> Option<SocketAddr> {
+        let slot = self.pool.sockets.get(self.id)?;
+        slot.socket.received.first(&self.commons.blocks).map(|(flow, _)| flow.remote())
+    }
+
     /// Queues a datagram, whole.
     ///
     /// # Errors
     ///
     /// There is no room now, or there never will be, or nobody can be reached at this address.
     pub fn send_to(&mut self, payload: &[u8], remote: SocketAddr) -> Result<(), SendError> {
-        let slot = self.pool.sockets.get_mut(self.id).ok_or(SendError::Unaddressable)?;
-        let bound = slot.socket.bound;
+        let slot = self.pool.sockets.get(self.id).ok_or(SendError::Unaddressable)?;
         let source = self.route.source_for(remote.ip());
-        let source = bound.address().or(source).ok_or(SendError::Unaddressable)?;
-        let local = SocketAddr::new(source, bound.port());
+        let source = slot.socket.bound.address().or(source).ok_or(SendError::Unaddressable)?;
+        self.send_from(payload, source, remote)
+    }
+
+    /// Queues a datagram that gives `source` as its sender, whoever that may be.
+    pub(crate) fn send_from(
+        &mut self,
+        payload: &[u8],
+        source: IpAddr,
+        remote: SocketAddr,
+    ) -> Result<(), SendError> {
+        let slot = self.pool.sockets.get_mut(self.id).ok_or(SendError::Unaddressable)?;
+        let local = SocketAddr::new(source, slot.socket.bound.port());
         let flow = FlowKey::new(local, remote).ok_or(SendError::Unaddressable)?;
         if remote.port() == 0 {
             return Err(SendError::Unaddressable);
         }
         let headers = if remote.is_ipv4() { 28usize } else { 48 };
         let fits_link = payload.len().saturating_add(headers) <= usize::from(self.commons.mtu);
-        let gathered = (crate::device::PIECES_MAX as u32).saturating_sub(1);
-        let gathered = gathered.saturating_mul(self.commons.blocks.block_size()) as usize;
         let to_send = &mut slot.socket.to_send;
-        if !fits_link || payload.len() > gathered || !to_send.fits(payload.len()) {
+        if !fits_link || !to_send.fits(payload.len()) {
             return Err(SendError::TooLong);
         }
         if !to_send.push(&flow, payload, &mut self.commons.blocks) {
@@ -500,6 +515,14 @@ impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
         self.pool.hurry(self.id, remote.ip(), &self.commons.blocks);
         self.pool.egress.push_back(&mut self.pool.sockets, self.id);
         Ok(())
+    }
+
+    /// Whether all that was queued has left. Where it has not, `WRITABLE` tells when to ask again.
+    pub fn is_flushed(&mut self) -> bool {
+        let Some(slot) = self.pool.sockets.get_mut(self.id) else { return true };
+        let flushed = slot.socket.to_send.queue.is_empty();
+        slot.socket.writer_waits |= !flushed;
+        flushed
     }
 
     /// The port it is bound to.

@@ -92,6 +92,13 @@ impl Addresses {
         true
     }
 
+    /// Takes an address away; false where it was not there.
+    pub(super) fn remove(&mut self, address: IpAddr) -> bool {
+        let is_it = |held: Held| held.cidr.address == address;
+        let place = self.0.iter_mut().find(|place| place.is_some_and(is_it));
+        place.map(|place| *place = None).is_some()
+    }
+
     fn usable(&self) -> impl Iterator<Item = &Cidr> {
         let usable = self.0.iter().flatten().filter(|held| held.state == AddressState::Usable);
         usable.map(|held| &held.cidr)
@@ -144,13 +151,6 @@ impl Addresses {
             (held.left, held.due) = (left, first);
         }
         added
-    }
-
-    /// Takes an address away; false where it was not there.
-    pub(super) fn remove(&mut self, address: IpAddr) -> bool {
-        let is_it = |held: Held| held.cidr.address == address;
-        let place = self.0.iter_mut().find(|place| place.is_some_and(is_it));
-        place.map(|place| *place = None).is_some()
     }
 
     /// How far an address has come; `None` where it is not one of ours.

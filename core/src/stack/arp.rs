@@ -8,7 +8,6 @@ use crate::counters::{DropReason, bump};
 use crate::device::NoRoom;
 use crate::profile::Profile;
 use crate::socket::Route as _;
-use crate::tcp::isn::hash64;
 use crate::time::{Duration, Instant};
 use crate::trace::{Event, Observer};
 use crate::wire::address::may_be_source_v4;
@@ -156,9 +155,7 @@ impl<P: Profile> Stack<'_, P> {
     /// Up to half a second that nobody else draws: stations that start together do not ask
     /// together (RFC 5227 §2.1.1, RFC 4862 §5.4.2).
     pub(super) fn jitter(&self) -> Duration {
-        let now = self.commons.now.micros().to_be_bytes();
-        let hardware = self.link.frames.hardware.unwrap_or(Address::ZERO).0;
-        let draw = hash64(self.commons.secret.octets(), &[b"probe", &hardware, &now]);
+        let draw = self.draw(b"prob", 0);
         Duration::from_micros(draw & 0x7_ffff)
     }
 

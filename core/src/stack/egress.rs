@@ -8,7 +8,7 @@ use core::net::IpAddr;
 #[cfg(feature = "ethernet")]
 use crate::counters::DropReason;
 use crate::counters::bump;
-use crate::device::{ChecksumJob, NoRoom, PIECES_MAX, Packet};
+use crate::device::{ChecksumJob, NoRoom, Packet};
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::seq::SeqNum;
@@ -97,14 +97,14 @@ impl<P: Profile> Stack<'_, P> {
             Some(udp) if turn => udp,
             udp => self
                 .tcp
-                .next_departure(self.commons.now)
+                .next_departure(&self.commons)
                 .map_or(udp.unwrap_or(Next::Nobody), Next::Tcp),
         }
     }
 
     #[cfg(not(feature = "udp"))]
     fn next_socket(&mut self) -> Next {
-        self.tcp.next_departure(self.commons.now).map_or(Next::Nobody, Next::Tcp)
+        self.tcp.next_departure(&self.commons).map_or(Next::Nobody, Next::Tcp)
     }
 
     fn send_bare(&mut self, flow: &FlowKey, bare: &Bare, sink: Sink<'_>) -> Result<(), NoRoom> {
@@ -427,12 +427,7 @@ pub(super) fn send(
     blocks: &BlockPool<'_>,
     sink: Sink<'_>,
 ) -> Result<(), NoRoom> {
-    let mut pieces: heapless::Vec<&[u8], PIECES_MAX> = heapless::Vec::new();
-    if let Some(Payload { queue, offset, len }) = payload {
-        for piece in queue.slices(blocks, offset, len).take(PIECES_MAX) {
-            let _ = pieces.push(piece);
-        }
-    }
+    let payload = payload.map(|payload| payload.queue.slices(blocks, payload.offset, payload.len));
     let header = headers.octets.get(..headers.len).unwrap_or(&[]);
-    sink(&Packet::new(header, &pieces, headers.job))
+    sink(&Packet::new(header, payload, headers.job))
 }

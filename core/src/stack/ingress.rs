@@ -78,12 +78,23 @@ impl<P: Profile> Stack<'_, P> {
             (EtherType::IPV6, Some(6)) if !to_us && self.listens_to(header.destination) => {
                 self.packet(packet, meta)
             }
+            #[cfg(feature = "udp")]
+            (EtherType::IPV4, Some(4)) if to_all && self.is_for_all(packet) => {
+                self.packet(packet, meta)
+            }
             // RFC 1122 §3.3.6: what is for one host is not sent to all of the link.
             _ if !to_us => Err(DropReason::NotOurs),
             (EtherType::IPV4, Some(4)) | (EtherType::IPV6, Some(6)) => self.packet(packet, meta),
             (EtherType::IPV4 | EtherType::IPV6, _) => Err(DropReason::BadVersion),
             _ => Err(DropReason::UnknownEtherType),
         }
+    }
+
+    /// Whether an IPv4 packet is for everybody here.
+    #[cfg(all(feature = "ethernet", feature = "udp"))]
+    fn is_for_all(&self, packet: &[u8]) -> bool {
+        let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
+        destination.is_some_and(|octets| self.link.is_broadcast(IpAddr::from(*octets)))
     }
 
     #[cfg(not(feature = "ethernet"))]
@@ -111,7 +122,7 @@ impl<P: Profile> Stack<'_, P> {
     fn ipv4<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
         let (header, payload) = ipv4::Header::parse(packet).map_err(Malformed::reason)?;
         let (source, destination) = (header.source.into(), header.destination.into());
-        self.check_addresses(source, destination)?;
+        self.check_addresses(source, destination, header.protocol)?;
         if header.is_fragment() {
             return Err(DropReason::Fragment);
         }
@@ -145,7 +156,7 @@ impl<P: Profile> Stack<'_, P> {
                 return Err(DropReason::NotOurs);
             }
         }
-        self.check_addresses(source, destination)?;
+        self.check_addresses(source, destination, header.next_header)?;
         let end = packet.len().min(ipv6::HEADER_LEN.saturating_add(payload.len()));
         let quote = packet.get(..end.min(QUOTE_IPV6)).unwrap_or(packet);
         let upper = match ipv6::upper_layer(&header, payload, false) {
@@ -170,9 +181,18 @@ impl<P: Profile> Stack<'_, P> {
         }))
     }
 
-    /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us.
-    fn check_addresses(&self, source: IpAddr, destination: IpAddr) -> Check<()> {
-        if !self.link.owns(destination) {
+    /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us; or with UDP to all
+    /// (RFC 1122 §3.3.6), even where we have no address yet (RFC 2131 §4.1).
+    fn check_addresses(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+        protocol: Protocol,
+    ) -> Check<()> {
+        let to_all = cfg!(feature = "udp")
+            && protocol == Protocol::UDP
+            && self.link.is_broadcast(destination);
+        if !to_all && !self.link.owns(destination) {
             return Err(DropReason::NotOurs);
         }
         let broadcast = self.link.is_broadcast(source);
@@ -211,8 +231,8 @@ impl<P: Profile> Stack<'_, P> {
         let local = SocketAddr::new(destination, header.destination_port);
         let remote = SocketAddr::new(source, header.source_port);
         let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
-        let segment = Segment::new(&header, text);
-        if let Some(answer) = self.tcp.on_segment(&flow, segment, &mut self.commons) {
+        let mut segment = Segment::new(&header, text);
+        if let Some(answer) = self.tcp.on_segment(&flow, &mut segment, &mut self.commons) {
             self.link.replies.push_segment(flow, answer, &mut self.commons);
         }
         Ok(())
@@ -229,6 +249,10 @@ impl<P: Profile> Stack<'_, P> {
         let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
         if self.udp.on_datagram(&flow, payload, &mut self.commons) {
             return Ok(());
+        }
+        // RFC 1122 §3.2.2: what was sent to all is nobody's to complain about.
+        if self.link.is_broadcast(destination) {
+            return Err(DropReason::NoSocket);
         }
         // RFC 1122 §4.1.3.1, RFC 4443 §3.1: port unreachable.
         let (kind, code) = match source {

@@ -1,7 +1,7 @@
 //! The one link of a stack and all that belongs to it: addresses, replies that wait, and where
 //! packets go.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use crate::device::{Medium, NoRoom, Packet};
 use crate::socket::Route;
@@ -76,6 +76,18 @@ impl<'a> Link<'a> {
         Medium::Ip
     }
 
+    /// Takes an address away; returns whether it was there.
+    pub(super) fn remove(&mut self, address: IpAddr) -> bool {
+        let is_gone = self.addresses.remove(address);
+        #[cfg(feature = "ethernet")]
+        for gateway in self.gateways.into_iter().flatten() {
+            if !self.is_near(gateway) {
+                self.set_gateway(gateway.is_ipv4(), None);
+            }
+        }
+        is_gone
+    }
+
     /// Whether an address is ours.
     pub(super) fn owns(&self, address: IpAddr) -> bool {
         self.addresses.owns(address)
@@ -83,7 +95,7 @@ impl<'a> Link<'a> {
 
     /// Whether everybody on the link is meant by an address.
     pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
-        self.addresses.is_broadcast(address)
+        address == IpAddr::V4(Ipv4Addr::BROADCAST) || self.addresses.is_broadcast(address)
     }
 }
 

@@ -18,6 +18,8 @@ mod ndp;
 mod neighbor;
 mod reply;
 mod storage;
+#[cfg(feature = "async")]
+mod waiters;
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -25,15 +27,20 @@ use crate::counters::Counters;
 use crate::device::{Device, NoRoom, RxMeta};
 use crate::profile::{Full, Profile};
 use crate::readiness::Readiness;
+use crate::secret::Secret;
+use crate::socket::demux::table_keys;
 use crate::socket::tcp::{
     AcceptError, ConnectConfig, ConnectError, ListenConfig, ListenError, TcpSocket,
 };
 use crate::socket::tcp_pool::TcpPool;
 #[cfg(feature = "udp")]
 use crate::socket::udp::{BindError, UdpConfig, UdpPool, UdpSocket};
-use crate::socket::{Commons, Handle, ListenerHandle, Route, Secret, StaleHandle, TcpHandle};
+use crate::socket::{Commons, Handle, ListenerHandle, Route, StaleHandle, TcpHandle};
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
+use crate::storage::slab::Slab;
+#[cfg(any(feature = "dhcp", feature = "ethernet"))]
+use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;
 use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
@@ -224,8 +231,9 @@ impl<'a, P: Profile> Stack<'a, P> {
             commons: Commons {
                 now: Instant::ZERO,
                 secret,
-                table_keys: secret.table_keys(),
+                table_keys: table_keys::<P>(&secret),
                 blocks,
+                records: Slab::new(storage.records),
                 counters: Counters::EMPTY,
                 policy: config.policy,
                 time_wait: config.time_wait,
@@ -321,18 +329,27 @@ impl<'a, P: Profile> Stack<'a, P> {
         Ok(address)
     }
 
-    /// Takes an address away from the link. Connections from it find no answer any more. Returns
-    /// whether it was there.
-    #[cfg(feature = "ethernet")]
-    pub fn remove_address(&mut self, address: IpAddr) -> bool {
-        self.link.addresses.remove(address)
-    }
-
     /// How far an address has come; `None` where it is not one of ours.
     #[cfg(feature = "ethernet")]
     #[must_use]
     pub fn address_state(&self, address: IpAddr) -> Option<AddressState> {
         self.link.addresses.state(address)
+    }
+
+    /// Takes an address from the link; returns whether the link had it. Nothing that is sent to it
+    /// arrives any more, and a gateway on its network alone is forgotten. Connections and sockets
+    /// on it are left as they are: what they still send names it, so abort them where that must
+    /// not be.
+    pub fn remove_address(&mut self, address: IpAddr) -> bool {
+        self.link.remove(address)
+    }
+
+    /// Sixty-four bits that nobody can foresee: others for each purpose, each number and each
+    /// point in time.
+    #[cfg(any(feature = "dhcp", feature = "ethernet"))]
+    pub(crate) fn draw(&self, purpose: &[u8; 4], number: u32) -> u64 {
+        let now = self.commons.now.micros().to_be_bytes();
+        hash64(self.commons.secret.octets(), &[purpose, &number.to_be_bytes(), &now])
     }
 
     /// Sends what is for other links to this neighbour, which must be on the network of one of our
@@ -470,7 +487,7 @@ impl<'a, P: Profile> Stack<'a, P> {
         !self.link.replies.is_empty() || self.tcp.has_departures()
     }
 
-    fn advance(&mut self, now: Instant) {
+    pub(crate) fn advance(&mut self, now: Instant) {
         self.commons.now = self.commons.now.max(now);
     }
 
@@ -602,7 +619,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             udp_sockets,
             blocks_used: self.commons.blocks.used(),
             blocks_promised: self.commons.blocks.promised(),
-            records: tcp.records,
+            records: self.commons.records.len(),
         }
     }
 }

@@ -21,7 +21,8 @@ use super::neighbor::Neighbor;
 pub struct Storage<'a, P: Profile> {
     pub(super) tcp: TcpStorage<'a, P>,
     #[cfg(feature = "udp")]
-    pub(super) udp: UdpStorage<'a>,
+    pub(super) udp: UdpStorage<'a, P>,
+    pub(super) records: ManagedSlice<'a, Slot<Record>>,
     #[cfg(feature = "ethernet")]
     pub(super) neighbors: ManagedSlice<'a, Neighbor>,
     pub(super) blocks: ManagedSlice<'a, u8>,
@@ -99,8 +100,8 @@ impl<P: Profile> Storage<'static, P> {
                 time_wait_heads: none(heads(time_wait)),
                 listeners: empty(listeners),
                 listener_heads: none(heads(listeners)),
-                records: empty(capacity.records),
             },
+            records: empty(capacity.records),
             #[cfg(feature = "udp")]
             udp: UdpStorage {
                 sockets: empty(capacity.udp_sockets),
@@ -149,11 +150,11 @@ pub struct Arrays<
     half_open_deadlines: [DeadlineSlot<P>; HALF_OPEN],
     time_wait: [Slot<TimeWaitSlot>; TIME_WAIT],
     time_wait_heads: [Option<Id>; TIME_WAIT],
-    listeners: [Slot<ListenerSlot>; LISTENERS],
+    listeners: [Slot<ListenerSlot<P::Waker>>; LISTENERS],
     listener_heads: [Option<Id>; LISTENERS],
     records: [Slot<Record>; RECORDS],
     #[cfg(feature = "udp")]
-    sockets: [Slot<UdpSlot>; UDP],
+    sockets: [Slot<UdpSlot<P::Waker>>; UDP],
     #[cfg(feature = "udp")]
     socket_heads: [Option<Id>; UDP],
     #[cfg(feature = "ethernet")]
@@ -236,8 +237,8 @@ impl<
                 time_wait_heads: (&mut self.time_wait_heads[..]).into(),
                 listeners: (&mut self.listeners[..]).into(),
                 listener_heads: (&mut self.listener_heads[..]).into(),
-                records: (&mut self.records[..]).into(),
             },
+            records: (&mut self.records[..]).into(),
             #[cfg(feature = "udp")]
             udp: UdpStorage {
                 sockets: (&mut self.sockets[..]).into(),

@@ -21,6 +21,9 @@ pub trait Chained {
 
 /// Turns the octets of a key into the hash that chooses its chain.
 pub trait Hash32 {
+    /// Whether the secret counts.
+    const KEYED: bool;
+
     /// The hash of `bytes` under a secret.
     fn hash(secret: [u64; 2], bytes: &[u8]) -> u32;
 }
@@ -30,6 +33,8 @@ pub trait Hash32 {
 pub struct Keyed;
 
 impl Hash32 for Keyed {
+    const KEYED: bool = true;
+
     fn hash(secret: [u64; 2], bytes: &[u8]) -> u32 {
         let [first, second] = secret;
         SipHasher13::new_with_keys(first, second).hash(bytes) as u32
@@ -41,6 +46,8 @@ impl Hash32 for Keyed {
 pub struct Linear;
 
 impl Hash32 for Linear {
+    const KEYED: bool = false;
+
     fn hash(_secret: [u64; 2], _bytes: &[u8]) -> u32 {
         0
     }

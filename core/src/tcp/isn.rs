@@ -3,8 +3,6 @@
 //!
 //! The secret comes from the caller; nothing random is made here.
 
-use siphasher::sip::SipHasher24;
-
 use crate::flow::{FLOW_BYTES, FlowKey};
 use crate::seq::SeqNum;
 use crate::storage::copy_prefix;
@@ -34,25 +32,78 @@ pub fn stamp_offset(secret: &[u8; 16], flow: &FlowKey) -> u32 {
 
 /// The most octets that are hashed at once: a purpose, a flow and a time.
 const MESSAGE_MAX: usize = 16 + FLOW_BYTES;
+/// Room for them and for what SipHash pads them with.
+const PADDED_MAX: usize = (MESSAGE_MAX | 7) + 1;
 
 /// SipHash-2-4 under `secret` of all `parts`, one after the other; together they are a purpose of
 /// up to eight octets, a flow and a time at most. Where the secret serves several purposes, the
 /// first part names this one; parts of variable length need a length of their own.
 #[must_use]
 pub fn hash64(secret: &[u8; 16], parts: &[&[u8]]) -> u64 {
-    // Hashed at once: the hasher that takes part after part can panic.
-    let mut message = [0; MESSAGE_MAX];
+    let mut message = [0; PADDED_MAX];
     let mut len = 0_usize;
     for part in parts {
-        let copied = message.get_mut(len..).map_or(0, |room| copy_prefix(room, part));
+        let copied = message.get_mut(len..MESSAGE_MAX).map_or(0, |room| copy_prefix(room, part));
         debug_assert_eq!(copied, part.len(), "more than a purpose, a flow and a time");
         len = len.saturating_add(copied);
     }
-    SipHasher24::new_with_key(secret).hash(message.get(..len).unwrap_or(&message))
+    sip_hash(secret, &mut message, len)
+}
+
+/// SipHash-2-4 of the first `len` octets, behind which there are zeros and room for padding. It is
+/// written out because the crate that the tables hash with is three times as long on a 32-bit
+/// processor: docs/decisions/0040-siphash-of-our-own.md.
+fn sip_hash(key: &[u8; 16], message: &mut [u8; PADDED_MAX], len: usize) -> u64 {
+    // The length fills up the last word.
+    if let Some(last) = message.get_mut(len | 7) {
+        *last = len as u8;
+    }
+    let mut v = INITIAL;
+    let (halves, _) = key.as_chunks();
+    for pair in v.as_chunks_mut::<2>().0 {
+        for (v, half) in pair.iter_mut().zip(halves) {
+            *v ^= u64::from_le_bytes(*half);
+        }
+    }
+    let (words, _) = message.as_chunks();
+    for word in words.iter().take((len >> 3).wrapping_add(1)) {
+        let word = u64::from_le_bytes(*word);
+        v[3] ^= word;
+        rounds(&mut v, 2);
+        v[0] ^= word;
+    }
+    v[2] ^= 0xff;
+    rounds(&mut v, 4);
+    v[0] ^ v[1] ^ v[2] ^ v[3]
+}
+
+/// The state of SipHash before its key.
+const INITIAL: [u64; 4] =
+    [0x736f_6d65_7073_6575, 0x646f_7261_6e64_6f6d, 0x6c79_6765_6e65_7261, 0x7465_6462_7974_6573];
+
+/// So many rounds of SipHash: on a 32-bit processor once in the image, not once for each call.
+#[inline(never)]
+fn rounds(state: &mut [u64; 4], count: u32) {
+    let [mut v0, mut v1, mut v2, mut v3] = *state;
+    for _ in 0..count {
+        v0 = v0.wrapping_add(v1);
+        v2 = v2.wrapping_add(v3);
+        v1 = v1.rotate_left(13) ^ v0;
+        v3 = v3.rotate_left(16) ^ v2;
+        v0 = v0.rotate_left(32).wrapping_add(v3);
+        v2 = v2.wrapping_add(v1);
+        v3 = v3.rotate_left(21) ^ v0;
+        v1 = v1.rotate_left(17) ^ v2;
+        v2 = v2.rotate_left(32);
+    }
+    *state = [v0, v1, v2, v3];
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use siphasher::sip::SipHasher24;
+
     use super::*;
     use crate::time::Duration;
 
@@ -70,6 +121,29 @@ mod tests {
         for cut in 0..=input.len() {
             let (a, b) = input.split_at(cut);
             assert_eq!(hash64(&SECRET, &[a, b]), 0xa129_ca61_49be_45e5);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_hash_is_that_of_the_crate(
+            secret in any::<[u8; 16]>(),
+            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..=7), 1..=4),
+        ) {
+            let whole = parts.concat();
+            let parts: std::vec::Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
+            let expected = SipHasher24::new_with_key(&secret).hash(&whole);
+            prop_assert_eq!(hash64(&secret, &parts), expected);
+        }
+    }
+
+    #[test]
+    fn every_length_is_hashed_as_the_crate_does() {
+        let message: [u8; MESSAGE_MAX] = core::array::from_fn(|i| (i * 37 + 200) as u8);
+        for length in 0..=MESSAGE_MAX {
+            let whole = &message[..length];
+            let expected = SipHasher24::new_with_key(&SECRET).hash(whole);
+            assert_eq!(hash64(&SECRET, &[whole]), expected, "{length}");
         }
     }
 

@@ -48,7 +48,6 @@ pub const fn may_be_source_v4(address: Ipv4Addr) -> bool {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cidr {
     /// The address, host part included.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: IpAddr,
     /// Bits of it that name the link: 0 to 32, or to 128 for IPv6.
     pub prefix: u8,

@@ -6,22 +6,17 @@ use core::net::IpAddr;
 
 use super::Protocol;
 
-/// Independent sums, so that the compiler can add several words at once. A 32-bit microcontroller
-/// has no vectors to fill, but registers to save.
-const LANES: usize = if usize::BITS >= 64 { 16 } else { 1 };
-/// Octets added in one step.
-const STEP: usize = if usize::BITS >= 64 { 64 } else { 16 };
-/// Octets after which lanes are folded: far fewer than 65,537 words, with which a lane overflows.
-const STRETCH: usize = 1 << 15;
-
 /// A ones' complement sum of octets in network order, still open for more of them.
 ///
 /// Parts may have any length: after an odd number of octets the next part goes on in the middle of
 /// a 16-bit word, as if all had been one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// RFC 1071 §2 (B): the sum of swapped words is the swapped sum, so that machines of either byte
+// order add words as they lie in memory and swap once. By (C), words may be of 32 bits: what is
+// congruent modulo 2³² - 1 is congruent modulo 2¹⁶ - 1.
+#[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sum {
-    /// Below 2¹⁷.
+    /// In the byte order of the machine.
     sum: u32,
     odd: bool,
 }
@@ -32,32 +27,31 @@ impl Sum {
 
     /// Goes on with `bytes`.
     pub fn add_bytes(&mut self, bytes: &[u8]) {
-        for stretch in bytes.chunks(STRETCH) {
-            // RFC 1071 §2 (B): the sum of swapped words is the swapped sum, so that machines of
-            // either byte order add words as they lie in memory and swap once.
-            self.add_u16(u16::from_be(sum_native(stretch)));
-            self.odd ^= stretch.len() & 1 != 0;
-        }
+        self.add_native(sum_native(bytes));
+        self.odd ^= bytes.len() & 1 != 0;
     }
 
     /// Goes on with the two octets of a number in network order.
-    pub fn add_u16(&mut self, number: u16) {
-        let number = if self.odd { number.swap_bytes() } else { number };
-        let sum = self.sum.wrapping_add(number as u32);
-        self.sum = (sum & 0xffff).wrapping_add(sum >> 16);
+    pub const fn add_u16(&mut self, number: u16) {
+        self.add_native(number.to_be() as u32);
     }
 
     /// Goes on with the four octets of a number in network order.
-    pub fn add_u32(&mut self, number: u32) {
-        self.add_u16((number >> 16) as u16);
-        self.add_u16(number as u16);
+    pub const fn add_u32(&mut self, number: u32) {
+        self.add_native(number.to_be());
+    }
+
+    const fn add_native(&mut self, words: u32) {
+        // Modulo 2¹⁶ - 1 a step of eight bits is the same either way.
+        let words = if self.odd { words.rotate_left(8) } else { words };
+        self.sum = add(self.sum, words);
     }
 
     /// The sum in 16 bits, not complemented: what a device with checksum offload wants to find in
     /// the checksum field.
     #[must_use]
     pub const fn partial(self) -> u16 {
-        fold(self.sum)
+        u16::from_be(fold(self.sum))
     }
 
     /// The value of the checksum field. Over octets that include a checksum this is zero if, and
@@ -68,67 +62,132 @@ impl Sum {
     }
 }
 
-/// Folds the carries back in (RFC 1071 §1).
+/// Adds in ones' complement: the carry comes back in at the other end (RFC 1071 §1).
+const fn add(sum: u32, words: u32) -> u32 {
+    let (sum, carry) = sum.overflowing_add(words);
+    sum.wrapping_add(carry as u32)
+}
+
+/// The same number modulo 2¹⁶ - 1 in 16 bits; zero only for zero.
 const fn fold(sum: u32) -> u16 {
     let sum = (sum & 0xffff).wrapping_add(sum >> 16);
     (sum & 0xffff).wrapping_add(sum >> 16) as u16
 }
 
-/// The folded sum of at most [`STRETCH`] octets, as 16-bit words in the byte order of the machine.
-fn sum_native(bytes: &[u8]) -> u16 {
-    let (steps, rest) = bytes.as_chunks::<STEP>();
-    let mut sum = if steps.is_empty() { 0 } else { sum_steps(steps) };
-    // At most 16 lanes of two halves and 16 words of two halves each: far from 2³².
+/// The sum of 16-bit words in the byte order of the machine.
+fn sum_native(bytes: &[u8]) -> u32 {
+    let (steps, rest) = bytes.as_chunks();
+    let mut sum = sum_steps(steps);
     let (quads, rest) = rest.as_chunks::<4>();
     for quad in quads {
-        let quad = u32::from_ne_bytes(*quad);
-        sum = sum.wrapping_add(quad & 0xffff).wrapping_add(quad >> 16);
+        sum = add(sum, u32::from_ne_bytes(*quad));
     }
-    let tail = match *rest {
-        [a, b, c] => u32::from_ne_bytes([a, b, c, 0]),
-        [a, b] => u32::from_ne_bytes([a, b, 0, 0]),
-        [a] => u32::from_ne_bytes([a, 0, 0, 0]),
-        _ => 0,
-    };
-    fold(sum.wrapping_add(tail & 0xffff).wrapping_add(tail >> 16))
+    let (pair, last) = rest.as_chunks::<2>();
+    if let [pair] = pair {
+        sum = add(sum, u32::from(u16::from_ne_bytes(*pair)));
+    }
+    if let [octet] = last {
+        sum = add(sum, u32::from(u16::from_ne_bytes([*octet, 0])));
+    }
+    sum
 }
 
-/// The sum of many words, up to 2²¹.
-fn sum_steps(steps: &[[u8; STEP]]) -> u32 {
-    // Each lane adds up whole words, with the carries out of bit 31 lost, and apart from it their
-    // upper halves, where nothing is lost. The sum of the lower halves is the difference. That is
-    // two additions and a shift, without wider numbers and without compares.
-    let mut words = [0_u32; LANES];
-    let mut uppers = [0_u32; LANES];
-    for step in steps {
-        let (lanes, _) = step.as_chunks::<{ 4 * LANES }>();
-        for lane in lanes {
-            let (lane, _) = lane.as_chunks::<4>();
+#[cfg(not(target_pointer_width = "64"))]
+use chain::sum_steps;
+#[cfg(target_pointer_width = "64")]
+use lanes::sum_steps;
+
+/// How processors with vectors add up many words.
+#[cfg(target_pointer_width = "64")]
+mod lanes {
+    use super::{add, fold};
+
+    /// Independent sums, so that the compiler can add several words at once.
+    const LANES: usize = 16;
+    /// Octets added in one step.
+    const STEP: usize = 4 * LANES;
+    /// Steps after which lanes are folded: far fewer than 65,537, with which a lane overflows.
+    const STRETCH: usize = 1 << 10;
+
+    pub(super) fn sum_steps(steps: &[[u8; STEP]]) -> u32 {
+        let mut sum = 0;
+        for stretch in steps.chunks(STRETCH) {
+            sum = add(sum, sum_stretch(stretch));
+        }
+        sum
+    }
+
+    /// The sum of at most [`STRETCH`] steps.
+    fn sum_stretch(steps: &[[u8; STEP]]) -> u32 {
+        // Each lane adds up whole words, with the carries out of bit 31 lost, and apart from it
+        // their upper halves, where nothing is lost. The sum of the lower halves is the
+        // difference. That is two additions and a shift, without wider numbers and without
+        // compares.
+        let mut words = [0_u32; LANES];
+        let mut uppers = [0_u32; LANES];
+        for step in steps {
+            let (lane, _) = step.as_chunks::<4>();
             for ((octets, word), upper) in lane.iter().zip(&mut words).zip(&mut uppers) {
                 let octets = u32::from_ne_bytes(*octets);
                 *word = word.wrapping_add(octets);
                 *upper = upper.wrapping_add(octets >> 16);
             }
         }
+        let mut sum = 0_u32;
+        for (word, upper) in words.iter().zip(&uppers) {
+            let lower = word.wrapping_sub(upper << 16);
+            sum = sum.wrapping_add(u32::from(fold(lower))).wrapping_add(u32::from(fold(*upper)));
+        }
+        sum
     }
-    let mut sum = 0_u32;
-    for (word, upper) in words.iter().zip(&uppers) {
-        let lower = word.wrapping_sub(upper << 16);
-        sum = sum.wrapping_add(fold(lower) as u32).wrapping_add(fold(*upper) as u32);
+}
+
+/// How processors with a carry flag and no vectors add up many words: two instructions for each.
+#[cfg(any(test, not(target_pointer_width = "64")))]
+mod chain {
+    use super::Chain;
+
+    /// Octets added in one step: as many words as there are registers to load ahead.
+    const STEP: usize = 32;
+
+    pub(super) fn sum_steps(steps: &[[u8; STEP]]) -> u32 {
+        let mut sum = 0;
+        for step in steps {
+            let ([a, b, c, d, e, f, g, h], _) = step.as_chunks() else { continue };
+            let chain = Chain { sum, carry: false };
+            sum = chain.add(a).add(b).add(c).add(d).add(e).add(f).add(g).add(h).end();
+        }
+        sum
     }
-    sum
+}
+
+/// A sum whose last carry has not come back in yet.
+struct Chain {
+    sum: u32,
+    carry: bool,
+}
+
+impl Chain {
+    #[inline(always)]
+    fn add(self, word: &[u8; 4]) -> Self {
+        let (sum, carry) = self.sum.carrying_add(u32::from_ne_bytes(*word), self.carry);
+        Self { sum, carry }
+    }
+
+    #[inline(always)]
+    const fn end(self) -> u32 {
+        // What overflowed is less than 2³² - 1, and a carry more does not change that.
+        self.sum.wrapping_add(self.carry as u32)
+    }
 }
 
 /// The checksum of an IPv4 header, which is so short that it is worth a road of its own.
 pub(super) fn of_header(head: &[u8; 20], options: &[u8]) -> u16 {
-    let (quads, _) = head.as_chunks::<4>();
-    let mut sum = 0_u32;
-    for quad in quads {
-        let quad = u32::from_ne_bytes(*quad);
-        sum = sum.wrapping_add(quad & 0xffff).wrapping_add(quad >> 16);
-    }
+    let ([a, b, c, d, e], _) = head.as_chunks() else { return 0 };
+    let chain = Chain { sum: 0, carry: false };
+    let mut sum = chain.add(a).add(b).add(c).add(d).add(e).end();
     if !options.is_empty() {
-        sum = sum.wrapping_add(sum_native(options) as u32);
+        sum = add(sum, sum_native(options));
     }
     !u16::from_be(fold(sum))
 }
@@ -136,19 +195,27 @@ pub(super) fn of_header(head: &[u8; 20], options: &[u8]) -> u16 {
 /// The sum of the pseudo header of TCP, UDP and ICMPv6 (RFC 9293 §3.1, RFC 8200 §8.1).
 ///
 /// `length` counts the octets of the transport header and its payload. Both addresses are of one
-/// family.
+/// family; without feature `ipv6` those of IPv6 add nothing.
 #[must_use]
+#[inline]
 pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: Protocol, length: u32) -> Sum {
-    let mut sum = Sum::ZERO;
-    for address in [source, destination] {
-        match address {
-            IpAddr::V4(address) => sum.add_u32(address.to_bits()),
-            IpAddr::V6(address) => sum.add_bytes(&address.octets()),
+    // Inlined where the family is known, so that the other costs nothing.
+    let addresses = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            add(u32::from_ne_bytes(source.octets()), u32::from_ne_bytes(destination.octets()))
         }
-    }
-    sum.add_u16(protocol.0 as u16);
-    sum.add_u32(length);
-    sum
+        #[cfg(feature = "ipv6")]
+        (IpAddr::V6(source), IpAddr::V6(destination)) => sum_v6(&source, &destination),
+        _ => 0,
+    };
+    // The protocol lies in the last octet of another word: the sum is the same.
+    Sum { sum: add(addresses, add(length, u32::from(protocol.0)).to_be()), odd: false }
+}
+
+#[cfg(feature = "ipv6")]
+#[inline(never)]
+fn sum_v6(source: &core::net::Ipv6Addr, destination: &core::net::Ipv6Addr) -> u32 {
+    add(sum_native(&source.octets()), sum_native(&destination.octets()))
 }
 
 /// The checksum after one 16-bit word under it changed from `old` to `new`.

@@ -36,10 +36,8 @@ pub struct Header<'a> {
     /// What the payload is.
     pub protocol: Protocol,
     /// Who sent it.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub source: Ipv4Addr,
     /// For whom it is.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub destination: Ipv4Addr,
     /// The options as they lie in the packet: at most 40 octets.
     pub options: &'a [u8],
@@ -53,12 +51,8 @@ impl<'a> Header<'a> {
     ///
     /// The version, either length, the checksum or an option is wrong, or there is a source route.
     pub fn parse(packet: &'a [u8]) -> Result<(Self, &'a [u8]), Malformed> {
-        let (header, total_length) = Self::parse_fields(packet)?;
-        let (head, rest) = packet
-            .get(..total_length)
-            .and_then(|packet| packet.split_first_chunk::<20>())
-            .ok_or(Malformed::Truncated)?;
-        let payload = rest.get(header.options.len()..).ok_or(Malformed::Truncated)?;
+        let (header, head, behind, payload_len) = Self::parse_fields(packet)?;
+        let payload = behind.get(..payload_len).ok_or(Malformed::Truncated)?;
         // RFC 1122 §3.2.1.2: every host verifies the header checksum and discards silently.
         if checksum::of_header(head, header.options) != 0 {
             return Err(Malformed::BadChecksum);
@@ -76,27 +70,26 @@ impl<'a> Header<'a> {
     ///
     /// The version or a length is wrong, or the header itself is cut short.
     pub fn parse_quoted(packet: &'a [u8]) -> Result<(Self, &'a [u8]), Malformed> {
-        let (header, total_length) = Self::parse_fields(packet)?;
-        let packet = packet.get(..total_length).unwrap_or(packet);
-        let (_, payload) =
-            packet.split_at_checked(header.header_len()).ok_or(Malformed::Truncated)?;
-        Ok((header, payload))
+        let (header, _, behind, payload_len) = Self::parse_fields(packet)?;
+        Ok((header, behind.get(..payload_len).unwrap_or(behind)))
     }
 
-    /// The header, all of which is there, and the total length, at least the header's.
+    /// The header, its fixed part, all that lies behind it, and how much of that belongs to the
+    /// packet by its own account.
     #[inline]
-    fn parse_fields(packet: &'a [u8]) -> Result<(Self, usize), Malformed> {
-        let (head, rest) = packet.split_first_chunk::<20>().ok_or(Malformed::Truncated)?;
+    fn parse_fields(
+        packet: &'a [u8],
+    ) -> Result<(Self, &'a [u8; HEADER_MIN], &'a [u8], usize), Malformed> {
+        let (head, rest) = packet.split_first_chunk::<HEADER_MIN>().ok_or(Malformed::Truncated)?;
         if head[0] >> 4 != 4 {
             return Err(Malformed::BadVersion);
         }
         let header_len = usize::from(head[0] & 0xf).wrapping_mul(4);
         let options_len = header_len.checked_sub(HEADER_MIN).ok_or(Malformed::BadHeaderLength)?;
-        let options = rest.get(..options_len).ok_or(Malformed::BadHeaderLength)?;
+        let (options, behind) =
+            rest.split_at_checked(options_len).ok_or(Malformed::BadHeaderLength)?;
         let total_length = usize::from(NetworkEndian::read_u16(&head[2..4]));
-        if total_length < header_len {
-            return Err(Malformed::BadLength);
-        }
+        let payload_len = total_length.checked_sub(header_len).ok_or(Malformed::BadLength)?;
         let fragment = NetworkEndian::read_u16(&head[6..8]);
         let header = Self {
             traffic_class: head[1],
@@ -110,7 +103,7 @@ impl<'a> Header<'a> {
             destination: Ipv4Addr::from_bits(NetworkEndian::read_u32(&head[16..20])),
             options,
         };
-        Ok((header, total_length))
+        Ok((header, head, behind, payload_len))
     }
 
     /// Whether this packet is but a part of one.

@@ -9,6 +9,8 @@ pub mod address;
 #[cfg(feature = "ethernet")]
 pub mod arp;
 pub mod checksum;
+#[cfg(feature = "dhcp")]
+pub mod dhcp;
 #[cfg(feature = "ethernet")]
 pub mod ethernet;
 mod icmp;

@@ -153,9 +153,10 @@ impl Options {
     }
 
     /// The blocks that fit beside the other options.
-    fn fitting_blocks(&self) -> &[SackBlock] {
-        // RFC 2018 §3: four blocks fill all the room, three go beside timestamps.
-        let room = LEN_MAX.wrapping_sub(4).saturating_sub(self.len_without_sack()) >> 3;
+    fn fitting_blocks(&self, len_without_sack: usize) -> &[SackBlock] {
+        // RFC 2018 §3: four blocks fill all the room, three go beside timestamps. The other
+        // options take 20 octets at most.
+        let room = LEN_MAX.wrapping_sub(4).saturating_sub(len_without_sack) >> 3;
         self.sack.get(..room).unwrap_or(&self.sack)
     }
 
@@ -163,11 +164,12 @@ impl Options {
     /// there is no room are left out, the last first.
     #[must_use]
     pub fn emitted_len(&self) -> usize {
-        let sack = match self.fitting_blocks().len() {
-            0 => 0,
-            blocks => blocks.wrapping_mul(8).wrapping_add(4),
-        };
-        self.len_without_sack().wrapping_add(sack)
+        let len = self.len_without_sack();
+        if self.sack.is_empty() {
+            return len;
+        }
+        let blocks = self.fitting_blocks(len).len();
+        len.wrapping_add(blocks.wrapping_mul(8)).wrapping_add(4)
     }
 
     /// Writes the options, filled up with no-operations in front of each, and returns their length.
@@ -177,7 +179,7 @@ impl Options {
     /// The buffer is shorter than [`emitted_len`](Self::emitted_len).
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, NoRoom> {
         const PAD: u8 = NO_OPERATION;
-        let mut words = Words { rest: buffer };
+        let mut words = Words { buffer, len: 0 };
         if let Some(mss) = self.mss {
             let [high, low] = mss.to_be_bytes();
             words.put([MSS, 4, high, low])?;
@@ -193,8 +195,8 @@ impl Options {
         if let Some(shift) = self.window_scale {
             words.put([PAD, WINDOW_SCALE, 3, shift])?;
         }
-        let blocks = self.fitting_blocks();
-        if !blocks.is_empty() {
+        if !self.sack.is_empty() {
+            let blocks = self.fitting_blocks(words.len);
             let length = blocks.len().wrapping_mul(8).wrapping_add(2) as u8;
             words.put([PAD, PAD, SACK, length])?;
             for block in blocks {
@@ -202,21 +204,22 @@ impl Options {
                 words.put(block.right.raw().to_be_bytes())?;
             }
         }
-        Ok(self.emitted_len())
+        Ok(words.len)
     }
 }
 
 /// A buffer that is filled word by word.
 struct Words<'b> {
-    rest: &'b mut [u8],
+    buffer: &'b mut [u8],
+    /// Octets that are filled: a multiple of four.
+    len: usize,
 }
 
 impl Words<'_> {
     fn put(&mut self, word: [u8; 4]) -> Result<(), NoRoom> {
-        let rest = core::mem::take(&mut self.rest);
-        let (front, rest) = rest.split_first_chunk_mut::<4>().ok_or(NoRoom)?;
-        *front = word;
-        self.rest = rest;
+        let room = self.buffer.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut);
+        *room.ok_or(NoRoom)? = word;
+        self.len = self.len.wrapping_add(4);
         Ok(())
     }
 }

@@ -33,6 +33,13 @@ operations! {
     fn stack_add_address_v6(input: &mut Input, stack: &mut TheStack) {
         stack.add_address(input.address_v6(), input.prefix)
     }
+    fn stack_remove_address_v4(input: &mut Input, stack: &mut TheStack) {
+        stack.remove_address(input.address_v4())
+    }
+    #[cfg(feature = "ipv6")]
+    fn stack_remove_address_v6(input: &mut Input, stack: &mut TheStack) {
+        stack.remove_address(input.address_v6())
+    }
     fn stack_set_gateway_v4(input: &mut Input, stack: &mut TheStack) {
         stack.set_gateway(input.address_v4())
     }

@@ -6,7 +6,7 @@ use core::net::Ipv6Addr;
 
 use hikyaku::wire::address::Cidr;
 use hikyaku::wire::checksum::{self, Sum};
-use hikyaku::wire::{Protocol, arp, ethernet, icmpv4, ipv4, tcp, tcp_options, udp};
+use hikyaku::wire::{Protocol, arp, dhcp, ethernet, icmpv4, ipv4, tcp, tcp_options, udp};
 #[cfg(feature = "ipv6")]
 use hikyaku::wire::{icmpv6, ipv6, ndp};
 
@@ -112,6 +112,13 @@ operations! {
     fn tcp_options_options_emitted_len(options: &tcp_options::Options) { options.emitted_len() }
     fn tcp_options_options_emit(options: &tcp_options::Options, input: &mut Input) {
         options.emit(input.buffer)
+    }
+
+    fn dhcp_reply_parse(input: &mut Input) {
+        core::hint::black_box(&dhcp::Reply::parse(input.buffer));
+    }
+    fn dhcp_request_emit(request: &dhcp::Request, input: &mut Input) {
+        request.emit(input.buffer)
     }
 
     fn udp_parse(input: &mut Input, source: &IpAddr, other: &IpAddr) {
