@@ -1,7 +1,7 @@
 //! Connections and listeners that tasks can wait for.
 //!
-//! Futures are made of a function that is polled, not of `async` blocks: these remember whether they
-//! are done and panic where they are polled once more, which costs flash in each of them.
+//! Futures are made of a function that is polled, not of `async` blocks: these remember whether
+//! they are done and panic where they are polled once more, which costs flash in each of them.
 
 use core::future::{Future, poll_fn};
 use core::net::SocketAddr;
