@@ -174,7 +174,6 @@ pub(super) const FLOORS: &[Floor] = &[
         level: 7,
         order: Order::Free,
         files: &[
-            "adapter/defmt.rs",
             "adapter/embassy.rs",
             "adapter/embassy_time.rs",
             "adapter/embedded_io.rs",
