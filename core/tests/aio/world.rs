@@ -149,7 +149,7 @@ impl<'t, P: Profile<Waker = TaskWaker>> World<'t, P> {
                 half_open: 4,
                 time_wait: 4,
                 udp_sockets: 3,
-        neighbors: 0,
+                neighbors: 0,
                 records: 64,
                 blocks: 224,
                 block_size: 256,
