@@ -81,7 +81,7 @@ impl<'a> Link<'a> {
         let is_gone = self.addresses.remove(address);
         #[cfg(feature = "ethernet")]
         for gateway in self.gateways.into_iter().flatten() {
-            if !self.is_near(gateway) {
+            if !self.addresses.covers(gateway) {
                 self.set_gateway(gateway.is_ipv4(), None);
             }
         }

@@ -371,7 +371,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     #[cfg(feature = "ethernet")]
     pub fn set_gateway(&mut self, gateway: IpAddr) -> Result<(), ConfigError> {
         let is_ours = self.link.owns(gateway) || self.link.is_broadcast(gateway);
-        if !is_unicast(gateway) || is_ours || !self.link.is_near(gateway) {
+        if !is_unicast(gateway) || is_ours || !self.link.addresses.covers(gateway) {
             return Err(ConfigError::InvalidGateway);
         }
         self.link.set_gateway(gateway.is_ipv4(), Some(gateway));
