@@ -30,6 +30,17 @@ macro_rules! drop_reasons {
 drop_reasons! {
     /// Shorter than its header says or needs.
     Truncated => "truncated",
+    /// A frame that is neither IPv4 nor, where it is spoken, IPv6 or ARP.
+    UnknownEtherType => "unknown EtherType",
+    /// A frame of another kind than the stack was made for: `Config::hardware_address` is given
+    /// where the device carries Ethernet frames, and only there.
+    WrongMedium => "frame of another medium",
+    /// An ARP packet that is not about IPv4 over Ethernet, or of an unknown operation.
+    BadArp => "malformed ARP packet",
+    /// An ARP or neighbour discovery message that says what cannot be, or what nobody asked for.
+    NeighborIgnored => "neighbour message without effect",
+    /// A packet of ours, to be sent to a neighbour that does not answer, or behind no gateway.
+    Unreachable => "next hop unreachable",
     /// Neither IPv4 nor IPv6.
     BadVersion => "unknown IP version",
     /// A header length that no header has.
@@ -183,6 +194,12 @@ counters! {
     passive_opens,
     /// Echo requests answered.
     echo_replies,
+    /// Requests for a neighbour's hardware address sent: ARP requests, neighbour solicitations.
+    neighbor_requests,
+    /// Such requests answered.
+    neighbor_replies,
+    /// Times that somebody else claimed an address of ours.
+    address_conflicts,
     /// UDP datagrams delivered.
     datagrams_in,
     /// UDP datagrams sent.

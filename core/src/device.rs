@@ -3,6 +3,7 @@
 //! Nothing here knows what is in a packet, but where its checksum goes.
 
 use crate::storage::copy_prefix;
+use crate::storage::queue::Slices;
 use crate::wire::checksum::Sum;
 
 /// What the frames of a link are.
@@ -12,6 +13,10 @@ use crate::wire::checksum::Sum;
 pub enum Medium {
     /// Bare IP packets, IPv4 and IPv6 mixed: TUN, PPP, SLIP.
     Ip,
+    /// Ethernet II frames from the destination address on, without the frame check sequence. The
+    /// driver pads short ones to 60 octets if its hardware does not. It may filter what comes in by
+    /// address, and need not: the stack does.
+    Ethernet,
 }
 
 /// What a device can do.
@@ -20,7 +25,8 @@ pub enum Medium {
 pub struct Capabilities {
     /// What a frame is.
     pub medium: Medium,
-    /// The largest IP packet, octets. What the stack's own `Config::mtu` exceeds is cut to this.
+    /// The largest IP packet, octets; an Ethernet frame has 14 more. What the stack's own
+    /// `Config::mtu` exceeds is cut to this.
     pub mtu: u16,
     /// Acknowledge in-order data once a drained burst instead of every second segment: for devices
     /// on which sending costs more than receiving. Deviation: decision 0004.
@@ -32,6 +38,13 @@ impl Capabilities {
     #[must_use]
     pub const fn ip(mtu: u16) -> Self {
         Self { medium: Medium::Ip, mtu, ack_per_burst: false }
+    }
+
+    /// A plain device that carries Ethernet frames with IP packets of up to `mtu` octets in them:
+    /// frames are 14 octets longer.
+    #[must_use]
+    pub const fn ethernet(mtu: u16) -> Self {
+        Self { medium: Medium::Ethernet, mtu, ack_per_burst: false }
     }
 }
 
@@ -75,14 +88,11 @@ pub trait Device {
     fn transmit(&mut self, packet: &Packet<'_>) -> Result<(), NoRoom>;
 }
 
-/// The most pieces that a payload lies in.
-pub const PIECES_MAX: usize = 20;
-
 /// Where a transport checksum goes and what it covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChecksumJob {
-    /// Where the covered octets begin; they end with the packet.
+    /// Where in the frame the covered octets begin; they end with it.
     pub start: u16,
     /// Where the field lies, counted from `start`.
     pub offset: u16,
@@ -92,11 +102,12 @@ pub struct ChecksumJob {
     pub zero_is_none: bool,
 }
 
-/// One IP packet to be sent: a header and a payload that may lie in pieces.
+/// One IP packet, or the Ethernet frame around it, to be sent: a header and a payload that may lie
+/// in pieces.
 #[derive(Debug)]
 pub struct Packet<'p> {
     header: &'p [u8],
-    pieces: &'p [&'p [u8]],
+    payload: Option<Slices<'p>>,
     job: Option<ChecksumJob>,
 }
 
@@ -104,17 +115,17 @@ impl<'p> Packet<'p> {
     /// A packet whose header lacks the checksum that `job` describes.
     pub(crate) const fn new(
         header: &'p [u8],
-        pieces: &'p [&'p [u8]],
+        payload: Option<Slices<'p>>,
         job: Option<ChecksumJob>,
     ) -> Self {
-        Self { header, pieces, job }
+        Self { header, payload, job }
     }
 
     /// Its length in octets.
     #[must_use]
     pub fn len(&self) -> usize {
-        let payload = self.pieces.iter().map(|piece| piece.len());
-        payload.fold(self.header.len(), usize::saturating_add)
+        let payload = self.payload.as_ref().map_or(0, Slices::octets);
+        self.header.len().saturating_add(payload as usize)
     }
 
     /// Whether it has no octets; it never is.
@@ -132,7 +143,7 @@ impl<'p> Packet<'p> {
     /// The packet in pieces, for gathering writes. The checksum field holds zero: it is the
     /// device's to fill in, as [`Packet::checksum`] says.
     pub fn parts(&self) -> impl Iterator<Item = &'p [u8]> + '_ {
-        core::iter::once(self.header).chain(self.pieces.iter().copied())
+        core::iter::once(self.header).chain(self.payload.clone().into_iter().flatten())
     }
 
     /// Copies the packet into `buffer`, summing as it goes, and patches the checksum last.
@@ -163,12 +174,19 @@ impl<'p> Packet<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::block_pool::BlockPool;
+    use crate::storage::queue::Queue;
+    use std::vec;
 
     #[test]
     fn a_packet_is_gathered_and_summed() {
         let job = ChecksumJob { start: 2, offset: 0, partial: 0x0001, zero_is_none: false };
-        let pieces: [&[u8]; 2] = [&[1, 2, 3], &[4]];
-        let packet = Packet::new(&[0xaa, 0xbb, 0, 0], &pieces, Some(job));
+        // Three octets in one block, one in the next.
+        let mut pool = BlockPool::new(vec![0; 128].into(), vec![None; 2].into(), 64).unwrap();
+        let mut queue = Queue::starting_at(61);
+        queue.append(&mut pool, &[1, 2, 3, 4]);
+        let payload = queue.slices(&pool, 0, 4);
+        let packet = Packet::new(&[0xaa, 0xbb, 0, 0], Some(payload), Some(job));
         let mut buffer = [0; 16];
         assert_eq!(packet.copy_into(&mut buffer), Some(8));
         // 0x0001 + 0x0102 + 0x0304 = 0x0407, complemented.

@@ -7,10 +7,12 @@
 use core::net::Ipv4Addr;
 use core::net::{IpAddr, SocketAddr};
 
+/// An address as it is compared.
 #[cfg(feature = "ipv6")]
-type Octets = [u8; 16];
+pub(crate) type Octets = [u8; 16];
+/// An address as it is compared.
 #[cfg(not(feature = "ipv6"))]
-type Octets = [u8; 4];
+pub(crate) type Octets = [u8; 4];
 
 /// Length of [`FlowKey::to_bytes`].
 pub const FLOW_BYTES: usize = 2 * size_of::<Octets>() + 4;
@@ -93,7 +95,7 @@ impl FlowKey {
 }
 
 #[cfg(feature = "ipv6")]
-fn octets(address: IpAddr) -> Option<Octets> {
+pub(crate) fn octets(address: IpAddr) -> Option<Octets> {
     Some(match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => v6.octets(),
@@ -101,7 +103,7 @@ fn octets(address: IpAddr) -> Option<Octets> {
 }
 
 #[cfg(not(feature = "ipv6"))]
-fn octets(address: IpAddr) -> Option<Octets> {
+pub(crate) fn octets(address: IpAddr) -> Option<Octets> {
     match address {
         IpAddr::V4(v4) => Some(v4.octets()),
         IpAddr::V6(_) => None,
@@ -109,7 +111,7 @@ fn octets(address: IpAddr) -> Option<Octets> {
 }
 
 #[cfg(feature = "ipv6")]
-fn address(octets: Octets) -> IpAddr {
+pub(crate) fn address(octets: Octets) -> IpAddr {
     let v6 = core::net::Ipv6Addr::from(octets);
     match v6.to_ipv4_mapped() {
         Some(v4) => IpAddr::V4(v4),
@@ -118,7 +120,7 @@ fn address(octets: Octets) -> IpAddr {
 }
 
 #[cfg(not(feature = "ipv6"))]
-fn address(octets: Octets) -> IpAddr {
+pub(crate) fn address(octets: Octets) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(octets))
 }
 

@@ -24,8 +24,9 @@
 //! Inside, the modules are floors, and each names only those below it: `time`, `seq`, `flow` and
 //! `counters` are plain facts; [`wire`] turns octets into headers and back; [`mod@storage`] is
 //! memory that knows no protocol; [`tcp`] is the protocol, with no device, clock or socket;
-//! [`socket`] is pools of connections and what the user holds; [`stack`] joins them to the link. A
-//! [`Profile`] says which mechanisms a build contains: [`Full`], the default, or [`Small`].
+//! [`socket`] is pools of connections and what the user holds; [`stack`] joins them to the link;
+//! `service` holds clients that use a stack as anybody could. A [`Profile`] says which mechanisms a
+//! build contains: [`Full`], the default, or [`Small`].
 //!
 //! # An example
 //!
@@ -94,8 +95,9 @@
 //!
 //! # Features
 //!
-//! `ipv6` and `udp` (both on by default) gate the code for them; `alloc` adds `Storage::allocate`;
-//! `defmt` derives `defmt::Format` for public types and events. Sizes are never features.
+//! `dhcp`, `ethernet`, `ipv6` and `udp` (on by default) gate the code for them; `alloc` adds
+//! `Storage::allocate`; `defmt` derives `defmt::Format` for public types and events. Sizes are
+//! never features.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(
@@ -119,30 +121,40 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod adapter;
+#[cfg(feature = "async")]
+pub mod aio;
 pub mod counters;
 pub mod device;
 pub mod flow;
+#[cfg(any(feature = "async", feature = "embedded-io"))]
+pub mod io;
 pub mod profile;
 pub mod readiness;
+pub mod secret;
 pub mod seq;
+#[cfg(feature = "dhcp")]
+pub mod service;
 pub mod socket;
 pub mod stack;
 pub mod storage;
 pub mod tcp;
 pub mod time;
 pub mod trace;
+pub mod waker;
 pub mod wire;
 
 pub use counters::{Counters, DropReason};
 pub use device::{Capabilities, Device, Medium, NoRoom, Packet, RxMeta};
 pub use profile::{Full, Profile, Small};
 pub use readiness::Readiness;
+pub use secret::Secret;
 pub use socket::tcp::{
     AcceptError, ConnectConfig, ConnectError, ListenConfig, ListenError, TcpSocket,
 };
 #[cfg(feature = "udp")]
 pub use socket::udp::{BindError, Datagram, RecvError, SendError, UdpConfig, UdpSocket};
-pub use socket::{Handle, ListenerHandle, Secret, StaleHandle, TcpHandle, UdpHandle};
+pub use socket::{Handle, ListenerHandle, StaleHandle, TcpHandle, UdpHandle};
 pub use stack::{Capacity, Config, ConfigError, Stack, Storage, Usage, Wake};
 pub use storage::policy::AllocationPolicy;
 pub use tcp::connection::{CloseReason, PathError};

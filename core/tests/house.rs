@@ -6,6 +6,8 @@
 
 #[path = "house/floors.rs"]
 mod floors;
+#[path = "house/formats.rs"]
+mod formats;
 #[path = "house/ledger.rs"]
 mod ledger;
 #[path = "house/tokens.rs"]

@@ -273,6 +273,7 @@ impl Profile for Observed {
     type Reassembly = <Full as Profile>::Reassembly;
     type Tables = <Full as Profile>::Tables;
     type Observer = Troubles;
+    type Waker = ();
     const ICMP_ECHO: bool = true;
     const KEEPALIVE: bool = true;
     const TIMESTAMPS: bool = true;

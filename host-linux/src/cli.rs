@@ -3,10 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hikyaku::wire::ethernet;
 
 use crate::impair::Loss;
+use crate::report::Failure;
+use crate::tun::Layer;
 
-const ABOUT: &str = "A TCP/IP stack of its own on a Linux TUN interface, to be talked to with nc";
+const ABOUT: &str =
+    "A TCP/IP stack of its own on a Linux TUN or TAP interface, to be talked to with nc";
 
 const LINKS: &str = "\
 Which network:
@@ -16,7 +20,11 @@ Which network:
   echo, discard,       a TUN in the network you are in where you may make one (root, or inside
   chargen, listen,     `hikyaku shell`), gone again on exit; else, except for connect, a
   connect              namespace of their own, with the line that lets a second terminal join
+  --link tap           a TAP instead: Ethernet, where we have a hardware address and find others
+                       by ARP
   --tun NAME           everywhere: an existing TUN device, made beforehand
+  --tap NAME           an existing TAP device, which may be in a bridge; with --dhcp our IPv4
+                       address is what a server there gives us
 
 Exit codes: 0 ok, 1 transfer failed, 2 usage, 3 not permitted (the message has the remedy),
 4 timeout, 130 interrupted. Data goes to stdout, all else to stderr.
@@ -45,6 +53,17 @@ pub(crate) struct LinkArgs {
     /// Use this TUN device, made beforehand (`ip tuntap add dev NAME mode tun user $USER`)
     #[arg(long, global = true, value_name = "NAME", value_parser = device_name)]
     pub(crate) tun: Option<String>,
+    /// Use this TAP device, made beforehand (`ip tuntap add dev NAME mode tap user $USER`)
+    #[arg(long, global = true, value_name = "NAME", value_parser = device_name,
+          conflicts_with = "tun")]
+    pub(crate) tap: Option<String>,
+    /// Our hardware address on a TAP; where none is given one is made of the machine's id and our
+    /// addresses, and is the same each time
+    #[arg(long, global = true, value_name = "MAC", value_parser = hardware_address)]
+    pub(crate) mac: Option<ethernet::Address>,
+    /// Get our IPv4 address by DHCP, on a TAP, and give it back in the end
+    #[arg(long, global = true)]
+    pub(crate) dhcp: bool,
     /// Our IPv4 address; the kernel's side is the first other one of its /24
     #[arg(long, global = true, value_name = "IP", default_value = "192.168.69.2")]
     pub(crate) addr: Ipv4Addr,
@@ -73,6 +92,8 @@ pub(crate) enum LinkKind {
     Auto,
     /// A TUN and nothing else
     Tun,
+    /// A TAP and nothing else
+    Tap,
     /// An in-memory wire between two stacks of ours
     Wire,
 }
@@ -142,6 +163,9 @@ pub(crate) enum Command {
     /// A stand-in for OpenBSD's nc over the kernel's sockets, where nc is not installed
     #[command(hide = true)]
     KernelNc(KernelNcArgs),
+    /// A stand-in for dnsmasq over one of the kernel's sockets, where it is not installed
+    #[command(hide = true)]
+    KernelDhcp(KernelDhcpArgs),
     /// One end of many connections that follow random scripts
     #[command(hide = true)]
     SoakPeer(SoakArgs),
@@ -202,6 +226,23 @@ pub(crate) struct KernelNcArgs {
     pub(crate) ports: String,
 }
 
+/// The settings of dnsmasq that tests need.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KernelDhcpArgs {
+    /// Serve on this device
+    #[arg(long, value_parser = device_name)]
+    pub(crate) device: String,
+    /// Its address
+    #[arg(long)]
+    pub(crate) server: Ipv4Addr,
+    /// The first of ten addresses to give away
+    #[arg(long)]
+    pub(crate) first: Ipv4Addr,
+    /// Seconds after which a lease is to be renewed
+    #[arg(long)]
+    pub(crate) renewal: u32,
+}
+
 /// What both ends of a soak must agree on, and where the other one is.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SoakArgs {
@@ -245,6 +286,48 @@ fn device_name(text: &str) -> Result<String, String> {
         return Err("a device name has 1 to 15 characters, none of them '/', '%' or ':'".into());
     }
     Ok(text.to_owned())
+}
+
+fn hardware_address(text: &str) -> Result<ethernet::Address, String> {
+    let octets: Option<Vec<u8>> = text
+        .split([':', '-'])
+        .map(|octet| u8::from_str_radix(octet, 16).ok().filter(|_| octet.len() == 2))
+        .collect();
+    let octets = octets.and_then(|octets| <[u8; 6]>::try_from(octets).ok());
+    let address = octets.map(ethernet::Address).filter(|address| address.is_unicast());
+    address.ok_or_else(|| {
+        "not the hardware address of one station; six octets such as 02:00:00:00:00:07, of which \
+         the first is even and not all are zero"
+            .to_owned()
+    })
+}
+
+impl LinkArgs {
+    /// Whether the link is to carry Ethernet frames.
+    pub(crate) fn layer(&self) -> Layer {
+        if self.tap.is_some() || self.link == LinkKind::Tap {
+            Layer::Frames
+        } else {
+            Layer::Packets
+        }
+    }
+
+    /// Finds options that contradict each other.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let is_tap = self.layer() == Layer::Frames;
+        let problem = match (self.link, is_tap) {
+            (LinkKind::Tun | LinkKind::Wire, true) => "--tap NAME is a link of its own kind",
+            (LinkKind::Tap, _) if self.tun.is_some() => "--link tap cannot be a TUN",
+            (_, false) if self.dhcp => {
+                "--dhcp needs Ethernet, which a TUN does not have; add --link tap or --tap NAME"
+            }
+            (_, false) if self.mac.is_some() => {
+                "--mac is for a TAP, a TUN has no hardware address; add --link tap or --tap NAME"
+            }
+            _ => return Ok(()),
+        };
+        Err(Failure::Usage(problem.to_owned()))
+    }
 }
 
 #[cfg(test)]
@@ -294,8 +377,29 @@ mod tests {
             "hikyaku demo --seed 1",
             "hikyaku demo --tun a/b",
             "hikyaku demo --tun much-too-long-a-name",
+            "hikyaku demo --tun a --tap b",
+            "hikyaku demo --link tap --mac 02:00:00:00:00",
+            "hikyaku demo --link tap --mac 02:00:00:00:00:0",
+            "hikyaku demo --link tap --mac 01:00:00:00:00:00",
+            "hikyaku demo --link tap --mac 00:00:00:00:00:00",
+            "hikyaku demo --link tap --mac 02:00:00:00:00:00:00",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_found() {
+        for (line, is_fine) in [
+            ("hikyaku demo", true),
+            ("hikyaku demo --link tap --mac 02-00-00-00-00-ab", true),
+            ("hikyaku echo --tap tap0 --dhcp", true),
+            ("hikyaku echo --dhcp", false),
+            ("hikyaku echo --tun tun0 --mac 02:00:00:00:00:01", false),
+            ("hikyaku echo --link tun --tap tap0", false),
+            ("hikyaku echo --link tap --tun tun0", false),
+        ] {
+            assert_eq!(parse(line).unwrap().link.check().is_ok(), is_fine, "{line}");
         }
     }
 }

@@ -5,38 +5,42 @@ use std::fs::OpenOptions;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
+use hikyaku::wire::ethernet;
 use hikyaku::{Capabilities, Device, NoRoom, Packet, RxMeta};
 
 use crate::cli::{LinkArgs, LinkKind};
 use crate::entropy;
+use crate::hardware;
 use crate::impair::{Impair, Way};
 use crate::namespace;
 use crate::port::SendError;
 use crate::report::{Failure, note};
 use crate::trace::Trace;
-use crate::tun::{self, Tun};
+use crate::tun::{self, Layer, Tun};
 use crate::wire::WireEnd;
 
-/// The rungs that lead to a TUN.
+/// The rungs that lead to a TUN or a TAP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rung {
-    /// A user namespace of our own with a TUN in it.
+    /// A user namespace of our own with the device in it.
     UserNamespace,
-    /// A network namespace of our own by privilege, with a TUN in it.
+    /// A network namespace of our own by privilege, with the device in it.
     NetworkNamespace,
-    /// A TUN of our own in the network that we are in.
+    /// A device of our own in the network that we are in.
     Here,
-    /// A TUN made beforehand.
+    /// A device made beforehand.
     Existing,
 }
 
 impl Rung {
     /// The name in reports.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::UserNamespace => "userns-tun",
-            Self::NetworkNamespace => "netns-tun",
-            Self::Here | Self::Existing => "tun",
+    pub(crate) fn name(self, layer: Layer) -> &'static str {
+        match (self, layer) {
+            (Self::UserNamespace, Layer::Packets) => "userns-tun",
+            (Self::UserNamespace, Layer::Frames) => "userns-tap",
+            (Self::NetworkNamespace, Layer::Packets) => "netns-tun",
+            (Self::NetworkNamespace, Layer::Frames) => "netns-tap",
+            (Self::Here | Self::Existing, layer) => layer.mode(),
         }
     }
 }
@@ -58,39 +62,44 @@ pub(crate) struct Link {
     mtu: u16,
     impair: Impair,
     trace: Option<Trace>,
+    hardware: Option<ethernet::Address>,
     buffer: Box<[u8]>,
 }
 
 enum Medium {
-    Tun(Tun),
+    Device(Tun),
     Wire(WireEnd),
 }
 
 /// How many packets in a row may be lost before the stack gets its turn again.
 const LOST_IN_A_ROW: usize = 64;
 
-/// Opens a TUN by the first rung that holds, and says which one and why not those before it.
+/// Opens a TUN or a TAP by the first rung that holds, and says which one and why not those before
+/// it.
 ///
 /// # Errors
 /// [`Failure::NotPermitted`] with the remedy of every rung that was tried.
-pub(crate) fn open_tun(args: &LinkArgs, need: Need) -> anyhow::Result<(Link, Rung)> {
+pub(crate) fn open_device(args: &LinkArgs, need: Need) -> anyhow::Result<(Link, Rung)> {
     if args.link == LinkKind::Wire {
         let text = "--link wire joins two stacks inside one process; only demo can use it";
         return Err(Failure::Usage(text.to_owned()).into());
     }
-    let (tun, rung) = match &args.tun {
-        Some(name) => (join(name)?, Rung::Existing),
+    let (tun, rung) = match args.tun.as_ref().or(args.tap.as_ref()) {
+        Some(name) => (join(name, args.layer())?, Rung::Existing),
         None => climb(args, need)?,
     };
     let on = tun.name().to_owned();
     match rung {
         Rung::UserNamespace => note!("link: {on}, in a user and network namespace of our own"),
         Rung::NetworkNamespace => note!("link: {on}, in a network namespace of our own"),
-        Rung::Here => note!("link: {on}, a TUN of our own in this network"),
+        Rung::Here => note!("link: {on}, a {} of our own in this network", args.layer().name()),
         Rung::Existing => note!("link: {on}, made beforehand"),
     }
+    if args.layer() == Layer::Frames {
+        note!("our hardware address: {}", hardware::address(args));
+    }
     let mtu = if rung == Rung::Existing { tun.mtu().min(args.mtu) } else { args.mtu };
-    Ok((Link::on_tun(tun, mtu, args)?, rung))
+    Ok((Link::on_device(tun, mtu, args)?, rung))
 }
 
 /// Climbs the ladder.
@@ -118,7 +127,7 @@ fn climb(args: &LinkArgs, need: Need) -> anyhow::Result<(Tun, Rung)> {
     if need == Need::Inhabited {
         reasons.push(
             "in a namespace of our own nobody would answer; run this inside `hikyaku shell`, \
-             or as root, or give --tun NAME"
+             or as root, or give --tun NAME or --tap NAME"
                 .to_owned(),
         );
     }
@@ -144,12 +153,14 @@ fn try_rung(rung: Rung, args: &LinkArgs) -> Result<Tun, String> {
         Rung::Existing => {}
         Rung::Here => {
             if !namespace::may_make_devices() {
-                return Err("no TUN in this network: that needs root (CAP_NET_ADMIN)".to_owned());
+                let name = args.layer().name();
+                return Err(format!("no {name} in this network: that needs root (CAP_NET_ADMIN)"));
             }
         }
     }
     let (addr, addr6) = (tun::kernel_side_4(args.addr), tun::kernel_side_6(args.addr6));
-    Tun::create(addr, addr6, args.mtu).map_err(|error| format!("a TUN device: {error}"))
+    Tun::create(args.layer(), addr, addr6, args.mtu)
+        .map_err(|error| format!("a {} device: {error}", args.layer().name()))
 }
 
 /// Whether `/dev/net/tun` opens for us.
@@ -176,29 +187,31 @@ fn door() -> Result<(), Failure> {
     Err(Failure::NotPermitted(format!("{path}: {cause}; {remedy}")))
 }
 
-fn join(name: &str) -> Result<Tun, Failure> {
+fn join(name: &str, layer: Layer) -> Result<Tun, Failure> {
     door()?;
-    Tun::join(name).map_err(|error| {
+    let mode = layer.mode();
+    Tun::join(name, layer).map_err(|error| {
         let remedy = match error.raw_os_error() {
             None => format!(
-                "make it first: `ip tuntap add dev {name} mode tun user $USER && \
+                "make it first: `ip tuntap add dev {name} mode {mode} user $USER && \
                  ip addr add 192.168.69.1/24 dev {name} && \
                  ip addr add fd69::1/64 dev {name} && ip link set {name} up`"
             ),
             Some(libc::EBUSY) => "another program has it; stop that one first".to_owned(),
             Some(libc::EPERM) => {
                 format!(
-                    "it belongs to another user; make it with `ip tuntap add dev {name} mode tun \
-                     user $USER`, or run as root"
+                    "it belongs to another user; make it with `ip tuntap add dev {name} mode \
+                     {mode} user $USER`, or run as root"
                 )
             }
             Some(libc::EINVAL) => format!(
-                "it is no TUN without packet information and with one queue; make it with \
-                 `ip tuntap add dev {name} mode tun`"
+                "it is no {} without packet information and with one queue; make it with \
+                 `ip tuntap add dev {name} mode {mode}`",
+                layer.name()
             ),
-            Some(_) => "is it a TUN device of yours?".to_owned(),
+            Some(_) => format!("is it a {} device of yours?", layer.name()),
         };
-        Failure::NotPermitted(format!("--tun {name}: {error}; {remedy}"))
+        Failure::NotPermitted(format!("--{mode} {name}: {error}; {remedy}"))
     })
 }
 
@@ -212,20 +225,38 @@ impl Link {
         if impair.is_active() {
             note!("{}", impair.plan());
         }
-        let trace = args.trace.then(Trace::new);
+        let layer = match &medium {
+            Medium::Device(device) => device.layer(),
+            Medium::Wire(_) => Layer::Packets,
+        };
+        let hardware = (layer == Layer::Frames).then(|| hardware::address(args));
+        let trace = args.trace.then(|| Trace::new(layer));
         // As long as any IP packet, so that no read is ever cut short.
-        let buffer = vec![0; usize::from(u16::MAX)].into_boxed_slice();
-        Ok(Self { medium, mtu, impair, trace, buffer })
+        let buffer = vec![0; layer.header_len() + usize::from(u16::MAX)].into_boxed_slice();
+        Ok(Self { medium, mtu, impair, trace, hardware, buffer })
     }
 
-    /// A TUN that is open already.
-    pub(crate) fn on_tun(tun: Tun, mtu: u16, args: &LinkArgs) -> anyhow::Result<Self> {
-        Self::new(Medium::Tun(tun), mtu, args)
+    /// A TUN or TAP that is open already.
+    pub(crate) fn on_device(tun: Tun, mtu: u16, args: &LinkArgs) -> anyhow::Result<Self> {
+        Self::new(Medium::Device(tun), mtu, args)
     }
 
     /// One end of an in-memory wire.
     pub(crate) fn on_wire(end: WireEnd, args: &LinkArgs) -> anyhow::Result<Self> {
         Self::new(Medium::Wire(end), args.mtu, args)
+    }
+
+    /// What the link carries.
+    pub(crate) fn layer(&self) -> Layer {
+        match &self.medium {
+            Medium::Device(device) => device.layer(),
+            Medium::Wire(_) => Layer::Packets,
+        }
+    }
+
+    /// Our address, where the link carries frames.
+    pub(crate) fn hardware(&self) -> Option<ethernet::Address> {
+        self.hardware
     }
 
     /// The largest IP packet.
@@ -236,7 +267,7 @@ impl Link {
     /// What to wait for, where there is something.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.medium {
-            Medium::Tun(tun) => Some(tun.fd()),
+            Medium::Device(tun) => Some(tun.fd()),
             Medium::Wire(_) => None,
         }
     }
@@ -244,7 +275,7 @@ impl Link {
     /// Whether a packet from the other end waits in memory, where no descriptor tells.
     pub(crate) fn has_waiting(&self) -> bool {
         match &self.medium {
-            Medium::Tun(_) => false,
+            Medium::Device(_) => false,
             Medium::Wire(end) => end.has_waiting(),
         }
     }
@@ -254,7 +285,7 @@ impl Link {
         if self.impair.is_active() {
             note!("{}", self.impair.tally());
         }
-        let Medium::Tun(tun) = &self.medium else { return };
+        let Medium::Device(tun) = &self.medium else { return };
         if verbose {
             tun.tally().iter().for_each(|(name, count)| note!("{name}: {count}"));
         } else if tun.tally().lost() != 0 {
@@ -268,7 +299,7 @@ impl Link {
     /// What went wrong on the device, if it is one.
     pub(crate) fn tally(&self) -> Option<&crate::port::Tally> {
         match &self.medium {
-            Medium::Tun(tun) => Some(tun.tally()),
+            Medium::Device(tun) => Some(tun.tally()),
             Medium::Wire(_) => None,
         }
     }
@@ -276,7 +307,10 @@ impl Link {
 
 impl Device for Link {
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::ip(self.mtu);
+        let mut capabilities = match self.hardware {
+            Some(_) => Capabilities::ethernet(self.mtu),
+            None => Capabilities::ip(self.mtu),
+        };
         capabilities.ack_per_burst = true;
         capabilities
     }
@@ -284,7 +318,7 @@ impl Device for Link {
     fn receive<R>(&mut self, take: impl FnOnce(&[u8], RxMeta) -> R) -> Option<R> {
         for _ in 0..LOST_IN_A_ROW {
             let len = match &mut self.medium {
-                Medium::Tun(tun) => tun.port().receive(&mut self.buffer)?,
+                Medium::Device(tun) => tun.port().receive(&mut self.buffer)?,
                 Medium::Wire(end) => end.receive(&mut self.buffer)?,
             };
             let packet = self.buffer.get(..len)?;
@@ -309,7 +343,7 @@ impl Device for Link {
         let lost = self.impair.loses(Way::Tx);
         if !lost {
             match &mut self.medium {
-                Medium::Tun(tun) => {
+                Medium::Device(tun) => {
                     if tun.port().send(bytes) == Err(SendError::WouldBlock) {
                         return Err(NoRoom);
                     }
@@ -322,6 +356,20 @@ impl Device for Link {
         }
         Ok(())
     }
+}
+
+/// Where a port of ours is to be found, as people write it.
+pub(crate) fn places(args: &LinkArgs, port: u16) -> String {
+    let six = spell(args.addr6, port);
+    if args.dhcp {
+        return format!("{six}, and port {port} of the address that DHCP gives us");
+    }
+    format!("{} and {six}", spell(args.addr, port))
+}
+
+/// The address to try first.
+pub(crate) fn first_address(args: &LinkArgs) -> IpAddr {
+    if args.dhcp { args.addr6.into() } else { args.addr.into() }
 }
 
 /// `address` and `port` as people write them.

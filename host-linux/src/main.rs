@@ -1,4 +1,4 @@
-//! hikyaku on Linux: the stack on a TUN interface, to be talked to with nc.
+//! hikyaku on Linux: the stack on a TUN or TAP interface, to be talked to with nc.
 //!
 //! Parse, run, exit code; all else has a file of its own.
 
@@ -6,6 +6,7 @@ mod apps;
 mod cli;
 mod clock;
 mod entropy;
+mod hardware;
 mod impair;
 mod link;
 mod namespace;
@@ -22,7 +23,7 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use crate::apps::{Service, connect, demo, kernel_nc, listen, run, serve, soak};
+use crate::apps::{Service, connect, demo, kernel_dhcp, kernel_nc, listen, run, serve, soak};
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: &Cli, started: Instant) -> anyhow::Result<u8> {
     let (link, verbose) = (&cli.link, cli.verbose);
+    link.check()?;
     match &cli.command {
         Command::Demo { json } => demo::demo(link, *json, verbose, started),
         Command::Run { services, command } => run::run(link, services, command, verbose),
@@ -51,6 +53,7 @@ fn dispatch(cli: &Cli, started: Instant) -> anyhow::Result<u8> {
             connect::connect(link, bridge, SocketAddr::new(*host, *port), verbose)
         }
         Command::KernelNc(args) => kernel_nc::run(args, verbose),
+        Command::KernelDhcp(args) => kernel_dhcp::run(args),
         Command::SoakPeer(args) if args.kernel => soak::kernel::peer(args),
         Command::SoakPeer(args) => soak::ours::peer(link, args, verbose),
     }

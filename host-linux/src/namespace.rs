@@ -13,8 +13,9 @@ use crate::tun;
 
 const APPARMOR: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
 const LIMIT: &str = "/proc/sys/user/max_user_namespaces";
-/// What a child needs to bring up devices, capture and send raw packets.
-const FOR_CHILDREN: [CapabilitySet; 2] = [CapabilitySet::NET_ADMIN, CapabilitySet::NET_RAW];
+/// What a child needs to bring up devices, capture, send raw packets and serve on low ports.
+const FOR_CHILDREN: [CapabilitySet; 3] =
+    [CapabilitySet::NET_ADMIN, CapabilitySet::NET_RAW, CapabilitySet::NET_BIND_SERVICE];
 
 /// Moves into a user and a network namespace of our own, as the same user as before.
 ///

@@ -3,10 +3,12 @@
 //! No timer of its own ticks here: a host without traffic sleeps.
 
 use std::io::Read;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use anyhow::Context;
+use hikyaku::service::dhcp;
 use hikyaku::{
     AllocationPolicy, Capacity, Config, ConnectionConfig, Duration, Handle, Instant, Readiness,
     Stack, Storage, Wake,
@@ -19,8 +21,8 @@ use crate::cli::LinkArgs;
 use crate::clock::Clock;
 use crate::entropy;
 use crate::link::Link;
-use crate::report;
-use crate::tun::{PREFIX_4, PREFIX_6};
+use crate::report::{self, OK, SIGNAL, TIMEOUT, note};
+use crate::tun::{self, PREFIX_4, PREFIX_6};
 
 /// A signal that apps care for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,7 @@ pub(crate) struct Net {
     pub(crate) stack: Stack<'static>,
     /// What carries its packets.
     pub(crate) link: Link,
+    dhcp: Option<dhcp::Client>,
     clock: Clock,
 }
 
@@ -100,6 +103,7 @@ impl Net {
         tune: impl FnOnce(&mut Config),
     ) -> anyhow::Result<Self> {
         let mut config = Config::new();
+        config.hardware_address = link.hardware();
         config.mtu = link.mtu();
         config.policy = AllocationPolicy::Overcommit;
         config.connection = connection_config();
@@ -114,12 +118,26 @@ impl Net {
         };
         let mut stack = Stack::new(Storage::allocate(&capacity), &config, entropy::secret()?)
             .context("the stack refuses its configuration")?;
-        for (address, prefix) in [(args.addr.into(), PREFIX_4), (args.addr6.into(), PREFIX_6)] {
+        let ours = [(IpAddr::V4(args.addr), PREFIX_4), (args.addr6.into(), PREFIX_6)];
+        for (address, prefix) in ours.into_iter().skip(usize::from(args.dhcp)) {
             stack
                 .add_address(address, prefix)
                 .with_context(|| format!("the stack refuses the address {address}"))?;
         }
-        Ok(Self { stack, link, clock: Clock::start() })
+        if link.hardware().is_some() {
+            // What is for other networks goes by the kernel's side, or whoever has its address.
+            let gateways =
+                [tun::kernel_side_4(args.addr).into(), tun::kernel_side_6(args.addr6).into()];
+            for gateway in gateways.into_iter().skip(usize::from(args.dhcp)) {
+                let gateway: IpAddr = gateway;
+                stack
+                    .set_gateway(gateway)
+                    .with_context(|| format!("the stack refuses the gateway {gateway}"))?;
+            }
+        }
+        let hardware = link.hardware().filter(|_| args.dhcp);
+        let dhcp = hardware.map(|address| dhcp::Client::new(dhcp::Config::new(address.0)));
+        Ok(Self { stack, link, dhcp, clock: Clock::start() })
     }
 
     /// The time.
@@ -127,13 +145,45 @@ impl Net {
         self.clock.now()
     }
 
-    /// Lets the stack work once.
+    /// Lets the stack work once, and who looks after its address.
     pub(crate) fn poll(&mut self) -> Wake {
-        self.stack.poll(self.clock.now(), &mut self.link)
+        let now = self.clock.now();
+        let wake = self.stack.poll(now, &mut self.link);
+        let Some(client) = &mut self.dhcp else { return wake };
+        while let Some(event) = client.poll(&mut self.stack, now) {
+            tell(&event);
+        }
+        if wake == Wake::Now {
+            return wake;
+        }
+        match (self.stack.next_wake(now), client.next_wake()) {
+            (Wake::At(at), Some(other)) => Wake::At(at.min(other)),
+            (Wake::OnIngress, Some(at)) => Wake::At(at),
+            (Wake::OnRoom { or_at }, other) => Wake::OnRoom { or_at: or_at.or(other).min(other) },
+            (wake, _) => wake,
+        }
     }
 
-    /// Prints what link and stack did, where someone wants to know.
-    pub(crate) fn report(&self, verbose: bool) {
+    /// Whether there is an address to be had, and none yet.
+    pub(crate) fn lacks_address(&self) -> bool {
+        self.dhcp.as_ref().is_some_and(|client| client.lease().is_none())
+    }
+
+    /// Gives the address back, and waits until the message about it is out, for a moment.
+    fn give_back(&mut self) {
+        let now = self.clock.now();
+        let Some(client) = &mut self.dhcp else { return };
+        client.release(&mut self.stack, now);
+        while !self.lacks_address() {
+            self.poll();
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    /// Ends what is the link's business, and prints what link and stack did, where someone wants
+    /// to know.
+    pub(crate) fn close(&mut self, verbose: bool) {
+        self.give_back();
         if verbose {
             report::counters(self.stack.counters());
             report::usage(&self.stack.usage());
@@ -150,6 +200,89 @@ impl Net {
             }
         }
     }
+}
+
+/// Prints what has become of our address.
+fn tell(event: &dhcp::Event) {
+    match event {
+        dhcp::Event::Configured(lease) => note!("dhcp: our address is {}", spell_lease(lease)),
+        dhcp::Event::Renewed(lease) => note!("dhcp: still {}", spell_lease(lease)),
+        dhcp::Event::Lost(address, loss) => {
+            let why = match loss {
+                dhcp::Loss::Expired => "nobody extended the lease; looking for another",
+                dhcp::Loss::Refused => "the server refuses it; looking for another",
+                dhcp::Loss::Conflict => "somebody else uses it; looking for another",
+                dhcp::Loss::Stopped => "given back",
+            };
+            note!("dhcp: {address} is ours no more: {why}");
+        }
+        dhcp::Event::NoRoom => note!("dhcp: the stack has no room for it; trying again"),
+    }
+}
+
+fn spell_lease(lease: &dhcp::Lease) -> String {
+    let mut text = format!("{}/{} from {}", lease.address, lease.prefix, lease.server);
+    if let Some(router) = lease.router {
+        text.push_str(&format!(", by way of {router}"));
+    }
+    for server in &lease.dns {
+        text.push_str(&format!(", names from {server}"));
+    }
+    text
+}
+
+/// Waits for an address of ours.
+struct AwaitAddress {
+    until: Instant,
+    next_look: Instant,
+    outcome: Option<u8>,
+}
+
+impl App for AwaitAddress {
+    fn on_event(&mut self, _: &mut Net, _: Handle, _: Readiness) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn on_signal(&mut self, _: &mut Net, signal: Signal) -> anyhow::Result<()> {
+        if let Signal::End(number) = signal {
+            self.outcome = Some(SIGNAL + number as u8);
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.next_look)
+    }
+
+    fn on_deadline(&mut self, net: &mut Net) -> anyhow::Result<()> {
+        self.next_look = net.now() + Duration::from_millis(10);
+        if !net.lacks_address() {
+            self.outcome = Some(OK);
+        } else if net.now() >= self.until {
+            note!("no DHCP server has answered; is one on the link? --addr IP does without");
+            self.outcome = Some(TIMEOUT);
+        }
+        Ok(())
+    }
+
+    fn outcome(&self) -> Option<u8> {
+        self.outcome
+    }
+}
+
+/// Waits until we have the address that we are to have, for half a minute at most. The exit code
+/// where that is all.
+///
+/// # Errors
+/// Those of the loop.
+pub(crate) fn await_address(net: &mut Net, signals: &mut Signals) -> anyhow::Result<Option<u8>> {
+    if !net.lacks_address() {
+        return Ok(None);
+    }
+    let now = net.now();
+    let until = now + Duration::from_secs(30);
+    let code = run(net, &mut AwaitAddress { until, next_look: now, outcome: None }, signals)?;
+    Ok(Some(code).filter(|code| *code != OK))
 }
 
 /// Where signals become bytes on a socket that can be waited for.
@@ -204,7 +337,10 @@ pub(crate) fn run(net: &mut Net, app: &mut dyn App, signals: &mut Signals) -> an
         let wake = net.poll();
         let mut acted = false;
         while let Some((handle, readiness)) = net.stack.next_event() {
-            app.on_event(net, handle, readiness)?;
+            let is_dhcp = |client: &dhcp::Client| client.socket().map(Handle::Udp) == Some(handle);
+            if !net.dhcp.as_ref().is_some_and(is_dhcp) {
+                app.on_event(net, handle, readiness)?;
+            }
             acted = true;
         }
         if let Some(code) = app.outcome() {
@@ -265,7 +401,7 @@ fn wait(
     }
     let found = |range: &[PollFd<'_>]| range.iter().map(PollFd::revents).collect::<Vec<_>>();
     if found(&files[others..]).iter().any(|link| link.intersects(GONE)) {
-        anyhow::bail!("the TUN device is gone; was it deleted?");
+        anyhow::bail!("the {} device is gone; was it deleted?", net.link.layer().name());
     }
     Ok(Found {
         signals: found(&files[..own]).iter().any(|signal| !signal.is_empty()),

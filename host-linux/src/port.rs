@@ -14,6 +14,8 @@ impl<F: Read + Write + AsRawFd> PacketFile for F {}
 /// A descriptor for packets, and what went wrong on it.
 pub(crate) struct Port {
     file: Box<dyn PacketFile>,
+    /// Octets before each packet.
+    header_len: usize,
     /// A longer packet than this is counted.
     mtu: u16,
     tally: Tally,
@@ -98,9 +100,9 @@ impl Tally {
 }
 
 impl Port {
-    /// Packets of up to `mtu` octets through `file`.
-    pub(crate) fn new(file: Box<dyn PacketFile>, mtu: u16) -> Self {
-        Self { file, mtu, tally: Tally::default() }
+    /// Packets of up to `mtu` octets through `file`, each behind a header of `header_len`.
+    pub(crate) fn new(file: Box<dyn PacketFile>, header_len: usize, mtu: u16) -> Self {
+        Self { file, header_len, mtu, tally: Tally::default() }
     }
 
     /// The descriptor, to wait for.
@@ -136,8 +138,12 @@ impl Port {
         }
     }
 
-    fn inspect(&mut self, packet: &[u8]) {
-        if packet.len() < declared_len(packet) {
+    fn inspect(&mut self, frame: &[u8]) {
+        let packet = frame.get(self.header_len..).unwrap_or(&[]);
+        // In a frame there may be something else than IP, which says nothing of its length.
+        let kind = self.header_len.checked_sub(2).and_then(|at| frame.get(at..)?.first_chunk());
+        let is_ip = self.header_len == 0 || matches!(kind, None | Some([8, 0] | [0x86, 0xdd]));
+        if is_ip && packet.len() < declared_len(packet) {
             self.tally.count(Trouble::RxShort);
         }
         if packet.len() > usize::from(self.mtu) {

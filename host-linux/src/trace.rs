@@ -6,24 +6,28 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hikyaku::wire::{Malformed, Protocol, icmpv4, icmpv6, ipv4, ipv6, tcp, udp};
+use hikyaku::wire::ethernet::{self, EtherType};
+use hikyaku::wire::{Malformed, Protocol, arp, icmpv4, icmpv6, ipv4, ipv6, tcp, udp};
+
+use crate::tun::Layer;
 
 /// Flows remembered for relative numbers; beyond that all are forgotten, and numbers are absolute.
 const FLOWS_MAX: usize = 4096;
 
 /// Prints packets; remembers where each direction of a flow began.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trace {
+    layer: Layer,
     starts: HashMap<(SocketAddr, SocketAddr), u32>,
 }
 
 impl Trace {
     /// Nothing seen yet.
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(crate) fn new(layer: Layer) -> Self {
+        Self { layer, starts: HashMap::new() }
     }
 
-    /// Prints one packet.
+    /// Prints one packet, or what is in one frame.
     pub(crate) fn packet(&mut self, packet: &[u8], lost: bool) {
         let line = self.line(packet);
         let lost = if lost { " (lost on purpose)" } else { "" };
@@ -32,6 +36,27 @@ impl Trace {
 
     /// The packet in tcpdump's words, without the time.
     fn line(&mut self, packet: &[u8]) -> String {
+        match self.layer {
+            Layer::Packets => self.ip(packet),
+            Layer::Frames => self.frame(packet),
+        }
+    }
+
+    fn frame(&mut self, frame: &[u8]) -> String {
+        let Ok((header, packet)) = ethernet::Header::parse(frame) else {
+            return format!("frame malformed (truncated), length {}", frame.len());
+        };
+        match header.kind {
+            EtherType::IPV4 | EtherType::IPV6 => self.ip(packet),
+            EtherType::ARP => match arp::Packet::parse(packet) {
+                Ok(packet) => arp(&packet),
+                Err(malformed) => format!("ARP malformed ({})", malformed.reason().text()),
+            },
+            EtherType(kind) => format!("ethertype 0x{kind:04x}, length {}", packet.len()),
+        }
+    }
+
+    fn ip(&mut self, packet: &[u8]) -> String {
         let described = match packet.first().map(|octet| octet >> 4) {
             Some(4) => self.ipv4(packet),
             Some(6) => self.ipv6(packet),
@@ -162,6 +187,16 @@ impl Trace {
         }
         self.starts.insert(way, seq);
     }
+}
+
+fn arp(packet: &arp::Packet) -> String {
+    let arp::Packet { sender, target, sender_hardware, .. } = packet;
+    let text = if packet.operation == arp::REQUEST {
+        format!("Request who-has {target} tell {sender}")
+    } else {
+        format!("Reply {sender} is-at {sender_hardware}")
+    };
+    format!("ARP, {text}, length {}", arp::PACKET_LEN)
 }
 
 /// Address and port with tcpdump's dot between them.

@@ -1,4 +1,5 @@
-//! A Linux TUN device: made or found, its kernel side given addresses, packets read and written.
+//! A Linux TUN or TAP device: made or found, its kernel side given addresses, packets or frames
+//! read and written.
 
 use std::ffi::{CString, c_char, c_int, c_ulong};
 use std::io::{self, ErrorKind};
@@ -8,57 +9,117 @@ use std::path::Path;
 use std::time::Duration;
 
 use ::tun::AbstractDevice;
+use hikyaku::wire::ethernet;
 
 use crate::port::{PacketFile, Port, Tally};
 
-/// Where TUN devices come from.
+/// Where TUN and TAP devices come from.
 pub(crate) const DOOR: &str = "/dev/net/tun";
 /// The network around IPv4 addresses, in bits.
 pub(crate) const PREFIX_4: u8 = 24;
 /// The network around IPv6 addresses, in bits.
 pub(crate) const PREFIX_6: u8 = 64;
 
-/// An open TUN device that carries bare IP packets and never blocks.
+/// What a device carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// Bare IP packets: a TUN.
+    Packets,
+    /// Ethernet frames around them: a TAP.
+    Frames,
+}
+
+impl Layer {
+    /// What people call such a device.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Packets => "TUN",
+            Self::Frames => "TAP",
+        }
+    }
+
+    /// The same as `ip tuntap` and our own options spell it.
+    pub(crate) fn mode(self) -> &'static str {
+        match self {
+            Self::Packets => "tun",
+            Self::Frames => "tap",
+        }
+    }
+
+    /// Octets before the IP packet.
+    pub(crate) fn header_len(self) -> usize {
+        match self {
+            Self::Packets => 0,
+            Self::Frames => ethernet::HEADER_LEN,
+        }
+    }
+
+    fn to_configure(self) -> ::tun::Layer {
+        match self {
+            Self::Packets => ::tun::Layer::L3,
+            Self::Frames => ::tun::Layer::L2,
+        }
+    }
+}
+
+/// An open TUN or TAP device that never blocks.
 pub(crate) struct Tun {
     port: Port,
     name: String,
+    layer: Layer,
     mtu: u16,
 }
 
 impl Tun {
     /// Makes a device with a name of the kernel's choice, up, with these addresses on its side.
-    pub(crate) fn create(addr: Ipv4Addr, addr6: Ipv6Addr, mtu: u16) -> io::Result<Self> {
+    pub(crate) fn create(
+        layer: Layer,
+        addr: Ipv4Addr,
+        addr6: Ipv6Addr,
+        mtu: u16,
+    ) -> io::Result<Self> {
         let mut config = ::tun::configure();
-        config.tun_name("hikyaku%d").address(addr).netmask((255, 255, 255, 0)).mtu(mtu).up();
+        config.tun_name("hikyaku%d").layer(layer.to_configure());
+        config.address(addr).netmask((255, 255, 255, 0)).mtu(mtu).up();
         let device = ::tun::create(&config).map_err(io_error)?;
         let name = device.tun_name().map_err(io_error)?;
+        if layer == Layer::Frames {
+            // The kernel would look for others with its address, and wait for two seconds: there
+            // is nobody here but us. Where it may not be told so, it is waited for.
+            let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/accept_dad"), "0");
+        }
         add_address_6(&name, addr6)?;
         wait_until_settled(addr6);
-        Self::open(device, name)
+        Self::open(device, name, layer)
     }
 
     /// Joins a device made beforehand, and leaves it configured as it is.
-    pub(crate) fn join(name: &str) -> io::Result<Self> {
+    pub(crate) fn join(name: &str, layer: Layer) -> io::Result<Self> {
         if !exists(name) {
             return Err(io::Error::new(ErrorKind::NotFound, "no such device"));
         }
         let mut config = ::tun::configure();
-        config.tun_name(name).platform_config(|platform| {
+        config.tun_name(name).layer(layer.to_configure()).platform_config(|platform| {
             platform.ensure_root_privileges(false);
         });
         let device = ::tun::create(&config).map_err(io_error)?;
-        Self::open(device, name.to_owned())
+        Self::open(device, name.to_owned(), layer)
     }
 
-    fn open(device: ::tun::Device, name: String) -> io::Result<Self> {
+    fn open(device: ::tun::Device, name: String, layer: Layer) -> io::Result<Self> {
         device.set_nonblock()?;
         let mtu = device.mtu().map_err(io_error)?;
-        Ok(Self::over(Box::new(device), name, mtu))
+        Ok(Self::over(Box::new(device), name, layer, mtu))
     }
 
     /// A device behind any file.
-    pub(crate) fn over(file: Box<dyn PacketFile>, name: String, mtu: u16) -> Self {
-        Self { port: Port::new(file, mtu), name, mtu }
+    pub(crate) fn over(file: Box<dyn PacketFile>, name: String, layer: Layer, mtu: u16) -> Self {
+        Self { port: Port::new(file, layer.header_len(), mtu), name, layer, mtu }
+    }
+
+    /// What it carries.
+    pub(crate) fn layer(&self) -> Layer {
+        self.layer
     }
 
     /// The kernel's name of the device.
@@ -67,7 +128,7 @@ impl Tun {
     }
 
     /// The largest packet that the kernel's side sent when the device was opened. A later change
-    /// is none of our business: the TUN takes packets of any size, and so do we.
+    /// is none of our business: the device takes packets of any size, and so do we.
     pub(crate) fn mtu(&self) -> u16 {
         self.mtu
     }
@@ -160,12 +221,12 @@ fn add_address_6(name: &str, address: Ipv6Addr) -> io::Result<()> {
     ioctl(&control, libc::SIOCSIFADDR, &raw mut request)
 }
 
-/// Waits until the kernel uses a new address of its own as a source, at most a second.
+/// Waits until the kernel uses a new address of its own as a source, at most three seconds.
 ///
 /// A TUN has no ARP flag and with it no duplicate address detection, but the kernel finds that out
 /// in a worker thread. A connection that is opened before is bound to ::1 for ever.
 fn wait_until_settled(address: Ipv6Addr) {
-    for _ in 0..1000 {
+    for _ in 0..3000 {
         let lines = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
         if !lines.lines().any(|line| is_tentative(line, address)) {
             return;

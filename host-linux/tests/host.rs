@@ -90,6 +90,25 @@ fn a_link_that_cannot_be_had_exits_3_with_the_remedy() {
         assert_eq!(report.status.code(), Some(3), "{}", report.stderr);
         assert!(report.stderr.contains("ip tuntap add dev nosuch0 mode tun"), "{}", report.stderr);
     }
+    let report = lab.hikyaku(&["echo", "--tap", "nosuch0"]);
+    assert_eq!(report.status.code(), Some(3), "{}", report.stderr);
+    assert!(report.stderr.contains("ip tuntap add dev nosuch0 mode tap"), "{}", report.stderr);
+}
+
+#[test]
+fn a_device_of_the_other_kind_is_refused_with_the_remedy() {
+    require("ip", "iproute2");
+    let lab = Lab::new("refused");
+    for (made, asked) in [("tun", "tap"), ("tap", "tun")] {
+        let script = format!(
+            "ip tuntap add dev hk7 mode {made}\n\
+             code=0; \"$HIKYAKU\" --{asked} hk7 echo 2>err || code=$?\n\
+             echo $code"
+        );
+        assert_eq!(lab.script(&[], &script).succeeded().stdout, "3\n");
+        let err = lab.read("err");
+        assert!(err.contains(&format!("ip tuntap add dev hk7 mode {asked}`")), "{err}");
+    }
 }
 
 #[test]
@@ -100,6 +119,9 @@ fn usage_errors_exit_2() {
         &["echo", "--link", "wire"],
         &["connect", "example.org", "80"],
         &["demo", "--loss", "200"],
+        &["echo", "--dhcp"],
+        &["demo", "--mac", "02:00:00:00:00:01"],
+        &["demo", "--link", "tap", "--dhcp"],
         &["run", "--"],
     ] {
         let report = lab.hikyaku(args);

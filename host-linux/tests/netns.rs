@@ -3,6 +3,8 @@
 
 #[path = "netns/device.rs"]
 mod device;
+#[path = "netns/dhcp.rs"]
+mod dhcp;
 mod lab;
 #[path = "netns/many.rs"]
 mod many;
@@ -12,6 +14,8 @@ mod peers;
 mod scans;
 #[path = "netns/soak.rs"]
 mod soak;
+#[path = "netns/tap.rs"]
+mod tap;
 
 use lab::{Lab, counter, is_there, stand_in};
 

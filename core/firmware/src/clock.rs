@@ -3,7 +3,7 @@
 //! SysTick counts the core clock down from 10 ms to 0, over and over. Its exception never runs: it
 //! only ends a sleep, so that the clock is read at least that often.
 
-use crate::registers::{interrupts, systick, untouched_memory};
+use crate::registers::{systick, untouched_memory};
 
 /// The core clock after reset, per millisecond.
 const TICKS_PER_MS: u32 = 12_500;
@@ -47,17 +47,9 @@ impl Clock {
         self.micros
     }
 
-    /// Sleeps until a frame has come or the round of SysTick ends. Interrupts are masked: what is
-    /// pending ends the sleep, and nothing is called.
-    pub fn sleep() {
-        const ETHERNET: u32 = 1 << (42 - 32);
-        const PENDSTCLR: u32 = 1 << 25;
-        cortex_m::interrupt::disable();
+    /// Lets the end of a round end a `wfi` while interrupts are masked.
+    pub fn enable_exception(&self) {
         systick::CSR.write(CORE_CLOCK | EXCEPTION | ENABLE);
-        interrupts::ISER1.write(ETHERNET);
-        cortex_m::asm::wfi();
-        interrupts::ICPR1.write(ETHERNET);
-        interrupts::ICSR.write(PENDSTCLR);
     }
 }
 

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "semihosting")]
 pub mod bench;
+pub mod board;
 pub mod clock;
 #[allow(unsafe_code)]
 pub mod registers;

@@ -56,7 +56,7 @@ impl<'b> Stellaris<'b> {
     }
 
     /// Lets a received frame end a `wfi`.
-    pub fn interrupt_on_receive(&self) {
+    pub fn enable_interrupt(&self) {
         IM.write(1);
     }
 
@@ -149,18 +149,13 @@ impl Sending {
     }
 }
 
-/// Before every packet, as long as the stack knows of no Ethernet: to the host at the tap, from us.
-const HEADER: [u8; HEADER_LEN] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
-
 impl Device for Stellaris<'_> {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::ip(MTU)
+        Capabilities::ethernet(MTU)
     }
 
     fn receive<R>(&mut self, take: impl FnOnce(&[u8], RxMeta) -> R) -> Option<R> {
-        self.next_frame()
-            .and_then(|frame| frame.get(HEADER_LEN..))
-            .map(|frame| take(frame, RxMeta { checksum_verified: false }))
+        self.next_frame().map(|frame| take(frame, RxMeta { checksum_verified: false }))
     }
 
     fn transmit(&mut self, packet: &Packet<'_>) -> Result<(), NoRoom> {
@@ -168,8 +163,7 @@ impl Device for Stellaris<'_> {
             return Err(NoRoom);
         }
         let checksum = checksum(packet);
-        let mut sending = Sending::begin(HEADER_LEN.saturating_add(packet.len()));
-        sending.put(&HEADER);
+        let mut sending = Sending::begin(packet.len());
         let mut parts = packet.parts();
         // The checksum lies in the first part: the headers.
         if let Some((at, value)) = checksum

@@ -3,14 +3,17 @@
 use core::net::IpAddr;
 
 use crate::flow::FlowKey;
-use crate::profile::{Profile, Tables};
+use crate::profile::{IndexOf, Profile, Tables};
+use crate::secret::Secret;
 use crate::storage::Empty;
 use crate::storage::Id;
-use crate::storage::hash_table::{Chained, Hash32, HashTable};
+use crate::storage::hash_table::{Chained, Hash32, Index};
 use crate::storage::slab::Slab;
+use crate::tcp::isn::hash64;
 
 /// The local end that a listener or a UDP socket is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bound {
     port: u16,
     /// Whether `address` is meant; else every address of ours is.
@@ -45,6 +48,18 @@ impl Bound {
     }
 }
 
+/// The two keys of a profile's look-up tables, where they have any: they tell nothing of the
+/// secret.
+#[must_use]
+pub fn table_keys<P: Profile>(secret: &Secret) -> [u64; 2] {
+    if <P::Tables as Tables>::Hash::KEYED {
+        let key = |which| hash64(secret.octets(), &[b"table", &[which]]);
+        [key(0), key(1)]
+    } else {
+        [0; 2]
+    }
+}
+
 /// The hash of a flow under a profile's tables.
 #[must_use]
 pub fn flow_hash<P: Profile>(keys: [u64; 2], flow: &FlowKey) -> u32 {
@@ -59,7 +74,7 @@ pub fn port_hash<P: Profile>(keys: [u64; 2], port: u16) -> u32 {
 
 /// The socket bound to an endpoint: one bound to this very address comes before one bound to all.
 pub fn find_bound<P: Profile, T>(
-    table: &mut HashTable<'_>,
+    table: &mut IndexOf<'_, P>,
     slab: &Slab<'_, T>,
     keys: [u64; 2],
     (address, port): (IpAddr, u16),

@@ -6,7 +6,9 @@ use crate::counters::bump;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::storage::Id;
-use crate::tcp::connection::{CloseReason, Connection, Resources};
+use crate::storage::hash_table::Index;
+use crate::storage::list::Line;
+use crate::tcp::connection::{CloseReason, Connection};
 use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::state::State;
@@ -28,7 +30,6 @@ const PORT_TRIES: u16 = 64;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ListenConfig {
     /// Only on this address of ours; `None` for all.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: Option<IpAddr>,
     /// The most connections that wait to be accepted.
     pub backlog: u16,
@@ -55,7 +56,6 @@ impl Default for ListenConfig {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConnectConfig {
     /// From this address of ours; `None` for the one that suits the peer.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub local_address: Option<IpAddr>,
     /// From this port; `None` for an ephemeral one.
     pub local_port: Option<u16>,
@@ -147,9 +147,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let id = self.listeners.resolve(listener.0).ok_or(StaleHandle)?;
         while let Some(key) = self.pop_waiting(id) {
             if let Some(connection) = self.connections.resolve(key) {
-                self.with(connection, commons, |connection, resources| {
-                    connection.abort(resources);
-                    connection.release(resources);
+                self.with(connection, commons, |connection, commons| {
+                    connection.abort(commons);
+                    connection.release(commons);
                 });
             }
         }
@@ -176,8 +176,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let flow = flow.ok_or(ConnectError::InUse)?;
         let terms = commons.terms::<P>(&flow, &settings);
         let id = self
-            .insert(&flow, commons, |connection, resources| {
-                connection.open(flow, &terms, &settings, resources)
+            .insert(&flow, commons, |connection, commons| {
+                connection.open(flow, &terms, &settings, commons)
             })
             .ok_or(ConnectError::NoMemory)?;
         bump(&mut commons.counters.active_opens);
@@ -238,7 +238,7 @@ pub struct TcpSocket<'s, 'a, P: Profile> {
 impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     fn with<R>(
         &mut self,
-        act: impl FnOnce(&mut Connection<P>, &mut Resources<'_, 'a>) -> R,
+        act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
     ) -> Option<R> {
         self.pool.with(self.id, self.commons, act)
     }
@@ -253,7 +253,7 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     ///
     /// There is no room now, or nothing may be sent any more. Copies what it queues.
     pub fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
-        self.with(|connection, resources| connection.write(data, resources))
+        self.with(|connection, commons| connection.write(data, commons))
             .unwrap_or(Err(WriteError::Closed))
     }
 
@@ -268,9 +268,9 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<usize, WriteError> {
         let mut fill = Some(fill);
-        self.with(|connection, resources| {
+        self.with(|connection, commons| {
             let mut once = |buffer: &mut [u8]| fill.take().map_or(0, |fill| fill(buffer));
-            connection.write_with(&mut once, resources)
+            connection.write_with(&mut once, commons)
         })
         .unwrap_or(Err(WriteError::Closed))
     }
@@ -282,7 +282,7 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     ///
     /// Nothing is there yet, or the connection was broken off.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
-        self.with(|connection, resources| connection.read(buffer, resources))
+        self.with(|connection, commons| connection.read(buffer, commons))
             .unwrap_or(Err(ReadError::WouldBlock))
     }
 
@@ -294,9 +294,9 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     /// As for [`TcpSocket::read`]; `take` is not called then.
     pub fn read_with(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<usize, ReadError> {
         let mut take = Some(take);
-        self.with(|connection, resources| {
+        self.with(|connection, commons| {
             let mut once = |octets: &[u8]| take.take().map_or(0, |take| take(octets));
-            connection.read_with(&mut once, resources)
+            connection.read_with(&mut once, commons)
         })
         .unwrap_or(Err(ReadError::WouldBlock))
     }
@@ -316,23 +316,23 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
 
     /// A FIN follows what is queued. The handle stays, and reading goes on.
     pub fn close(&mut self) {
-        self.with(|connection, resources| connection.close(resources));
+        self.with(|connection, commons| connection.close(commons));
     }
 
     /// Closes one half or both. What arrives for a closed reading half is thrown away.
     pub fn shutdown(&mut self, half: Half) {
-        self.with(|connection, resources| connection.shutdown(half, resources));
+        self.with(|connection, commons| connection.shutdown(half, commons));
     }
 
     /// Breaks the connection off with a reset; what is queued is lost.
     pub fn abort(&mut self) {
-        self.with(|connection, resources| connection.abort(resources));
+        self.with(|connection, commons| connection.abort(commons));
     }
 
     /// Lets go of the handle: what is queued is still delivered, and the connection ends by
     /// itself. Unread data is answered with a reset (RFC 9293 §3.6.1).
     pub fn release(mut self) {
-        self.with(|connection, resources| connection.release(resources));
+        self.with(|connection, commons| connection.release(commons));
     }
 
     /// Marks all that was written and not yet acknowledged as urgent (RFC 9293 §3.8.5): the peer's
@@ -390,6 +390,12 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     #[must_use]
     pub fn send_queue(&self) -> u32 {
         self.look(0, Connection::send_queue)
+    }
+
+    /// Whether the peer has acknowledged all that was written, and our FIN if there is one.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.look(true, Connection::is_flushed)
     }
 
     /// Our endpoint.

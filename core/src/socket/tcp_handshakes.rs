@@ -8,11 +8,14 @@ use crate::profile::Profile;
 use crate::seq::SeqNum;
 use crate::storage::Id;
 use crate::storage::deadlines::Deadlines;
+use crate::storage::hash_table::Index;
+use crate::storage::list::Line;
 use crate::tcp::bare::Bare;
 use crate::tcp::cookie::{self, Jar};
 use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
 use crate::tcp::segment::Segment;
 use crate::tcp::user_calls::Handshake;
+use crate::time::Due;
 use crate::wire::tcp::Flags;
 
 use super::Commons;
@@ -23,10 +26,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn half_open_segment(
         &mut self,
         id: Id,
-        segment: Segment<'_>,
+        segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        match self.half_open.get(id)?.record.on_segment(&segment, commons.now) {
+        match self.half_open.get(id)?.record.on_segment(segment, commons.now) {
             Reaction::Ignore(reason) => commons.counters.drop(reason),
             Reaction::Repeat => {
                 commons.counters.drop(DropReason::Duplicate);
@@ -49,23 +52,23 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn knock(
         &mut self,
         flow: &FlowKey,
-        segment: Segment<'_>,
+        segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         let Some(listener) = self.listener_of(flow, commons) else {
             commons.counters.drop(DropReason::NoSocket);
-            return Bare::reset(&segment);
+            return Bare::reset(segment);
         };
-        match listener::on_knock(&segment) {
-            Knock::Begin => self.begin(flow, &segment, listener, None, commons),
+        match listener::on_knock(segment) {
+            Knock::Begin => self.begin(flow, segment, listener, None, commons),
             Knock::Ignore(reason) => {
                 commons.counters.drop(reason);
                 None
             }
             Knock::Refuse => {
-                let Some(handshake) = self.redeem(flow, &segment, listener, commons) else {
+                let Some(handshake) = self.redeem(flow, segment, listener, commons) else {
                     commons.counters.drop(DropReason::NoSocket);
-                    return Bare::reset(&segment);
+                    return Bare::reset(segment);
                 };
                 // Where there is no room now the cookie is good once more when the peer tries
                 // again.
@@ -115,15 +118,15 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     fn complete(
         &mut self,
         id: Id,
-        segment: Segment<'_>,
+        segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         let half_open = self.half_open.get(id)?;
-        let handshake = half_open.record.handshake(&segment, commons.now);
+        let handshake = half_open.record.handshake(segment, commons.now);
         let Some(listener) = half_open.listener.and_then(|key| self.listeners.resolve(key)) else {
             self.forget_half_open(id, commons);
             commons.counters.drop(DropReason::NoSocket);
-            return Bare::reset(&segment);
+            return Bare::reset(segment);
         };
         let connection = self.welcome(&handshake, listener, commons)?;
         self.forget_half_open(id, commons);
@@ -164,14 +167,17 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             commons.counters.drop(DropReason::QueueFull);
             return None;
         }
-        let opened = self.insert(&handshake.flow, commons, |connection, resources| {
-            connection.accept(handshake, &config, resources)
+        let opened = self.insert(&handshake.flow, commons, |connection, commons| {
+            connection.accept(handshake, &config, commons)
         });
         let Some(connection) = opened else {
             commons.counters.drop(DropReason::NoMemory);
             return None;
         };
         bump(&mut commons.counters.passive_opens);
+        if let Some(slot) = self.connections.get_mut(connection) {
+            slot.waits = true;
+        }
         if let Some(slot) = self.listeners.get_mut(listener) {
             slot.listening.waiting.push_back(&mut self.connections, connection);
         }
@@ -201,7 +207,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let Some(slot) = self.half_open.get(id) else { return };
         let hash = flow_hash::<P>(commons.table_keys, slot.record.flow());
         self.half_open_by_flow.remove(&mut self.half_open, hash, id);
-        self.half_open_deadlines.clear(id);
+        self.half_open_deadlines.set(id, Due::NEVER);
         self.half_open_egress.remove(&mut self.half_open, id);
         self.half_open.release(id);
     }

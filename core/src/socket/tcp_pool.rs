@@ -7,54 +7,51 @@
 
 use crate::counters::{DropReason, bump};
 use crate::flow::FlowKey;
-use crate::profile::{Profile, Tables};
+use crate::profile::{DeadlinesOf, IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
 use crate::storage::deadlines::Deadlines;
-use crate::storage::hash_table::HashTable;
-use crate::storage::list::List;
+use crate::storage::hash_table::Index;
+use crate::storage::list::{Line, List};
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::{Key, Slab};
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
 use crate::tcp::bare::Bare;
-use crate::tcp::connection::{Connection, PathError, Resources};
+use crate::tcp::connection::{Connection, PathError};
 use crate::tcp::departs::Plan;
-use crate::tcp::recovery::Records;
 use crate::tcp::segment::{Segment, text_len};
 use crate::tcp::time_wait;
-use crate::time::Instant;
+use crate::time::{Due, Instant};
 use crate::trace::{Event, Observer};
+use crate::waker::WakerSlot;
 
 use super::demux::flow_hash;
 use super::tcp_slots::{
-    ConnectionSlot, Early, Egress, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage,
-    TimeWaitSlot,
+    ConnectionSlot, Early, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage, TimeWaitSlot,
 };
+use super::turns::{Egress, Turns};
 use super::{Commons, Handle, ListenerHandle, TcpHandle};
-
-type ProfileDeadlines<'a, P> = <<P as Profile>::Tables as Tables>::Deadlines<'a>;
 
 /// All of TCP's records.
 pub struct TcpPool<'a, P: Profile> {
     pub(super) connections: Slab<'a, ConnectionSlot<P>>,
-    by_flow: HashTable<'a>,
-    deadlines: ProfileDeadlines<'a, P>,
+    by_flow: IndexOf<'a, P>,
+    deadlines: DeadlinesOf<'a, P>,
     pub(super) half_open: Slab<'a, HalfOpenSlot>,
-    pub(super) half_open_by_flow: HashTable<'a>,
-    pub(super) half_open_deadlines: ProfileDeadlines<'a, P>,
+    pub(super) half_open_by_flow: IndexOf<'a, P>,
+    pub(super) half_open_deadlines: DeadlinesOf<'a, P>,
     time_wait: Slab<'a, TimeWaitSlot>,
-    time_wait_by_flow: HashTable<'a>,
+    time_wait_by_flow: IndexOf<'a, P>,
     expiry: List<Expiry>,
-    pub(super) listeners: Slab<'a, ListenerSlot>,
-    pub(super) by_port: HashTable<'a>,
-    records: Records<'a>,
-    egress: List<Egress>,
-    pub(super) half_open_egress: List<Egress>,
-    news: List<News>,
-    early: List<Early>,
-    pub(super) listener_news: List<News>,
+    pub(super) listeners: Slab<'a, ListenerSlot<P>>,
+    pub(super) by_port: IndexOf<'a, P>,
+    egress: Turns<LineOf<P, Egress>>,
+    pub(super) half_open_egress: LineOf<P, Egress>,
+    news: LineOf<P, News>,
+    early: LineOf<P, Early>,
+    pub(super) listener_news: LineOf<P, News>,
 }
 
 /// How far behind an old connection's numbers those of the one that takes its place begin.
@@ -62,6 +59,7 @@ const REUSE_GAP: u32 = 0x1_0000;
 
 /// What waits to leave.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Departure {
     /// A SYN-ACK of a half-open record.
     SynAck(Id, FlowKey, Bare),
@@ -71,6 +69,7 @@ pub enum Departure {
 
 /// How many records of each kind are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TcpUsage {
     /// Connections.
     pub connections: usize,
@@ -80,8 +79,6 @@ pub struct TcpUsage {
     pub time_wait: usize,
     /// Listeners.
     pub listeners: usize,
-    /// Records of segments in flight.
-    pub records: usize,
 }
 
 impl<'a, P: Profile> TcpPool<'a, P> {
@@ -90,22 +87,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn new(storage: TcpStorage<'a, P>) -> Self {
         Self {
             connections: Slab::new(storage.connections),
-            by_flow: HashTable::new(storage.connection_heads),
+            by_flow: Index::new(storage.connection_heads),
             deadlines: Deadlines::new(storage.connection_deadlines),
             half_open: Slab::new(storage.half_open),
-            half_open_by_flow: HashTable::new(storage.half_open_heads),
+            half_open_by_flow: Index::new(storage.half_open_heads),
             half_open_deadlines: Deadlines::new(storage.half_open_deadlines),
             time_wait: Slab::new(storage.time_wait),
-            time_wait_by_flow: HashTable::new(storage.time_wait_heads),
-            expiry: List::EMPTY,
+            time_wait_by_flow: Index::new(storage.time_wait_heads),
+            expiry: Empty::EMPTY,
             listeners: Slab::new(storage.listeners),
-            by_port: HashTable::new(storage.listener_heads),
-            records: Slab::new(storage.records),
-            egress: List::EMPTY,
-            half_open_egress: List::EMPTY,
-            news: List::EMPTY,
-            early: List::EMPTY,
-            listener_news: List::EMPTY,
+            by_port: Index::new(storage.listener_heads),
+            egress: Turns::EMPTY,
+            half_open_egress: Empty::EMPTY,
+            news: Empty::EMPTY,
+            early: Empty::EMPTY,
+            listener_news: Empty::EMPTY,
         }
     }
 
@@ -117,8 +113,14 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             half_open: self.half_open.len(),
             time_wait: self.time_wait.len(),
             listeners: self.listeners.len(),
-            records: self.records.len(),
         }
+    }
+
+    /// How many slots there are of the kind that has the most, of those that stand in lines.
+    #[must_use]
+    pub fn slots_max(&self) -> usize {
+        let connections = self.connections.capacity();
+        connections.max(self.half_open.capacity()).max(self.listeners.capacity())
     }
 
     /// The connection in a slot.
@@ -132,10 +134,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         &mut self,
         id: Id,
         commons: &mut Commons<'a>,
-        act: impl FnOnce(&mut Connection<P>, &mut Resources<'_, 'a>) -> R,
+        act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
     ) -> Option<R> {
         let slot = self.connections.get_mut(id)?;
-        let result = act(&mut slot.connection, &mut resources(&mut self.records, commons));
+        let result = act(&mut slot.connection, commons);
         self.settle(id, commons);
         Some(result)
     }
@@ -160,21 +162,15 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
         let Some(slot) = self.connections.get(id) else { return };
         let connection = &slot.connection;
-        match connection.next_due() {
-            // Re-keyed lazily: one that moved towards later is looked at when it comes up.
-            Some(at) if self.deadlines.of(id).is_none_or(|filed| at < filed) => {
-                self.deadlines.set(id, at);
-            }
-            Some(_) => {}
-            None => self.deadlines.clear(id),
-        }
-        let has_news = connection.has_news();
+        self.deadlines.refile(id, connection.next_due());
+        // One that waits for the peer to have everything is told when it has.
+        let flushed = slot.waiters.flusher.is_waiting() && connection.is_flushed();
+        let has_news = connection.has_news() || flushed;
         let holds_early = connection.holds_early();
         if connection.owes_now(commons.ack_per_burst) {
             // These must leave before the connection's next arrival.
-            self.egress.remove(&mut self.connections, id);
             self.egress.push_front(&mut self.connections, id);
-        } else if connection.may_have_to_send(&self.records) {
+        } else if connection.may_have_to_send(&commons.records) {
             self.egress.push_back(&mut self.connections, id);
         }
         if has_news {
@@ -200,10 +196,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// Takes a connection out of every table and list and frees its slot.
     fn free(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get_mut(id) else { return };
-        slot.connection.dismantle(&mut resources(&mut self.records, commons));
+        slot.connection.dismantle(commons);
         let hash = flow_hash::<P>(commons.table_keys, slot.connection.flow());
         self.by_flow.remove(&mut self.connections, hash, id);
-        self.deadlines.clear(id);
+        self.deadlines.set(id, Due::NEVER);
         self.egress.remove(&mut self.connections, id);
         self.news.remove(&mut self.connections, id);
         self.file_early(id, false, commons);
@@ -250,7 +246,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn on_segment(
         &mut self,
         flow: &FlowKey,
-        segment: Segment<'_>,
+        segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         bump(&mut commons.counters.segments_in);
@@ -265,7 +261,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return self.half_open_segment(id, segment, commons);
         }
         if let Some(id) = self.time_wait_by_flow.find(&self.time_wait, hash, flow) {
-            return self.time_wait_segment(id, &segment, commons);
+            return self.time_wait_segment(id, segment, commons);
         }
         self.knock(flow, segment, commons)
     }
@@ -273,21 +269,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn connection_segment(
         &mut self,
         id: Id,
-        segment: Segment<'_>,
+        segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        let reset = Bare::reset(&segment);
-        let again = self.may_prune(&segment, commons).then(|| segment.clone());
-        let mut verdict = self
-            .with(id, commons, |connection, resources| connection.on_segment(segment, resources))?;
-        if verdict == Verdict::Dropped(DropReason::NoMemory)
-            && let Some(segment) = again
-            && let Some(segment) = self.connections.get(id)?.connection.rest_of(segment)
+        let mut verdict = self.judge(id, segment, commons)?;
+        // What follows `seq` of a segment that found no room is all there still.
+        if P::PRUNING
+            && verdict == Verdict::Dropped(DropReason::NoMemory)
+            && self.may_prune(segment, commons)
+            && self.connections.get(id)?.connection.cut_taken(segment)
         {
             self.prune(text_len(segment.text), commons);
-            verdict = self.with(id, commons, |connection, resources| {
-                connection.on_segment(segment, resources)
-            })?;
+            verdict = self.judge(id, segment, commons)?;
         }
         match verdict {
             Verdict::Accepted | Verdict::Ended => None,
@@ -297,9 +290,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             }
             Verdict::Refused(reason) => {
                 commons.counters.drop(reason);
-                reset
+                Bare::reset(segment)
             }
         }
+    }
+
+    fn judge(
+        &mut self,
+        id: Id,
+        segment: &mut Segment<'_>,
+        commons: &mut Commons<'a>,
+    ) -> Option<Verdict> {
+        self.with(id, commons, |connection, commons| connection.on_segment(segment, commons))
     }
 
     /// Whether there may be too little room for a segment's text, and something that can give way.
@@ -317,7 +319,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         while commons.blocks.spare() < wanted
             && let Some(id) = self.early.pop_front(&mut self.connections)
         {
-            self.with(id, commons, |connection, resources| connection.drop_early(resources));
+            self.with(id, commons, |connection, commons| connection.drop_early(commons));
         }
     }
 
@@ -326,14 +328,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         &mut self,
         flow: &FlowKey,
         commons: &mut Commons<'a>,
-        open: impl FnOnce(&mut Connection<P>, &mut Resources<'_, 'a>) -> Option<()>,
+        open: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> Option<()>,
     ) -> Option<Id> {
         let id = self.connections.acquire()?;
         self.keep_back(commons);
         let slot = self.connections.get_mut(id)?;
-        let mut resources = resources(&mut self.records, commons);
-        if open(&mut slot.connection, &mut resources).is_none() {
-            slot.connection.dismantle(&mut resources);
+        if open(&mut slot.connection, commons).is_none() {
+            slot.connection.dismantle(commons);
             self.connections.release(id);
             self.keep_back(commons);
             return None;
@@ -404,8 +405,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     ) {
         let hash = flow_hash::<P>(commons.table_keys, flow);
         let acted = self.by_flow.find(&self.connections, hash, flow).and_then(|id| {
-            self.with(id, commons, |connection, resources| {
-                connection.on_path_error(error, seq, resources)
+            self.with(id, commons, |connection, commons| {
+                connection.on_path_error(error, seq, commons)
             })
         });
         if acted != Some(true) {
@@ -415,21 +416,33 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// What would leave first: SYN-ACKs, then connections in turn. Changes nothing but the list of
     /// those that turn out to have nothing to send.
-    pub fn next_departure(&mut self, now: Instant) -> Option<Departure> {
+    pub fn next_departure(&mut self, commons: &Commons<'a>) -> Option<Departure> {
         if let Some(id) = self.half_open_egress.first()
             && let Some(slot) = self.half_open.get(id)
         {
-            let bare = slot.record.syn_ack(now);
+            let bare = slot.record.syn_ack(commons.now);
             return Some(Departure::SynAck(id, *slot.record.flow(), bare));
         }
         while let Some(id) = self.egress.first() {
             let slot = self.connections.get(id)?;
-            if let Some(plan) = slot.connection.plan(&self.records) {
+            if let Some(plan) = slot.connection.plan(&commons.records) {
                 return Some(Departure::Segment(id, plan));
             }
             self.egress.pop_front(&mut self.connections);
         }
         None
+    }
+
+    /// The connection whose turn it is waits for a neighbour on the link.
+    #[cfg(feature = "ethernet")]
+    pub fn park(&mut self, id: Id) {
+        self.egress.park(&mut self.connections, id);
+    }
+
+    /// Those who wait for a neighbour take their turns again.
+    #[cfg(feature = "ethernet")]
+    pub fn unpark(&mut self) {
+        self.egress.unpark(&mut self.connections);
     }
 
     /// What was planned has left.
@@ -440,14 +453,14 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 self.half_open_egress.remove(&mut self.half_open, *id);
                 if let Some(slot) = self.half_open.get_mut(*id) {
                     let again = slot.record.on_sent(commons.now);
-                    self.half_open_deadlines.set(*id, again);
+                    self.half_open_deadlines.set(*id, Due::at(again));
                 }
             }
             Departure::Segment(id, plan) => {
                 // In turn: who has sent goes to the end, where `settle` finds more to send.
                 self.egress.pop_front(&mut self.connections);
-                self.with(*id, commons, |connection, resources| {
-                    connection.on_sent(plan, resources);
+                self.with(*id, commons, |connection, commons| {
+                    connection.on_sent(plan, commons);
                 });
             }
         }
@@ -471,19 +484,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let now = commons.now;
         for _ in 0..budget {
             if let Some((at, id)) = self.deadlines.first()
-                && at <= now
+                && at.has_come(now)
             {
-                self.deadlines.clear(id);
-                self.with(id, commons, |connection, resources| {
-                    if connection.on_time(resources) {
+                self.deadlines.set(id, Due::NEVER);
+                self.with(id, commons, |connection, commons| {
+                    if connection.on_time(commons) {
                         let event = Event::Unanswered { flow: *connection.flow() };
                         observer.on_event(now, &event);
                     }
                 });
             } else if let Some((at, id)) = self.half_open_deadlines.first()
-                && at <= now
+                && at.has_come(now)
             {
-                self.half_open_deadlines.clear(id);
+                self.half_open_deadlines.set(id, Due::NEVER);
                 self.repeat_or_forget(id, commons);
             } else if let Some(id) = self.expiry.first()
                 && self.time_wait.get(id).is_some_and(|slot| slot.record.until() <= now)
@@ -498,18 +511,25 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// When time alone will change something. Deadlines that have moved towards later are settled
     /// first, so that the answer is exact.
     pub fn next_due(&mut self) -> Option<Instant> {
-        while let Some((filed, id)) = self.deadlines.first() {
-            match self.connections.get(id).and_then(|slot| slot.connection.next_due()) {
-                Some(at) if at > filed => self.deadlines.set(id, at),
-                Some(_) => break,
-                None => self.deadlines.clear(id),
+        while DeadlinesOf::<'a, P>::LAZY
+            && let Some((filed, id)) = self.deadlines.first()
+        {
+            let due =
+                self.connections.get(id).map_or(Due::NEVER, |slot| slot.connection.next_due());
+            if !filed.before(due) {
+                break;
             }
+            self.deadlines.set(id, due);
         }
-        let connections = self.deadlines.first().map(|(at, _)| at);
-        let half_open = self.half_open_deadlines.first().map(|(at, _)| at);
-        let expiry = self.expiry.first().and_then(|id| self.time_wait.get(id));
-        let expiry = expiry.map(|slot| slot.record.until());
-        [connections, half_open, expiry].into_iter().flatten().min()
+        let mut first = Due::NEVER;
+        for (due, _) in [self.deadlines.first(), self.half_open_deadlines.first()].iter().flatten()
+        {
+            first = first.earlier(*due);
+        }
+        if let Some(slot) = self.expiry.first().and_then(|id| self.time_wait.get(id)) {
+            first = first.earlier(Due::at(slot.record.until()));
+        }
+        first.instant()
     }
 
     /// The next socket with news.
@@ -533,7 +553,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn pop_waiting(&mut self, listener: Id) -> Option<Key> {
         let slot = self.listeners.get_mut(listener)?;
         let id = slot.listening.waiting.pop_front(&mut self.connections)?;
-        if self.connections.get(id)?.connection.has_news() {
+        let slot = self.connections.get_mut(id)?;
+        slot.waits = false;
+        if slot.connection.has_news() {
             self.news.push_back(&mut self.connections, id);
         }
         self.connections.key(id)
@@ -543,18 +565,4 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 /// How many blocks so much text takes at most.
 fn room_for(octets: u32, commons: &Commons<'_>) -> u32 {
     Queue::blocks_for(octets, commons.blocks.block_size())
-}
-
-fn resources<'r, 'a>(
-    records: &'r mut Records<'a>,
-    commons: &'r mut Commons<'a>,
-) -> Resources<'r, 'a> {
-    Resources {
-        now: commons.now,
-        blocks: &mut commons.blocks,
-        records,
-        counters: &mut commons.counters,
-        policy: commons.policy,
-        time_wait: commons.time_wait,
-    }
 }

@@ -3,22 +3,20 @@
 use managed::ManagedSlice;
 
 use crate::flow::FlowKey;
-use crate::profile::{Profile, Tables};
+use crate::profile::{LineOf, Profile, Tables};
 use crate::storage::hash_table::chained;
-use crate::storage::list::{Links, List, linked};
+use crate::storage::list::{Links, linked};
 use crate::storage::slab::{Key, Slot};
 use crate::storage::{Empty, Id};
 use crate::tcp::connection::Connection;
 use crate::tcp::listener::HalfOpen;
-use crate::tcp::recovery::Record;
 use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::time_wait::TimeWait;
+use crate::waker::{ACCEPTORS, ConnectionWaiters, WakerSlot};
 
 use super::demux::Bound;
+use super::turns::{Egress, turn};
 
-/// Marks the list of records that may have something to send.
-#[derive(Debug)]
-pub enum Egress {}
 /// Marks the list of sockets with news for the user.
 #[derive(Debug)]
 pub enum News {}
@@ -36,25 +34,36 @@ pub enum Expiry {}
 pub struct ConnectionSlot<P: Profile> {
     pub(super) connection: Connection<P>,
     chain: Option<Id>,
+    /// Still in its listener's queue.
+    pub(super) waits: bool,
     egress: Links,
+    #[cfg(feature = "ethernet")]
+    parked: u16,
     news: Links,
     backlog: Links,
     early: Links,
+    /// Tasks that wait for it.
+    pub waiters: ConnectionWaiters<P::Waker>,
 }
 
 impl<P: Profile> Empty for ConnectionSlot<P> {
     const EMPTY: Self = Self {
         connection: Connection::EMPTY,
         chain: None,
+        waits: false,
         egress: Links::EMPTY,
+        #[cfg(feature = "ethernet")]
+        parked: 0,
         news: Links::EMPTY,
         backlog: Links::EMPTY,
         early: Links::EMPTY,
+        waiters: ConnectionWaiters::EMPTY,
     };
 }
 
 chained!([P: Profile] ConnectionSlot<P>, connection.flow(): FlowKey);
 linked!([P: Profile] ConnectionSlot<P>, egress: Egress);
+turn!([P: Profile] ConnectionSlot<P>);
 linked!([P: Profile] ConnectionSlot<P>, news: News);
 linked!([P: Profile] ConnectionSlot<P>, backlog: Backlog);
 linked!([P: Profile] ConnectionSlot<P>, early: Early);
@@ -92,42 +101,47 @@ chained!([] TimeWaitSlot, record.flow(): FlowKey);
 linked!([] TimeWaitSlot, expiry: Expiry);
 
 /// A listener and its places.
-#[derive(Debug)]
-pub struct ListenerSlot {
-    pub(super) listening: Listening,
+pub struct ListenerSlot<P: Profile> {
+    pub(super) listening: Listening<P>,
     chain: Option<Id>,
     news: Links,
+    /// Tasks that wait for a connection.
+    pub acceptors: [P::Waker; ACCEPTORS],
 }
 
-impl Empty for ListenerSlot {
-    const EMPTY: Self = Self { listening: Listening::EMPTY, chain: None, news: Links::EMPTY };
+impl<P: Profile> Empty for ListenerSlot<P> {
+    const EMPTY: Self = Self {
+        listening: Listening::EMPTY,
+        chain: None,
+        news: Links::EMPTY,
+        acceptors: [const { P::Waker::EMPTY }; ACCEPTORS],
+    };
 }
 
-chained!([] ListenerSlot, listening.bound(): Bound);
-linked!([] ListenerSlot, news: News);
+chained!([P: Profile] ListenerSlot<P>, listening.bound(): Bound);
+linked!([P: Profile] ListenerSlot<P>, news: News);
 
 /// What a listener listens to and how.
-#[derive(Debug)]
-pub(super) struct Listening {
+pub(super) struct Listening<P: Profile> {
     pub(super) bound: Bound,
     pub(super) config: ConnectionConfig,
     pub(super) limit: u16,
     /// The period in which a cookie was given out last, 0 for never.
     pub(super) cookies: u16,
-    pub(super) waiting: List<Backlog>,
+    pub(super) waiting: LineOf<P, Backlog>,
 }
 
-impl Empty for Listening {
+impl<P: Profile> Empty for Listening<P> {
     const EMPTY: Self = Self {
         bound: Bound::EMPTY,
         config: ConnectionConfig::EMPTY,
         limit: 0,
         cookies: 0,
-        waiting: List::EMPTY,
+        waiting: Empty::EMPTY,
     };
 }
 
-impl Listening {
+impl<P: Profile> Listening<P> {
     fn bound(&self) -> &Bound {
         &self.bound
     }
@@ -154,11 +168,9 @@ pub struct TcpStorage<'a, P: Profile> {
     /// As many heads as TIME-WAIT records, or one for linear tables.
     pub time_wait_heads: ManagedSlice<'a, Option<Id>>,
     /// One for each listener.
-    pub listeners: ManagedSlice<'a, Slot<ListenerSlot>>,
+    pub listeners: ManagedSlice<'a, Slot<ListenerSlot<P>>>,
     /// As many heads as listeners, or one for linear tables.
     pub listener_heads: ManagedSlice<'a, Option<Id>>,
-    /// Records of segments in flight, shared by all connections; none with go-back recovery.
-    pub records: ManagedSlice<'a, Slot<Record>>,
 }
 
 impl TimeWaitSlot {
@@ -173,7 +185,7 @@ impl<P: Profile> ConnectionSlot<P> {
     /// Whether it is still in its listener's queue.
     #[must_use]
     pub fn waits_to_be_accepted(&self) -> bool {
-        self.backlog.is_linked()
+        self.waits
     }
 }
 

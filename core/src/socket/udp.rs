@@ -10,18 +10,20 @@ use managed::ManagedSlice;
 
 use crate::counters::{DropReason, bump};
 use crate::flow::{FLOW_BYTES, FlowKey};
-use crate::profile::Profile;
+use crate::profile::{IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
 use crate::storage::block_pool::BlockPool;
-use crate::storage::hash_table::{HashTable, chained};
-use crate::storage::list::{Links, List, linked};
+use crate::storage::hash_table::{Index, chained};
+use crate::storage::list::{Line, Links, linked};
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::{Slab, Slot};
 use crate::storage::{Empty, Id};
+use crate::waker::{DatagramWaiters, WakerSlot};
 
 use super::demux::{Bound, find_bound, port_hash};
-use super::tcp_slots::{Egress, News};
+use super::tcp_slots::News;
+use super::turns::{Egress, Turns, turn};
 use super::{Commons, Handle, Route, StaleHandle, UdpHandle};
 
 /// Octets of a frame before its payload.
@@ -35,7 +37,6 @@ const EPHEMERAL_FIRST: u16 = 49_152;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UdpConfig {
     /// Only this address of ours; `None` for all.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: Option<IpAddr>,
     /// The port; 0 for an ephemeral one.
     pub port: u16,
@@ -92,10 +93,8 @@ pub struct Datagram {
     /// Octets that the datagram had; more than `len` where the buffer was too short.
     pub full_len: usize,
     /// Who sent it.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub source: SocketAddr,
     /// Which address of ours it was sent to.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub destination: IpAddr,
 }
 
@@ -180,6 +179,9 @@ struct Socket {
     received: FrameQueue,
     to_send: FrameQueue,
     writer_waits: bool,
+    /// What waits for a neighbour on the link gives way to what is behind it.
+    #[cfg(feature = "ethernet")]
+    hurries: bool,
     readiness: Readiness,
 }
 
@@ -189,6 +191,8 @@ impl Socket {
         received: FrameQueue::EMPTY,
         to_send: FrameQueue::EMPTY,
         writer_waits: false,
+        #[cfg(feature = "ethernet")]
+        hurries: false,
         readiness: Readiness::NONE,
     };
 
@@ -199,51 +203,68 @@ impl Socket {
 
 /// A UDP socket and its places.
 #[derive(Debug)]
-pub struct UdpSlot {
+pub struct UdpSlot<W> {
     socket: Socket,
     chain: Option<Id>,
     egress: Links,
+    #[cfg(feature = "ethernet")]
+    parked: u16,
     news: Links,
+    /// Tasks that wait for it.
+    pub waiters: DatagramWaiters<W>,
 }
 
-impl Empty for UdpSlot {
-    const EMPTY: Self =
-        Self { socket: Socket::EMPTY, chain: None, egress: Links::EMPTY, news: Links::EMPTY };
+impl<W: WakerSlot> Empty for UdpSlot<W> {
+    const EMPTY: Self = Self {
+        socket: Socket::EMPTY,
+        chain: None,
+        egress: Links::EMPTY,
+        #[cfg(feature = "ethernet")]
+        parked: 0,
+        news: Links::EMPTY,
+        waiters: DatagramWaiters::EMPTY,
+    };
 }
 
-chained!([] UdpSlot, socket.bound(): Bound);
-linked!([] UdpSlot, egress: Egress);
-linked!([] UdpSlot, news: News);
+chained!([W: WakerSlot] UdpSlot<W>, socket.bound(): Bound);
+linked!([W: WakerSlot] UdpSlot<W>, egress: Egress);
+turn!([W: WakerSlot] UdpSlot<W>);
+linked!([W: WakerSlot] UdpSlot<W>, news: News);
 
 /// The memory of a [`UdpPool`].
-#[derive(Debug)]
-pub struct UdpStorage<'a> {
+pub struct UdpStorage<'a, P: Profile> {
     /// One for each socket.
-    pub sockets: ManagedSlice<'a, Slot<UdpSlot>>,
+    pub sockets: ManagedSlice<'a, Slot<UdpSlot<P::Waker>>>,
     /// As many heads as sockets, or one for linear tables.
     pub heads: ManagedSlice<'a, Option<Id>>,
 }
 
 /// All UDP sockets.
 pub struct UdpPool<'a, P: Profile> {
-    sockets: Slab<'a, UdpSlot>,
-    by_port: HashTable<'a>,
-    egress: List<Egress>,
-    news: List<News>,
+    pub(super) sockets: Slab<'a, UdpSlot<P::Waker>>,
+    by_port: IndexOf<'a, P>,
+    egress: Turns<LineOf<P, Egress>>,
+    news: LineOf<P, News>,
     profile: PhantomData<fn() -> P>,
 }
 
 impl<'a, P: Profile> UdpPool<'a, P> {
     /// A pool over storage that is all [`Empty`].
     #[must_use]
-    pub fn new(storage: UdpStorage<'a>) -> Self {
+    pub fn new(storage: UdpStorage<'a, P>) -> Self {
         Self {
             sockets: Slab::new(storage.sockets),
-            by_port: HashTable::new(storage.heads),
-            egress: List::EMPTY,
-            news: List::EMPTY,
+            by_port: Index::new(storage.heads),
+            egress: Turns::EMPTY,
+            news: Empty::EMPTY,
             profile: PhantomData,
         }
+    }
+
+    /// How many sockets there can be.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.sockets.capacity()
     }
 
     /// Sockets in use.
@@ -343,13 +364,54 @@ impl<'a, P: Profile> UdpPool<'a, P> {
         self.sockets.get(id).map(|slot| (&slot.socket.to_send.queue, FRAME_HEADER as u32))
     }
 
-    /// The first datagram of a socket has left.
+    /// The first datagram of a socket waits for a neighbour on the link. Returns false where it is
+    /// not to wait: others behind it are for somebody else.
+    #[cfg(feature = "ethernet")]
+    pub fn park(&mut self, id: Id, blocks: &BlockPool<'a>) -> bool {
+        let Some(slot) = self.sockets.get_mut(id) else { return true };
+        let to_send = &slot.socket.to_send;
+        let len = to_send.first(blocks).map_or(0, |(_, len)| len);
+        let is_last = to_send.queue.len() <= len.saturating_add(FRAME_HEADER as u32);
+        if slot.socket.hurries && !is_last {
+            return false;
+        }
+        slot.socket.hurries = false;
+        self.egress.park(&mut self.sockets, id);
+        true
+    }
+
+    /// Those who wait for a neighbour take their turns again.
+    #[cfg(feature = "ethernet")]
+    pub fn unpark(&mut self) {
+        self.egress.unpark(&mut self.sockets);
+    }
+
+    /// A datagram for `remote` was queued. Where others wait for a neighbour that this one has no
+    /// need of, they are tried a last time and give way: no peer holds up the rest by being
+    /// silent. RFC 1122 §2.3.2.2: at least the latest is kept.
+    #[cfg(feature = "ethernet")]
+    fn hurry(&mut self, id: Id, remote: IpAddr, blocks: &BlockPool<'a>) {
+        if !self.egress.is_parked(&mut self.sockets, id) {
+            return;
+        }
+        let Some(slot) = self.sockets.get_mut(id) else { return };
+        let first = slot.socket.to_send.first(blocks);
+        if first.is_some_and(|(flow, _)| flow.remote().ip() != remote) {
+            slot.socket.hurries = true;
+            self.egress.remove(&mut self.sockets, id);
+        }
+    }
+
+    /// The first datagram of a socket has left, or is dropped.
     pub fn on_departed(&mut self, id: Id, commons: &mut Commons<'a>) {
-        bump(&mut commons.counters.datagrams_out);
         self.egress.pop_front(&mut self.sockets);
         let Some(slot) = self.sockets.get_mut(id) else { return };
         slot.socket.to_send.pop(commons.policy, &mut commons.blocks);
         let more = !slot.socket.to_send.queue.is_empty();
+        #[cfg(feature = "ethernet")]
+        {
+            slot.socket.hurries &= more;
+        }
         let woken = core::mem::take(&mut slot.socket.writer_waits);
         if woken {
             slot.socket.readiness |= Readiness::WRITABLE;
@@ -413,35 +475,60 @@ impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
         Ok(Datagram { len, full_len, source, destination })
     }
 
+    /// Who sent the oldest datagram; `None` where none is waiting.
+    #[must_use]
+    pub fn source(&self) -> Option<SocketAddr> {
+        let slot = self.pool.sockets.get(self.id)?;
+        slot.socket.received.first(&self.commons.blocks).map(|(flow, _)| flow.remote())
+    }
+
     /// Queues a datagram, whole.
     ///
     /// # Errors
     ///
     /// There is no room now, or there never will be, or nobody can be reached at this address.
     pub fn send_to(&mut self, payload: &[u8], remote: SocketAddr) -> Result<(), SendError> {
-        let slot = self.pool.sockets.get_mut(self.id).ok_or(SendError::Unaddressable)?;
-        let bound = slot.socket.bound;
+        let slot = self.pool.sockets.get(self.id).ok_or(SendError::Unaddressable)?;
         let source = self.route.source_for(remote.ip());
-        let source = bound.address().or(source).ok_or(SendError::Unaddressable)?;
-        let local = SocketAddr::new(source, bound.port());
+        let source = slot.socket.bound.address().or(source).ok_or(SendError::Unaddressable)?;
+        self.send_from(payload, source, remote)
+    }
+
+    /// Queues a datagram that gives `source` as its sender, whoever that may be.
+    pub(crate) fn send_from(
+        &mut self,
+        payload: &[u8],
+        source: IpAddr,
+        remote: SocketAddr,
+    ) -> Result<(), SendError> {
+        let slot = self.pool.sockets.get_mut(self.id).ok_or(SendError::Unaddressable)?;
+        let local = SocketAddr::new(source, slot.socket.bound.port());
         let flow = FlowKey::new(local, remote).ok_or(SendError::Unaddressable)?;
         if remote.port() == 0 {
             return Err(SendError::Unaddressable);
         }
         let headers = if remote.is_ipv4() { 28usize } else { 48 };
         let fits_link = payload.len().saturating_add(headers) <= usize::from(self.commons.mtu);
-        let gathered = (crate::device::PIECES_MAX as u32).saturating_sub(1);
-        let gathered = gathered.saturating_mul(self.commons.blocks.block_size()) as usize;
         let to_send = &mut slot.socket.to_send;
-        if !fits_link || payload.len() > gathered || !to_send.fits(payload.len()) {
+        if !fits_link || !to_send.fits(payload.len()) {
             return Err(SendError::TooLong);
         }
         if !to_send.push(&flow, payload, &mut self.commons.blocks) {
             slot.socket.writer_waits = true;
             return Err(SendError::WouldBlock);
         }
+        #[cfg(feature = "ethernet")]
+        self.pool.hurry(self.id, remote.ip(), &self.commons.blocks);
         self.pool.egress.push_back(&mut self.pool.sockets, self.id);
         Ok(())
+    }
+
+    /// Whether all that was queued has left. Where it has not, `WRITABLE` tells when to ask again.
+    pub fn is_flushed(&mut self) -> bool {
+        let Some(slot) = self.pool.sockets.get_mut(self.id) else { return true };
+        let flushed = slot.socket.to_send.queue.is_empty();
+        slot.socket.writer_waits |= !flushed;
+        flushed
     }
 
     /// The port it is bound to.

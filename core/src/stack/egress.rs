@@ -5,8 +5,10 @@
 
 use core::net::IpAddr;
 
+#[cfg(feature = "ethernet")]
+use crate::counters::DropReason;
 use crate::counters::bump;
-use crate::device::{ChecksumJob, NoRoom, PIECES_MAX, Packet};
+use crate::device::{ChecksumJob, NoRoom, Packet};
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::seq::SeqNum;
@@ -15,19 +17,26 @@ use crate::storage::Id;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::queue::Queue;
 use crate::tcp::bare::Bare;
+use crate::tcp::connection::PathError;
 use crate::tcp::departs::{Plan, Purpose};
 use crate::trace::{Event, Observer};
+#[cfg(feature = "ethernet")]
+use crate::wire::ethernet::EtherType;
 use crate::wire::tcp_options::Options;
 use crate::wire::{Protocol, checksum, icmpv4, ipv4, tcp};
 
 use super::Stack;
 use super::link::{Attempt, Sink};
+#[cfg(feature = "ethernet")]
+use super::neighbor::Hop;
 
+/// Octets in front of an IP packet.
+const FRAME: usize = if cfg!(feature = "ethernet") { 14 } else { 0 };
 /// Room for every header that a packet of ours can have: IPv6 and TCP with all options.
-const HEADERS_MAX: usize = 40 + tcp::HEADER_MAX;
+const HEADERS_MAX: usize = FRAME + 40 + tcp::HEADER_MAX;
 
 /// The headers of a packet in the making.
-struct Headers {
+pub(super) struct Headers {
     octets: [u8; HEADERS_MAX],
     len: usize,
     job: Option<ChecksumJob>,
@@ -35,7 +44,7 @@ struct Headers {
 
 /// Where a payload lies.
 #[derive(Clone, Copy)]
-struct Payload<'p> {
+pub(super) struct Payload<'p> {
     queue: &'p Queue,
     offset: u32,
     len: u32,
@@ -44,6 +53,15 @@ struct Payload<'p> {
 impl<P: Profile> Stack<'_, P> {
     /// Sends one packet: replies first, then sockets in turn.
     pub(super) fn send_one(&mut self, sink: Sink<'_>) -> Attempt {
+        if self.link.is_foreign {
+            self.link.is_full = true;
+            return Attempt::Full;
+        }
+        #[cfg(feature = "ethernet")]
+        if self.has_neighbor_message() {
+            let sent = self.send_neighbor_message(sink);
+            return self.attempt(sent);
+        }
         let sent = if let Some((flow, bare)) = self.link.replies.first_segment().copied() {
             self.send_bare(&flow, &bare, sink)
         } else if self.link.replies.first_message().is_some() {
@@ -56,6 +74,10 @@ impl<P: Profile> Stack<'_, P> {
                 Next::Nobody => return Attempt::Nothing,
             }
         };
+        self.attempt(sent)
+    }
+
+    fn attempt(&mut self, sent: Result<(), NoRoom>) -> Attempt {
         self.link.is_full = sent.is_err();
         match sent {
             Ok(()) => Attempt::Done,
@@ -74,17 +96,22 @@ impl<P: Profile> Stack<'_, P> {
             Some(udp) if turn => udp,
             udp => self
                 .tcp
-                .next_departure(self.commons.now)
+                .next_departure(&self.commons)
                 .map_or(udp.unwrap_or(Next::Nobody), Next::Tcp),
         }
     }
 
     #[cfg(not(feature = "udp"))]
     fn next_socket(&mut self) -> Next {
-        self.tcp.next_departure(self.commons.now).map_or(Next::Nobody, Next::Tcp)
+        self.tcp.next_departure(&self.commons).map_or(Next::Nobody, Next::Tcp)
     }
 
     fn send_bare(&mut self, flow: &FlowKey, bare: &Bare, sink: Sink<'_>) -> Result<(), NoRoom> {
+        if self.reach(flow.remote().ip(), false) != Reach::Ready {
+            // Who is to be answered has asked for us as a rule, and so is known. Others ask again.
+            self.link.replies.pop_segment();
+            return Ok(());
+        }
         let headers = self.tcp_headers(flow, bare, &bare.options(), 0);
         send(&headers, None, &self.commons.blocks, sink)?;
         bump(&mut self.commons.counters.packets_out);
@@ -97,6 +124,11 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     fn send_message(&mut self, sink: Sink<'_>) -> Result<(), NoRoom> {
+        let Some(message) = self.link.replies.first_message() else { return Ok(()) };
+        if self.reach(message.destination, false) != Reach::Ready {
+            self.link.replies.pop_message(&mut self.commons);
+            return Ok(());
+        }
         let Some(message) = self.link.replies.first_message() else { return Ok(()) };
         let len = message.payload.len();
         let mut headers = self.ip_headers(
@@ -117,20 +149,38 @@ impl<P: Profile> Stack<'_, P> {
 
     fn send_departure(&mut self, departure: &Departure, sink: Sink<'_>) -> Result<(), NoRoom> {
         match departure {
+            // Where its peer is not known it counts as sent: it is repeated.
+            Departure::SynAck(_, flow, _)
+                if self.reach(flow.remote().ip(), false) != Reach::Ready =>
+            {
+                self.tcp.on_departed(departure, &mut self.commons);
+                return Ok(());
+            }
             Departure::SynAck(_, flow, bare) => {
                 let headers = self.tcp_headers(flow, bare, &bare.options(), 0);
                 send(&headers, None, &self.commons.blocks, sink)?;
             }
-            Departure::Segment(id, plan) => self.send_segment(*id, plan, sink)?,
+            Departure::Segment(id, plan) => {
+                if !self.send_segment(*id, plan, sink)? {
+                    return Ok(());
+                }
+            }
         }
         bump(&mut self.commons.counters.packets_out);
         self.tcp.on_departed(departure, &mut self.commons);
         Ok(())
     }
 
-    fn send_segment(&mut self, id: Id, plan: &Plan, sink: Sink<'_>) -> Result<(), NoRoom> {
-        let Some(connection) = self.tcp.connection(id) else { return Ok(()) };
+    /// Whether the segment has left; else its connection waits.
+    fn send_segment(&mut self, id: Id, plan: &Plan, sink: Sink<'_>) -> Result<bool, NoRoom> {
+        let Some(connection) = self.tcp.connection(id) else { return Ok(false) };
         let flow = *connection.flow();
+        let reach = self.reach(flow.remote().ip(), true);
+        if reach != Reach::Ready {
+            self.hold(id, &flow, plan, reach);
+            return Ok(false);
+        }
+        let Some(connection) = self.tcp.connection(id) else { return Ok(false) };
         let options = connection.options(plan, self.commons.now);
         let bare = Bare {
             seq: plan.seq,
@@ -148,7 +198,59 @@ impl<P: Profile> Stack<'_, P> {
         let again = plan.purpose == Purpose::Again;
         let event = Event::Sent { flow, seq: plan.seq, octets: plan.len, again };
         self.observer.on_event(self.commons.now, &event);
-        Ok(())
+        Ok(true)
+    }
+
+    /// The neighbour is not known: the connection waits. Where it cannot be reached the segment
+    /// counts as lost on the way, so that the connection's own timers decide how it goes on.
+    fn hold(&mut self, id: Id, flow: &FlowKey, plan: &Plan, reach: Reach) {
+        #[cfg(feature = "ethernet")]
+        if reach == Reach::Wait {
+            return self.tcp.park(id);
+        }
+        let _ = reach;
+        self.tcp.on_departed(&Departure::Segment(id, *plan), &mut self.commons);
+        self.tcp.on_path_error(PathError::Unreachable, (flow, plan.seq), &mut self.commons);
+    }
+
+    /// Counts what does not wait any longer.
+    #[cfg(feature = "udp")]
+    fn give_up(&mut self, reach: Reach) {
+        let _ = reach;
+        #[cfg(feature = "ethernet")]
+        if reach == Reach::Wait {
+            self.commons.counters.drop(DropReason::Unreachable);
+        }
+    }
+
+    /// Finds where packets to `remote` go, for the header in front of the next one. `wanted` is
+    /// true where a socket of ours sends it.
+    fn reach(&mut self, remote: IpAddr, wanted: bool) -> Reach {
+        #[cfg(feature = "ethernet")]
+        {
+            let hop = self.link.hop(remote, wanted, self.commons.now);
+            self.release_parked();
+            match hop {
+                Hop::Send(hardware) => self.link.frames.next_hop = hardware,
+                Hop::Wait if wanted => return Reach::Wait,
+                Hop::Wait | Hop::Unreachable => {
+                    self.commons.counters.drop(DropReason::Unreachable);
+                    return Reach::Never;
+                }
+            }
+        }
+        let _ = (remote, wanted);
+        Reach::Ready
+    }
+
+    /// Those who wait for a neighbour take their turns again, where one was found or given up.
+    #[cfg(feature = "ethernet")]
+    pub(super) fn release_parked(&mut self) {
+        if self.link.frames.neighbors.take_released() {
+            self.tcp.unpark();
+            #[cfg(feature = "udp")]
+            self.udp.unpark();
+        }
     }
 
     #[cfg(feature = "udp")]
@@ -159,8 +261,18 @@ impl<P: Profile> Stack<'_, P> {
     ) -> Result<(), NoRoom> {
         use crate::wire::udp;
 
-        let Some((queue, offset)) = self.udp.departing(id) else { return Ok(()) };
         let (local, remote) = (flow.local(), flow.remote());
+        match self.reach(remote.ip(), true) {
+            Reach::Ready => {}
+            #[cfg(feature = "ethernet")]
+            Reach::Wait if self.udp.park(id, &self.commons.blocks) => return Ok(()),
+            reach => {
+                self.give_up(reach);
+                self.udp.on_departed(id, &mut self.commons);
+                return Ok(());
+            }
+        }
+        let Some((queue, offset)) = self.udp.departing(id) else { return Ok(()) };
         let total = len.saturating_add(udp::HEADER_LEN as u32);
         let mut headers = self.ip_headers((local.ip(), remote.ip()), Protocol::UDP, total, 0);
         let header = udp::Header { source_port: local.port(), destination_port: remote.port() };
@@ -170,6 +282,7 @@ impl<P: Profile> Stack<'_, P> {
         let payload = Payload { queue, offset, len };
         send(&headers, Some(payload), &self.commons.blocks, sink)?;
         bump(&mut self.commons.counters.packets_out);
+        bump(&mut self.commons.counters.datagrams_out);
         self.udp.on_departed(id, &mut self.commons);
         Ok(())
     }
@@ -207,7 +320,14 @@ impl<P: Profile> Stack<'_, P> {
         // RFC 9293 §3.9.1.9, MUST-48, SHLD-22: the code point is the user's; the two bits behind
         // it are those of ECN (RFC 3168 §5).
         let traffic_class = dscp.wrapping_shl(2);
-        let mut headers = Headers { octets: [0; HEADERS_MAX], len: 0, job: None };
+        let mut headers = Headers::EMPTY;
+        #[cfg(feature = "ethernet")]
+        {
+            let kind = if ends.0.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
+            if let Some(header) = self.link.frames.header(kind) {
+                headers.push(|buffer| header.emit(buffer));
+            }
+        }
         let hop_limit = self.hop_limit;
         match ends {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -255,9 +375,24 @@ enum Next {
     Nobody,
 }
 
+/// Whether a packet can go where it is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// The next hop is known.
+    Ready,
+    /// It was asked for.
+    #[cfg_attr(not(feature = "ethernet"), expect(dead_code, reason = "there are no neighbours"))]
+    Wait,
+    /// It is not there.
+    #[cfg_attr(not(feature = "ethernet"), expect(dead_code, reason = "there are no neighbours"))]
+    Never,
+}
+
 impl Headers {
+    pub(super) const EMPTY: Self = Self { octets: [0; HEADERS_MAX], len: 0, job: None };
+
     /// Appends a header. All of them fit: the room is that of the largest.
-    fn push<E>(&mut self, emit: impl FnOnce(&mut [u8]) -> Result<usize, E>) {
+    pub(super) fn push<E>(&mut self, emit: impl FnOnce(&mut [u8]) -> Result<usize, E>) {
         if let Some(Ok(len)) = self.octets.get_mut(self.len..).map(emit) {
             self.len = self.len.saturating_add(len);
         }
@@ -283,18 +418,13 @@ impl Headers {
 }
 
 /// Gathers headers and payload into a packet and offers it.
-fn send(
+pub(super) fn send(
     headers: &Headers,
     payload: Option<Payload<'_>>,
     blocks: &BlockPool<'_>,
     sink: Sink<'_>,
 ) -> Result<(), NoRoom> {
-    let mut pieces: heapless::Vec<&[u8], PIECES_MAX> = heapless::Vec::new();
-    if let Some(Payload { queue, offset, len }) = payload {
-        for piece in queue.slices(blocks, offset, len).take(PIECES_MAX) {
-            let _ = pieces.push(piece);
-        }
-    }
+    let payload = payload.map(|payload| payload.queue.slices(blocks, payload.offset, payload.len));
     let header = headers.octets.get(..headers.len).unwrap_or(&[]);
-    sink(&Packet::new(header, &pieces, headers.job))
+    sink(&Packet::new(header, payload, headers.job))
 }

@@ -1,4 +1,4 @@
-//! A packet in: IP, then what it carries, then the socket it is for.
+//! A packet in: its frame, IP, then what it carries, then the socket it is for.
 //!
 //! Whatever is wrong with a packet ends in a counter; what may be answered waits in the replies.
 
@@ -12,6 +12,8 @@ use crate::tcp::connection::PathError;
 use crate::tcp::segment::Segment;
 use crate::trace::{Event, Observer};
 use crate::wire::address::{is_unicast, may_be_source};
+#[cfg(feature = "ethernet")]
+use crate::wire::ethernet::{self, EtherType};
 use crate::wire::{self, Malformed, Protocol, icmpv4, ipv4};
 #[cfg(feature = "ipv6")]
 use crate::wire::{icmpv6, ipv6};
@@ -38,29 +40,76 @@ pub(super) struct Arrival<'p> {
     verified: bool,
 }
 
-type Check<T> = Result<T, DropReason>;
+/// What became of a packet on its way in.
+pub(super) type Check<T> = Result<T, DropReason>;
 
 impl<P: Profile> Stack<'_, P> {
-    /// One packet has arrived. Never fails: what is wrong with it is counted.
-    pub(super) fn ingress(&mut self, packet: &[u8], meta: RxMeta) {
+    /// One frame has arrived. Never fails: what is wrong with it is counted.
+    pub(super) fn ingress(&mut self, frame: &[u8], meta: RxMeta) {
         bump(&mut self.commons.counters.packets_in);
-        let arrived = match packet.first().map(|octet| octet >> 4) {
-            Some(4) => self.ipv4(packet, meta),
-            #[cfg(feature = "ipv6")]
-            Some(6) => self.ipv6(packet, meta),
-            Some(_) => Err(DropReason::BadVersion),
-            None => Err(DropReason::Truncated),
-        };
-        if let Err(reason) = arrived.and_then(|arrival| self.deliver(&arrival)) {
+        if let Err(reason) = self.frame(frame, meta) {
             self.commons.counters.drop(reason);
             self.observer.on_event(self.commons.now, &Event::Dropped(reason));
         }
     }
 
+    #[cfg(feature = "ethernet")]
+    fn frame(&mut self, frame: &[u8], meta: RxMeta) -> Check<()> {
+        if self.link.is_foreign {
+            return Err(DropReason::WrongMedium);
+        }
+        let Some(ours) = self.link.frames.hardware else { return self.packet(frame, meta) };
+        let (header, packet) = ethernet::Header::parse(frame).map_err(Malformed::reason)?;
+        if !header.source.is_unicast() || header.source == ours {
+            return Err(DropReason::BadSource);
+        }
+        let to_us = header.destination == ours;
+        let to_all = header.destination == ethernet::Address::BROADCAST;
+        let version = packet.first().map(|octet| octet >> 4);
+        match (header.kind, version) {
+            (EtherType::ARP, _) if to_us || to_all => self.take_arp(packet),
+            #[cfg(feature = "udp")]
+            (EtherType::IPV4, Some(4)) if to_all && self.is_for_all(packet) => {
+                self.packet(packet, meta)
+            }
+            // RFC 1122 §3.3.6: what is for one host is not sent to all of the link.
+            _ if !to_us => Err(DropReason::NotOurs),
+            (EtherType::IPV4, Some(4)) | (EtherType::IPV6, Some(6)) => self.packet(packet, meta),
+            (EtherType::IPV4 | EtherType::IPV6, _) => Err(DropReason::BadVersion),
+            _ => Err(DropReason::UnknownEtherType),
+        }
+    }
+
+    /// Whether an IPv4 packet is for everybody here.
+    #[cfg(all(feature = "ethernet", feature = "udp"))]
+    fn is_for_all(&self, packet: &[u8]) -> bool {
+        let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
+        destination.is_some_and(|octets| self.link.is_broadcast(IpAddr::from(*octets)))
+    }
+
+    #[cfg(not(feature = "ethernet"))]
+    fn frame(&mut self, frame: &[u8], meta: RxMeta) -> Check<()> {
+        if self.link.is_foreign {
+            return Err(DropReason::WrongMedium);
+        }
+        self.packet(frame, meta)
+    }
+
+    fn packet(&mut self, packet: &[u8], meta: RxMeta) -> Check<()> {
+        let arrival = match packet.first().map(|octet| octet >> 4) {
+            Some(4) => self.ipv4(packet, meta)?,
+            #[cfg(feature = "ipv6")]
+            Some(6) => self.ipv6(packet, meta)?,
+            Some(_) => return Err(DropReason::BadVersion),
+            None => return Err(DropReason::Truncated),
+        };
+        self.deliver(&arrival)
+    }
+
     fn ipv4<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
         let (header, payload) = ipv4::Header::parse(packet).map_err(Malformed::reason)?;
         let (source, destination) = (header.source.into(), header.destination.into());
-        self.check_addresses(source, destination)?;
+        self.check_addresses(source, destination, header.protocol)?;
         if header.is_fragment() {
             return Err(DropReason::Fragment);
         }
@@ -81,7 +130,7 @@ impl<P: Profile> Stack<'_, P> {
     fn ipv6<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
         let (header, payload) = ipv6::Header::parse(packet).map_err(Malformed::reason)?;
         let (source, destination) = (header.source.into(), header.destination.into());
-        self.check_addresses(source, destination)?;
+        self.check_addresses(source, destination, header.next_header)?;
         let end = packet.len().min(ipv6::HEADER_LEN.saturating_add(payload.len()));
         let quote = packet.get(..end.min(QUOTE_IPV6)).unwrap_or(packet);
         let upper = match ipv6::upper_layer(&header, payload, false) {
@@ -106,9 +155,18 @@ impl<P: Profile> Stack<'_, P> {
         })
     }
 
-    /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us.
-    fn check_addresses(&self, source: IpAddr, destination: IpAddr) -> Check<()> {
-        if !self.link.owns(destination) {
+    /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us; or with UDP to all
+    /// (RFC 1122 §3.3.6), even where we have no address yet (RFC 2131 §4.1).
+    fn check_addresses(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+        protocol: Protocol,
+    ) -> Check<()> {
+        let to_all = cfg!(feature = "udp")
+            && protocol == Protocol::UDP
+            && self.link.is_broadcast(destination);
+        if !to_all && !self.link.owns(destination) {
             return Err(DropReason::NotOurs);
         }
         let broadcast = self.link.is_broadcast(source);
@@ -147,8 +205,8 @@ impl<P: Profile> Stack<'_, P> {
         let local = SocketAddr::new(destination, header.destination_port);
         let remote = SocketAddr::new(source, header.source_port);
         let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
-        let segment = Segment::new(&header, text);
-        if let Some(answer) = self.tcp.on_segment(&flow, segment, &mut self.commons) {
+        let mut segment = Segment::new(&header, text);
+        if let Some(answer) = self.tcp.on_segment(&flow, &mut segment, &mut self.commons) {
             self.link.replies.push_segment(flow, answer, &mut self.commons);
         }
         Ok(())
@@ -165,6 +223,10 @@ impl<P: Profile> Stack<'_, P> {
         let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
         if self.udp.on_datagram(&flow, payload, &mut self.commons) {
             return Ok(());
+        }
+        // RFC 1122 §3.2.2: what was sent to all is nobody's to complain about.
+        if self.link.is_broadcast(destination) {
+            return Err(DropReason::NoSocket);
         }
         // RFC 1122 §4.1.3.1, RFC 4443 §3.1: port unreachable.
         let (kind, code) = match source {

@@ -4,32 +4,51 @@
 //! [`Stack::next_wake`] and [`Stack::next_event`] need none: they suit simulators and other event
 //! loops.
 
+#[cfg(feature = "ethernet")]
+mod arp;
 mod egress;
+#[cfg(feature = "ethernet")]
+mod frames;
 mod ingress;
 mod link;
+#[cfg(feature = "ethernet")]
+mod neighbor;
 mod reply;
 mod storage;
+#[cfg(feature = "async")]
+mod waiters;
 
 use core::net::{IpAddr, SocketAddr};
 
 use crate::counters::Counters;
-use crate::device::{Device, Medium, NoRoom, RxMeta};
-use crate::profile::{Full, Profile};
+use crate::device::{Device, NoRoom, RxMeta};
+use crate::profile::{Full, Profile, Tables};
 use crate::readiness::Readiness;
+use crate::secret::Secret;
+use crate::socket::demux::table_keys;
 use crate::socket::tcp::{
     AcceptError, ConnectConfig, ConnectError, ListenConfig, ListenError, TcpSocket,
 };
 use crate::socket::tcp_pool::TcpPool;
 #[cfg(feature = "udp")]
 use crate::socket::udp::{BindError, UdpConfig, UdpPool, UdpSocket};
-use crate::socket::{Commons, Handle, ListenerHandle, Route, Secret, StaleHandle, TcpHandle};
+use crate::socket::{Commons, Handle, ListenerHandle, Route, StaleHandle, TcpHandle};
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
+use crate::storage::slab::Slab;
+#[cfg(feature = "dhcp")]
+use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;
 use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
+#[cfg(feature = "ethernet")]
+use crate::wire::ethernet;
 
+#[cfg(feature = "ethernet")]
+use frames::Frames;
 use link::{Attempt, Link, Sink};
+#[cfg(feature = "ethernet")]
+use neighbor::{Neighbor, Neighbors};
 use reply::Replies;
 
 pub use storage::{Arrays, Capacity, Lend, StaticStorage, Storage};
@@ -43,6 +62,11 @@ const MTU_MIN_IPV4: u16 = 68;
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
+    /// Our address on an Ethernet link; `None` where the device carries bare IP packets. Of 48 bits
+    /// the first two say that it is one station's (0) and whether it was given out by the IEEE (0)
+    /// or is local (1): `02:xx:xx:xx:xx:xx` is free for one's own use.
+    #[cfg(feature = "ethernet")]
+    pub hardware_address: Option<ethernet::Address>,
     /// The largest IP packet, octets: 68 at least, with IPv6 1280. A device that takes less cuts
     /// this down for whatever begins after it was polled first.
     pub mtu: u16,
@@ -71,6 +95,8 @@ impl Config {
     #[must_use]
     pub const fn new() -> Self {
         Self {
+            #[cfg(feature = "ethernet")]
+            hardware_address: None,
             mtu: 1500,
             policy: AllocationPolicy::Reserved,
             time_wait: Duration::from_secs(60),
@@ -100,8 +126,17 @@ crate::socket::error_enum! {
         BadBlocks => "the block size is no power of two in 64..=65536, or there is no block",
         /// There are fewer than two blocks for each connection slot.
         TooFewBlocks => "fewer than two blocks for each connection",
+        /// There are more slots of a kind than the tables of the profile have places for: 32 with
+        /// those of `Small`.
+        TooManySlots => "more slots of a kind than the profile's tables have places for",
         /// Not an address that a host can have, or a prefix that is too long.
         InvalidAddress => "not a unicast address with a prefix of its family",
+        /// All zero, or that of a group.
+        InvalidHardwareAddress => "not the hardware address of one station",
+        /// An Ethernet link needs a place for one neighbour at least.
+        NoNeighbors => "no place for a neighbour",
+        /// A gateway that is not on the link.
+        InvalidGateway => "the gateway is not a neighbour of ours",
         /// The link has all the addresses that it can hold.
         TooManyAddresses => "the link holds no more addresses",
     }
@@ -149,7 +184,7 @@ pub struct Usage {
 /// A TCP/IP stack on one link.
 pub struct Stack<'a, P: Profile = Full> {
     commons: Commons<'a>,
-    link: Link,
+    link: Link<'a>,
     tcp: TcpPool<'a, P>,
     #[cfg(feature = "udp")]
     udp: UdpPool<'a, P>,
@@ -166,8 +201,8 @@ impl<'a, P: Profile> Stack<'a, P> {
     ///
     /// # Errors
     ///
-    /// The MTU or the blocks are not of a possible size, or there are fewer blocks than twice as
-    /// many as connection slots.
+    /// The MTU or the blocks are not of a possible size, there are fewer blocks than twice as many
+    /// as connection slots, or more slots than the profile can find.
     pub fn new(
         storage: Storage<'a, P>,
         config: &Config,
@@ -176,6 +211,8 @@ impl<'a, P: Profile> Stack<'a, P> {
         if config.mtu < MTU_MIN_IPV4 {
             return Err(ConfigError::MtuTooSmall);
         }
+        #[cfg(feature = "ethernet")]
+        let frames = frames(storage.neighbors, config.hardware_address)?;
         let blocks = BlockPool::new(storage.blocks, storage.block_links, storage.block_size)
             .ok_or(ConfigError::BadBlocks)?;
         let tcp = TcpPool::new(storage.tcp);
@@ -183,8 +220,9 @@ impl<'a, P: Profile> Stack<'a, P> {
             commons: Commons {
                 now: Instant::ZERO,
                 secret,
-                table_keys: secret.table_keys(),
+                table_keys: table_keys::<P>(&secret),
                 blocks,
+                records: Slab::new(storage.records),
                 counters: Counters::EMPTY,
                 policy: config.policy,
                 time_wait: config.time_wait,
@@ -192,7 +230,11 @@ impl<'a, P: Profile> Stack<'a, P> {
                 connection: config.connection,
                 ack_per_burst: false,
             },
-            link: Link::new(Replies::new(config.resets, config.icmp_errors)),
+            link: Link::new(
+                Replies::new(config.resets, config.icmp_errors),
+                #[cfg(feature = "ethernet")]
+                frames,
+            ),
             tcp,
             #[cfg(feature = "udp")]
             udp: UdpPool::new(storage.udp),
@@ -203,6 +245,12 @@ impl<'a, P: Profile> Stack<'a, P> {
             egress_budget: config.egress_budget.max(1),
             hop_limit: config.hop_limit,
         };
+        let slots = stack.tcp.slots_max();
+        #[cfg(feature = "udp")]
+        let slots = slots.max(stack.udp.capacity());
+        if slots > P::Tables::SLOTS_MAX {
+            return Err(ConfigError::TooManySlots);
+        }
         let wanted = stack.tcp.keep_back(&mut stack.commons);
         if wanted > stack.commons.blocks.capacity() {
             return Err(ConfigError::TooFewBlocks);
@@ -226,14 +274,54 @@ impl<'a, P: Profile> Stack<'a, P> {
         self.link.add(cidr).map_err(|_| ConfigError::TooManyAddresses)
     }
 
+    /// Takes an address from the link; returns whether the link had it. Nothing that is sent to it
+    /// arrives any more, and a gateway on its network alone is forgotten. Connections and sockets
+    /// on it are left as they are: what they still send names it, so abort them where that must
+    /// not be.
+    pub fn remove_address(&mut self, address: IpAddr) -> bool {
+        self.link.remove(address)
+    }
+
+    /// Sixty-four bits that nobody can foresee: others for each purpose, each number and each
+    /// point in time.
+    #[cfg(feature = "dhcp")]
+    pub(crate) fn draw(&self, purpose: &[u8; 4], number: u32) -> u64 {
+        let now = self.commons.now.micros().to_be_bytes();
+        hash64(self.commons.secret.octets(), &[purpose, &number.to_be_bytes(), &now])
+    }
+
+    /// Sends what is for other links to this neighbour, which must be on the network of one of our
+    /// addresses. One for IPv4 and one for IPv6; the later one counts. Only Ethernet links have
+    /// neighbours.
+    ///
+    /// # Errors
+    ///
+    /// It is not a host's address, our own, or not on the link.
+    #[cfg(feature = "ethernet")]
+    pub fn set_gateway(&mut self, gateway: IpAddr) -> Result<(), ConfigError> {
+        let is_ours = self.link.owns(gateway) || self.link.is_broadcast(gateway);
+        if !is_unicast(gateway) || is_ours || !self.link.is_near(gateway) {
+            return Err(ConfigError::InvalidGateway);
+        }
+        self.link.set_gateway(gateway.is_ipv4(), Some(gateway));
+        Ok(())
+    }
+
+    /// The hardware address of a neighbour, if it has told us.
+    #[cfg(feature = "ethernet")]
+    #[must_use]
+    pub fn neighbor(&self, address: IpAddr) -> Option<ethernet::Address> {
+        self.link.frames.neighbors.hardware_of(address)
+    }
+
     /// Takes what the device has received, acts on what is due, sends what it has room for, and
     /// says when to call again. Bounded by the budgets of [`Config`]: at most `ingress_budget`
     /// packets in, `egress_budget` deadlines and packets out, and for each packet in the ACKs that
     /// must not wait.
     pub fn poll<D: Device>(&mut self, now: Instant, device: &mut D) -> Wake {
         let capabilities = device.capabilities();
-        let Medium::Ip = capabilities.medium;
         self.advance(now);
+        self.link.is_foreign = capabilities.medium != self.link.medium();
         self.commons.ack_per_burst = capabilities.ack_per_burst;
         self.commons.mtu = self.commons.mtu.min(capabilities.mtu);
         let mut drained = false;
@@ -244,7 +332,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             }
             self.flush(&mut |packet| device.transmit(packet));
         }
-        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
+        self.on_time();
         for _ in 0..self.egress_budget {
             if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
                 break;
@@ -256,7 +344,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     /// Sends what must leave before the next arrival.
     fn flush(&mut self, sink: Sink<'_>) {
         let mut budget = self.egress_budget;
-        while budget > 0 && (!self.link.replies.is_empty() || self.tcp.is_urgent(&self.commons)) {
+        while budget > 0 && self.is_urgent() {
             if self.send_one(sink) != Attempt::Done {
                 return;
             }
@@ -264,23 +352,39 @@ impl<'a, P: Profile> Stack<'a, P> {
         }
     }
 
-    /// One IP packet has arrived. Whatever is wrong with it ends in a counter.
+    fn is_urgent(&self) -> bool {
+        #[cfg(feature = "ethernet")]
+        if self.link.frames.first_answer().is_some() {
+            return true;
+        }
+        !self.link.replies.is_empty() || self.tcp.is_urgent(&self.commons)
+    }
+
+    /// One IP packet, or the Ethernet frame around it, has arrived. Whatever is wrong with it ends
+    /// in a counter.
     pub fn receive(&mut self, now: Instant, packet: &[u8]) {
         self.advance(now);
         self.ingress(packet, RxMeta::default());
     }
 
-    /// Acts on what is due, then puts the next packet into `buffer` and returns its length; `None`
-    /// when there is nothing to send. A buffer shorter than the MTU may be too short for it: the
-    /// packet then waits for a longer one.
+    /// Acts on what is due, then puts the next packet, or the Ethernet frame around it, into
+    /// `buffer` and returns its length; `None` when there is nothing to send. A buffer shorter than
+    /// the MTU (with Ethernet 14 octets more) may be too short for it: the packet then waits for a
+    /// longer one.
     pub fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
         self.advance(now);
-        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
+        self.on_time();
         let mut len = None;
-        self.send_one(&mut |packet| {
-            len = packet.copy_into(buffer);
-            len.map(|_| ()).ok_or(NoRoom)
-        });
+        // What waits for a neighbour takes a turn, but leaves nothing in the buffer.
+        for _ in 0..self.egress_budget {
+            let attempt = self.send_one(&mut |packet| {
+                len = packet.copy_into(buffer);
+                len.map(|_| ()).ok_or(NoRoom)
+            });
+            if attempt != Attempt::Done || len.is_some() {
+                break;
+            }
+        }
         // The next call brings its own buffer.
         self.link.is_full = false;
         len
@@ -292,8 +396,22 @@ impl<'a, P: Profile> Stack<'a, P> {
         self.wake()
     }
 
+    /// Acts on what is due.
+    fn on_time(&mut self) {
+        #[cfg(feature = "ethernet")]
+        {
+            self.link.frames.neighbors.on_time(self.commons.now);
+            self.release_parked();
+        }
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
+    }
+
     fn wake(&mut self) -> Wake {
         let due = self.tcp.next_due();
+        #[cfg(feature = "ethernet")]
+        let due = [due, self.link.frames.neighbors.next_due(self.commons.now)];
+        #[cfg(feature = "ethernet")]
+        let due = due.into_iter().flatten().min();
         if due.is_some_and(|at| at <= self.commons.now) {
             return Wake::Now;
         }
@@ -304,6 +422,10 @@ impl<'a, P: Profile> Stack<'a, P> {
     }
 
     fn has_departures(&self) -> bool {
+        #[cfg(feature = "ethernet")]
+        if self.has_neighbor_message() {
+            return true;
+        }
         #[cfg(feature = "udp")]
         if self.udp.has_departures() {
             return true;
@@ -311,7 +433,7 @@ impl<'a, P: Profile> Stack<'a, P> {
         !self.link.replies.is_empty() || self.tcp.has_departures()
     }
 
-    fn advance(&mut self, now: Instant) {
+    pub(crate) fn advance(&mut self, now: Instant) {
         self.commons.now = self.commons.now.max(now);
     }
 
@@ -443,7 +565,23 @@ impl<'a, P: Profile> Stack<'a, P> {
             udp_sockets,
             blocks_used: self.commons.blocks.used(),
             blocks_promised: self.commons.blocks.promised(),
-            records: tcp.records,
+            records: self.commons.records.len(),
         }
     }
+}
+
+/// The Ethernet side of a link.
+#[cfg(feature = "ethernet")]
+fn frames(
+    slots: managed::ManagedSlice<'_, Neighbor>,
+    hardware: Option<ethernet::Address>,
+) -> Result<Frames<'_>, ConfigError> {
+    if hardware.is_some_and(|address| !address.is_unicast()) {
+        return Err(ConfigError::InvalidHardwareAddress);
+    }
+    let neighbors = Neighbors::new(slots);
+    if hardware.is_some() && neighbors.capacity() == 0 {
+        return Err(ConfigError::NoNeighbors);
+    }
+    Ok(Frames::new(hardware, neighbors))
 }

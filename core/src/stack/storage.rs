@@ -13,12 +13,18 @@ use crate::storage::slab::Slot;
 use crate::storage::{Empty, Id};
 use crate::tcp::recovery::Record;
 
+#[cfg(feature = "ethernet")]
+use super::neighbor::Neighbor;
+
 /// All memory that a stack works with. Made by [`storage!`](crate::storage!) or, with feature
 /// `alloc`, by `Storage::allocate`.
 pub struct Storage<'a, P: Profile> {
     pub(super) tcp: TcpStorage<'a, P>,
     #[cfg(feature = "udp")]
-    pub(super) udp: UdpStorage<'a>,
+    pub(super) udp: UdpStorage<'a, P>,
+    pub(super) records: ManagedSlice<'a, Slot<Record>>,
+    #[cfg(feature = "ethernet")]
+    pub(super) neighbors: ManagedSlice<'a, Neighbor>,
     pub(super) blocks: ManagedSlice<'a, u8>,
     pub(super) block_links: ManagedSlice<'a, Option<Id>>,
     pub(super) block_size: u32,
@@ -38,6 +44,9 @@ pub struct Capacity {
     pub time_wait: usize,
     /// UDP sockets.
     pub udp_sockets: usize,
+    /// Neighbours on an Ethernet link: as many as are spoken to at a time, the gateway counted. 0
+    /// for links that carry bare IP packets. They are found by a walk: up to 64.
+    pub neighbors: usize,
     /// Data blocks, shared by all queues: at least 2 · `connections`, so that each connection has
     /// one to send from and one to receive into, whatever the others do with theirs. UDP sockets
     /// and echo replies are served from what is beyond that.
@@ -58,6 +67,7 @@ impl Capacity {
             half_open: 256,
             time_wait: 1024,
             udp_sockets: 64,
+            neighbors: 64,
             blocks: 16_384,
             block_size: 4096,
             records: 65_536,
@@ -90,13 +100,15 @@ impl<P: Profile> Storage<'static, P> {
                 time_wait_heads: none(heads(time_wait)),
                 listeners: empty(listeners),
                 listener_heads: none(heads(listeners)),
-                records: empty(capacity.records),
             },
+            records: empty(capacity.records),
             #[cfg(feature = "udp")]
             udp: UdpStorage {
                 sockets: empty(capacity.udp_sockets),
                 heads: none(heads(capacity.udp_sockets)),
             },
+            #[cfg(feature = "ethernet")]
+            neighbors: empty(capacity.neighbors),
             blocks: alloc::vec![0; capacity.blocks.saturating_mul(capacity.block_size)].into(),
             block_links: none(capacity.blocks),
             block_size: u32::try_from(capacity.block_size).unwrap_or(0),
@@ -125,6 +137,7 @@ pub struct Arrays<
     const TIME_WAIT: usize,
     const LISTENERS: usize,
     const UDP: usize,
+    const NEIGHBORS: usize,
     const RECORDS: usize,
     const BLOCKS: usize,
     const BLOCK_SIZE: usize,
@@ -137,13 +150,15 @@ pub struct Arrays<
     half_open_deadlines: [DeadlineSlot<P>; HALF_OPEN],
     time_wait: [Slot<TimeWaitSlot>; TIME_WAIT],
     time_wait_heads: [Option<Id>; TIME_WAIT],
-    listeners: [Slot<ListenerSlot>; LISTENERS],
+    listeners: [Slot<ListenerSlot<P>>; LISTENERS],
     listener_heads: [Option<Id>; LISTENERS],
     records: [Slot<Record>; RECORDS],
     #[cfg(feature = "udp")]
-    sockets: [Slot<UdpSlot>; UDP],
+    sockets: [Slot<UdpSlot<P::Waker>>; UDP],
     #[cfg(feature = "udp")]
     socket_heads: [Option<Id>; UDP],
+    #[cfg(feature = "ethernet")]
+    neighbors: [Neighbor; NEIGHBORS],
     block_links: [Option<Id>; BLOCKS],
     blocks: [[u8; BLOCK_SIZE]; BLOCKS],
 }
@@ -167,11 +182,23 @@ impl<
     const TIME_WAIT: usize,
     const LISTENERS: usize,
     const UDP: usize,
+    const NEIGHBORS: usize,
     const RECORDS: usize,
     const BLOCKS: usize,
     const BLOCK_SIZE: usize,
 > Lend
-    for Arrays<P, CONNECTIONS, HALF_OPEN, TIME_WAIT, LISTENERS, UDP, RECORDS, BLOCKS, BLOCK_SIZE>
+    for Arrays<
+        P,
+        CONNECTIONS,
+        HALF_OPEN,
+        TIME_WAIT,
+        LISTENERS,
+        UDP,
+        NEIGHBORS,
+        RECORDS,
+        BLOCKS,
+        BLOCK_SIZE,
+    >
 {
     const EMPTY: Self = Self {
         connections: [const { Slot::EMPTY }; CONNECTIONS],
@@ -189,6 +216,8 @@ impl<
         sockets: [const { Slot::EMPTY }; UDP],
         #[cfg(feature = "udp")]
         socket_heads: [None; UDP],
+        #[cfg(feature = "ethernet")]
+        neighbors: [const { Empty::EMPTY }; NEIGHBORS],
         block_links: [None; BLOCKS],
         blocks: [[0; BLOCK_SIZE]; BLOCKS],
     };
@@ -208,13 +237,15 @@ impl<
                 time_wait_heads: (&mut self.time_wait_heads[..]).into(),
                 listeners: (&mut self.listeners[..]).into(),
                 listener_heads: (&mut self.listener_heads[..]).into(),
-                records: (&mut self.records[..]).into(),
             },
+            records: (&mut self.records[..]).into(),
             #[cfg(feature = "udp")]
             udp: UdpStorage {
                 sockets: (&mut self.sockets[..]).into(),
                 heads: (&mut self.socket_heads[..]).into(),
             },
+            #[cfg(feature = "ethernet")]
+            neighbors: (&mut self.neighbors[..]).into(),
             blocks: self.blocks.as_flattened_mut().into(),
             block_links: (&mut self.block_links[..]).into(),
             block_size: u32::try_from(BLOCK_SIZE).unwrap_or(0),
@@ -253,6 +284,9 @@ impl<A: Lend> StaticStorage<A> {
 /// # let _ = storage;
 /// ```
 ///
+/// On an Ethernet link `neighbors: 8,` stands between `udp_sockets` and `records`; left out it is
+/// 0.
+///
 /// [`StaticStorage::take`] lends it, once. What each capacity means is said at [`Capacity`].
 #[macro_export]
 macro_rules! storage {
@@ -262,6 +296,7 @@ macro_rules! storage {
         half_open: $half_open:expr,
         time_wait: $time_wait:expr,
         udp_sockets: $udp_sockets:expr,
+        $(neighbors: $neighbors:expr,)?
         records: $records:expr,
         blocks: $blocks:literal x $block_size:literal $(,)?
     }) => {
@@ -274,6 +309,7 @@ macro_rules! storage {
                 { $time_wait },
                 { $listeners },
                 { $udp_sockets },
+                { 0 $(+ $neighbors)? },
                 { $records },
                 { $blocks },
                 { $block_size },

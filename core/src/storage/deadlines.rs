@@ -4,7 +4,7 @@
 use managed::ManagedSlice;
 
 use super::{Empty, Id};
-use crate::time::Instant;
+use crate::time::Due;
 
 /// At most one deadline for each id.
 pub trait Deadlines<'a> {
@@ -14,31 +14,40 @@ pub trait Deadlines<'a> {
     /// Deadlines for ids up to the number of `slots`, all of which are [`Empty::EMPTY`].
     fn new(slots: ManagedSlice<'a, Self::Slot>) -> Self;
 
-    /// Sets the deadline of `id`, in place of the one it had. Ids beyond the slots have none.
-    fn set(&mut self, id: Id, at: Instant);
+    /// Whether it pays to file a deadline that moved towards later only when it comes up.
+    const LAZY: bool;
 
-    /// Takes the deadline of `id` away, if it has one.
-    fn clear(&mut self, id: Id);
+    /// Sets the deadline of `id`, in place of the one it had; never takes it away. Ids beyond the
+    /// slots have none.
+    fn set(&mut self, id: Id, at: Due);
 
     /// The deadline of `id`.
-    fn of(&self, id: Id) -> Option<Instant>;
+    fn of(&self, id: Id) -> Due;
 
     /// The earliest deadline and whose it is; of several at the same time, any.
-    fn first(&self) -> Option<(Instant, Id)>;
+    fn first(&self) -> Option<(Due, Id)>;
+
+    /// Sets a deadline that may have moved. Where that is lazy, one that has moved towards later
+    /// stays filed as it was, to be looked at when it comes up.
+    fn refile(&mut self, id: Id, at: Due) {
+        if !Self::LAZY || at == Due::NEVER || at.before(self.of(id)) {
+            self.set(id, at);
+        }
+    }
 }
 
 /// Slot `i` of a [`Heap`] keeps two unrelated things: what stands at place `i` of the heap, and
 /// at which place the id with index `i` stands.
 #[derive(Debug)]
 pub struct HeapSlot {
-    at: Instant,
+    at: Due,
     id: Option<Id>,
     /// The place, written as the id of that index; `None` where the id has no deadline.
     place: Option<Id>,
 }
 
 impl Empty for HeapSlot {
-    const EMPTY: Self = Self { at: Instant::ZERO, id: None, place: None };
+    const EMPTY: Self = Self { at: Due::NEVER, id: None, place: None };
 }
 
 /// A binary heap that knows where each id stands: `first` is O(1), `set` and `clear` O(log n).
@@ -55,7 +64,12 @@ impl<'a> Deadlines<'a> for Heap<'a> {
         Self { slots, len: 0 }
     }
 
-    fn set(&mut self, id: Id, at: Instant) {
+    const LAZY: bool = true;
+
+    fn set(&mut self, id: Id, at: Due) {
+        if at == Due::NEVER {
+            return self.clear(id);
+        }
         if id.index() >= self.slots.len() {
             return;
         }
@@ -70,6 +84,17 @@ impl<'a> Deadlines<'a> for Heap<'a> {
         self.settle(place, at, id);
     }
 
+    fn of(&self, id: Id) -> Due {
+        let entry = self.place(id).and_then(|place| self.entry(place));
+        entry.map_or(Due::NEVER, |(at, _)| at)
+    }
+
+    fn first(&self) -> Option<(Due, Id)> {
+        self.entry(0)
+    }
+}
+
+impl Heap<'_> {
     fn clear(&mut self, id: Id) {
         let Some(place) = self.place(id) else { return };
         if let Some(slot) = self.slots.get_mut(id.index()) {
@@ -87,26 +112,16 @@ impl<'a> Deadlines<'a> for Heap<'a> {
         }
     }
 
-    fn of(&self, id: Id) -> Option<Instant> {
-        self.entry(self.place(id)?).map(|(at, _)| at)
-    }
-
-    fn first(&self) -> Option<(Instant, Id)> {
-        self.entry(0)
-    }
-}
-
-impl Heap<'_> {
     fn place(&self, id: Id) -> Option<usize> {
         self.slots.get(id.index())?.place.map(Id::index)
     }
 
-    fn entry(&self, place: usize) -> Option<(Instant, Id)> {
+    fn entry(&self, place: usize) -> Option<(Due, Id)> {
         let slot = self.slots.get(place)?;
         Some((slot.at, slot.id?))
     }
 
-    fn put(&mut self, place: usize, at: Instant, id: Id) {
+    fn put(&mut self, place: usize, at: Due, id: Id) {
         if let Some(slot) = self.slots.get_mut(place) {
             slot.at = at;
             slot.id = Some(id);
@@ -117,18 +132,18 @@ impl Heap<'_> {
     }
 
     /// Puts an entry where it belongs on the way up or down from `place`, which is vacant.
-    fn settle(&mut self, place: usize, at: Instant, id: Id) {
+    fn settle(&mut self, place: usize, at: Due, id: Id) {
         let mut vacant = place;
         while vacant > 0 {
             let parent = vacant.wrapping_sub(1) / 2;
             match self.entry(parent) {
-                Some((above, mover)) if at < above => self.put(vacant, above, mover),
+                Some((above, mover)) if at.before(above) => self.put(vacant, above, mover),
                 _ => break,
             }
             vacant = parent;
         }
         while let Some((child, below, mover)) = self.earlier_child(vacant) {
-            if at <= below {
+            if !below.before(at) {
                 break;
             }
             self.put(vacant, below, mover);
@@ -137,7 +152,7 @@ impl Heap<'_> {
         self.put(vacant, at, id);
     }
 
-    fn earlier_child(&self, place: usize) -> Option<(usize, Instant, Id)> {
+    fn earlier_child(&self, place: usize) -> Option<(usize, Due, Id)> {
         let left = place.wrapping_mul(2).wrapping_add(1);
         let right = left.wrapping_add(1);
         if left >= self.len {
@@ -145,7 +160,7 @@ impl Heap<'_> {
         }
         let (at, id) = self.entry(left)?;
         match self.entry(right) {
-            Some((right_at, right_id)) if right < self.len && right_at < at => {
+            Some((right_at, right_id)) if right < self.len && right_at.before(at) => {
                 Some((right, right_at, right_id))
             }
             _ => Some((left, at, id)),
@@ -155,16 +170,13 @@ impl Heap<'_> {
 
 /// What a [`Scan`] keeps for one id.
 #[derive(Debug)]
-pub struct ScanSlot {
-    at: Instant,
-    set: bool,
-}
+pub struct ScanSlot(Due);
 
 impl Empty for ScanSlot {
-    const EMPTY: Self = Self { at: Instant::ZERO, set: false };
+    const EMPTY: Self = Self(Due::NEVER);
 }
 
-/// Deadlines in a row: `set` and `clear` are O(1), `first` looks at all. For up to 16.
+/// Deadlines in a row: `set` is O(1), `first` looks at all. For up to 16.
 #[derive(Debug)]
 pub struct Scan<'a> {
     slots: ManagedSlice<'a, ScanSlot>,
@@ -173,34 +185,32 @@ pub struct Scan<'a> {
 impl<'a> Deadlines<'a> for Scan<'a> {
     type Slot = ScanSlot;
 
+    const LAZY: bool = false;
+
     fn new(slots: ManagedSlice<'a, ScanSlot>) -> Self {
         Self { slots }
     }
 
-    fn set(&mut self, id: Id, at: Instant) {
+    fn set(&mut self, id: Id, at: Due) {
         if let Some(slot) = self.slots.get_mut(id.index()) {
-            *slot = ScanSlot { at, set: true };
+            slot.0 = at;
         }
     }
 
-    fn clear(&mut self, id: Id) {
-        if let Some(slot) = self.slots.get_mut(id.index()) {
-            slot.set = false;
-        }
+    fn of(&self, id: Id) -> Due {
+        self.slots.get(id.index()).map_or(Due::NEVER, |slot| slot.0)
     }
 
-    fn of(&self, id: Id) -> Option<Instant> {
-        self.slots.get(id.index()).filter(|slot| slot.set).map(|slot| slot.at)
-    }
-
-    fn first(&self) -> Option<(Instant, Id)> {
-        let mut first = None;
+    fn first(&self) -> Option<(Due, Id)> {
+        let mut first = Due::NEVER;
+        let mut place = 0;
         for (index, slot) in self.slots.iter().enumerate() {
-            if slot.set && first.is_none_or(|(at, _)| slot.at < at) {
-                first = Id::from_index(index).map(|id| (slot.at, id));
+            if slot.0.before(first) {
+                (first, place) = (slot.0, index);
             }
         }
-        first
+        let id = Id::from_index(place).filter(|_| first != Due::NEVER)?;
+        Some((first, id))
     }
 }
 

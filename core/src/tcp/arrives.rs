@@ -10,16 +10,17 @@ use crate::counters::{DropReason, bump, bump_by};
 use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
-use crate::time::{Duration, Instant};
+use crate::time::{Due, Duration, Instant};
 use crate::wire::tcp::Flags;
 
+use super::commons::Commons;
 use super::congestion::{Ack, CongestionControl};
-use super::connection::{CloseReason, Connection, Resources};
+use super::connection::{CloseReason, Connection};
 use super::receive::Taken;
 use super::recovery::{Acknowledged, Event as Loss, Recovery, Sent};
 use super::segment::{Segment, text_len};
 use super::state::{Event, State};
-use super::timers::{Due, SendTimer};
+use super::timers::SendTimer;
 use super::timestamps::{Stamps, tick};
 
 /// What became of a segment.
@@ -45,22 +46,18 @@ const fn dropped(reason: DropReason) -> Check {
 
 impl<P: Profile> Connection<P> {
     /// A segment of this connection has arrived, its checksum verified.
-    pub fn on_segment(
-        &mut self,
-        segment: Segment<'_>,
-        resources: &mut Resources<'_, '_>,
-    ) -> Verdict {
+    pub fn on_segment(&mut self, segment: &mut Segment<'_>, commons: &mut Commons<'_>) -> Verdict {
         let owed = self.debt.single;
         let flow = match self.state {
             State::Closed | State::Listen => {
                 ControlFlow::Break(Verdict::Refused(DropReason::NoSocket))
             }
-            State::SynSent => self.syn_sent(segment, resources),
-            _ => self.otherwise(segment, resources),
+            State::SynSent => self.syn_sent(segment, commons),
+            _ => self.otherwise(segment, commons),
         };
         // More than one step may want an answer; none wants one of its own.
         self.debt.single = self.debt.single.min(owed.saturating_add(1));
-        self.settle_timers(resources.now);
+        self.settle_timers(commons.now);
         match flow {
             ControlFlow::Continue(()) => Verdict::Accepted,
             ControlFlow::Break(verdict) => verdict,
@@ -68,7 +65,7 @@ impl<P: Profile> Connection<P> {
     }
 
     /// RFC 9293 §3.10.7.3.
-    fn syn_sent(&mut self, mut segment: Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+    fn syn_sent(&mut self, segment: &mut Segment<'_>, commons: &mut Commons<'_>) -> Check {
         let acks = segment.has(Flags::ACK);
         let acceptable = segment.ack.after(self.snd.una) && segment.ack.at_or_before(self.snd.nxt);
         if acks && !acceptable {
@@ -78,8 +75,8 @@ impl<P: Profile> Connection<P> {
             if !acks {
                 return dropped(DropReason::BadReset);
             }
-            bump(&mut resources.counters.resets_in);
-            self.end(Event::Reset, CloseReason::Refused, resources);
+            bump(&mut commons.counters.resets_in);
+            self.end(Event::Reset, CloseReason::Refused, commons);
             return ControlFlow::Break(Verdict::Ended);
         }
         if !segment.has(Flags::SYN) {
@@ -97,24 +94,24 @@ impl<P: Profile> Connection<P> {
             self.state = self.state.on(Event::SynArrived);
             // Our SYN goes out again, now with an acknowledgement. Deviation: decision 0006, text
             // that came with theirs is left to be sent again.
-            self.recovery.on_timeout(resources.records, self.snd.una, self.snd.nxt);
+            self.recovery.on_timeout(&mut commons.records, self.snd.una, self.snd.nxt);
             return ControlFlow::Continue(());
         }
         let lost = self.rtt.backoff() > 0;
-        self.advance(&segment, resources);
+        self.advance(segment, commons);
         self.state = self.state.on(Event::SynAcked);
-        self.on_established(lost, resources.now);
+        self.on_established(lost, commons.now);
         // The one ACK of the handshake is also that of what else the segment carries, as far as we
         // told a window for it.
         self.debt.together = true;
         segment.trim(self.rcv.nxt, self.rcv.edge);
-        self.check_urg(&segment);
-        self.take_text(&segment, resources)?;
-        self.take_fin(&segment, resources)
+        self.check_urg(segment);
+        self.take_text(segment, commons)?;
+        self.take_fin(segment, commons)
     }
 
     /// RFC 9293 §3.10.7.4: the seven steps, first to last.
-    fn otherwise(&mut self, mut segment: Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+    fn otherwise(&mut self, segment: &mut Segment<'_>, commons: &mut Commons<'_>) -> Check {
         let is_syn = segment.has(Flags::SYN) && !segment.has(Flags::RST);
         if self.state == State::SynReceived && is_syn && segment.seq == self.rcv.irs {
             // RFC 9293 §3.5, figure 8: in a simultaneous open the SYN that is known already comes
@@ -123,24 +120,24 @@ impl<P: Profile> Connection<P> {
             // RFC 7323 §2.2: the window of a SYN is never scaled. What lies below is rounded off.
             segment.wnd = segment.wnd.wrapping_shr(u32::from(self.agreed.snd_shift));
         }
-        self.check_stamps(&segment, resources)?;
+        self.check_stamps(segment, commons)?;
         let moves_edge = segment.seq.at_or_before(self.rcv.nxt - self.debt.octets);
-        let outdated = Stamps::are_outdated(self.silence(resources.now));
-        self.check_sequence(&mut segment, resources)?;
-        self.check_rst(&segment, resources)?;
-        self.check_syn(&segment, resources)?;
-        self.check_ack(&segment, resources)?;
-        self.on_heard(resources.now);
+        let outdated = Stamps::are_outdated(self.silence(commons.now));
+        self.check_sequence(segment, commons)?;
+        self.check_rst(segment, commons)?;
+        self.check_syn(segment, commons)?;
+        self.check_ack(segment, commons)?;
+        self.on_heard(commons.now);
         if moves_edge || outdated {
-            self.take_stamps(&segment, outdated);
+            self.take_stamps(segment, outdated);
         }
-        self.check_urg(&segment);
-        self.take_text(&segment, resources)?;
-        self.take_fin(&segment, resources)
+        self.check_urg(segment);
+        self.take_text(segment, commons)?;
+        self.take_fin(segment, commons)
     }
 
     /// Before all else, RFC 7323 §5.3: is it a segment of old? (PAWS)
-    fn check_stamps(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+    fn check_stamps(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) -> Check {
         // A reset is heard whatever it is stamped with.
         if !P::TIMESTAMPS || !self.agreed.timestamps || segment.has(Flags::RST) {
             return ControlFlow::Continue(());
@@ -148,20 +145,16 @@ impl<P: Profile> Connection<P> {
         let Some(stamps) = &segment.options.timestamps else {
             return dropped(DropReason::NoTimestamp);
         };
-        let silence = self.silence(resources.now);
+        let silence = self.silence(commons.now);
         if self.stamps.is_older(stamps.value) && !Stamps::are_outdated(silence) {
-            self.owe_for_stray(segment, resources);
+            self.owe_for_stray(segment, commons);
             return dropped(DropReason::OldTimestamp);
         }
         ControlFlow::Continue(())
     }
 
     /// First: is any of it new and inside the window? What is not is cut off.
-    fn check_sequence(
-        &mut self,
-        segment: &mut Segment<'_>,
-        resources: &mut Resources<'_, '_>,
-    ) -> Check {
+    fn check_sequence(&mut self, segment: &mut Segment<'_>, commons: &mut Commons<'_>) -> Check {
         let (nxt, wnd) = (self.rcv.nxt, self.rcv.wnd());
         let len = segment.len();
         let acceptable = if len == 0 && !segment.has(Flags::RST) {
@@ -180,16 +173,16 @@ impl<P: Profile> Connection<P> {
         if !acceptable && !only_heard {
             if !segment.has(Flags::RST) {
                 self.note_duplicate(segment);
-                self.owe_for_stray(segment, resources);
+                self.owe_for_stray(segment, commons);
                 if segment.is_empty() && segment.seq + 1 == nxt {
                     // Where each has taken the octet with which the other probed, neither's ACKs
                     // are at the other's RCV.NXT, until one is heard.
-                    self.take_probe(segment.ack, resources);
+                    self.take_probe(segment.ack, commons);
                 }
             }
             if self.state == State::TimeWait && segment.has(Flags::FIN) {
                 // RFC 9293 §3.10.7.4: our last ACK was lost, so 2 MSL start anew.
-                self.linger(resources);
+                self.linger(commons);
             }
             return dropped(DropReason::OutsideWindow);
         }
@@ -234,7 +227,7 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Second: the RST bit. Only the exact number resets (RFC 9293 §3.10.7.4, RFC 5961 §3.2).
-    fn check_rst(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+    fn check_rst(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) -> Check {
         if !segment.has(Flags::RST) {
             return ControlFlow::Continue(());
         }
@@ -243,32 +236,32 @@ impl<P: Profile> Connection<P> {
             return dropped(DropReason::BadReset);
         }
         if segment.seq != self.rcv.nxt {
-            self.challenge(resources);
+            self.challenge(commons);
             return dropped(DropReason::BadReset);
         }
-        bump(&mut resources.counters.resets_in);
+        bump(&mut commons.counters.resets_in);
         let reason = match self.state {
             State::SynReceived => CloseReason::Refused,
             // RFC 9293 §3.10.7.4: nobody is told of a reset here, unless text is lost by it.
             State::Closing if self.snd.queued() == 0 => CloseReason::Graceful,
             _ => CloseReason::Reset,
         };
-        self.end(Event::Reset, reason, resources);
+        self.end(Event::Reset, reason, commons);
         ControlFlow::Break(Verdict::Ended)
     }
 
     /// Fourth: the SYN bit (the third step is about security labels, which nobody sends).
-    fn check_syn(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+    fn check_syn(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) -> Check {
         if !segment.has(Flags::SYN) {
             return ControlFlow::Continue(());
         }
         // RFC 9293 §3.10.7.4, RFC 5961 §4.2: a peer that has really restarted answers with a RST.
-        self.challenge(resources);
+        self.challenge(commons);
         dropped(DropReason::UnexpectedSyn)
     }
 
     /// Fifth: the ACK field.
-    fn check_ack(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+    fn check_ack(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) -> Check {
         if !segment.has(Flags::ACK) {
             return dropped(DropReason::NoAck);
         }
@@ -277,32 +270,32 @@ impl<P: Profile> Connection<P> {
                 return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
             }
             self.state = self.state.on(Event::SynAcked);
-            self.on_established(self.rtt.backoff() > 0, resources.now);
+            self.on_established(self.rtt.backoff() > 0, commons.now);
             if self.snd.is_finished() {
                 self.state = self.state.on(Event::Close);
             }
             let wnd = self.agreed.window_of(segment.wnd);
             self.snd.set_window(wnd, segment.seq, segment.ack);
         }
-        self.take_probe(segment.ack, resources);
+        self.take_probe(segment.ack, commons);
         // RFC 9293 §3.10.7.4, RFC 5961 §5.2: neither of what was never sent nor long gone.
         let oldest = self.snd.una - self.snd.max_wnd;
         if segment.ack.after(self.snd.nxt) || segment.ack.before(oldest) {
-            self.challenge(resources);
+            self.challenge(commons);
             return dropped(DropReason::BadAck);
         }
-        self.on_ack(segment, resources);
+        self.on_ack(segment, commons);
         if !self.snd.fin_acked() {
             return ControlFlow::Continue(());
         }
         match (self.state, self.state.on(Event::FinAcked)) {
             (State::LastAck, _) => {
-                self.end(Event::FinAcked, CloseReason::Graceful, resources);
+                self.end(Event::FinAcked, CloseReason::Graceful, commons);
                 return ControlFlow::Break(Verdict::Ended);
             }
             (State::Closing, next) => {
                 self.state = next;
-                self.linger(resources);
+                self.linger(commons);
             }
             (_, next) => self.state = next,
         }
@@ -310,34 +303,34 @@ impl<P: Profile> Connection<P> {
     }
 
     /// The peer has taken the octet that probed its window: it counts as sent from now on.
-    fn take_probe(&mut self, ack: SeqNum, resources: &mut Resources<'_, '_>) {
+    fn take_probe(&mut self, ack: SeqNum, commons: &mut Commons<'_>) {
         if self.probed && ack == self.snd.nxt + 1 {
-            let sent = Sent { start: self.snd.nxt, end: ack, at: resources.now };
-            self.recovery.on_sent(resources.records, &sent);
+            let sent = Sent { start: self.snd.nxt, end: ack, at: commons.now };
+            self.recovery.on_sent(&mut commons.records, &sent);
             // Karn's rule: nobody knows which of the probes this answers.
-            self.recovery.on_resent(resources.records, &sent);
+            self.recovery.on_resent(&mut commons.records, &sent);
             self.snd.nxt = ack;
             self.probed = false;
         }
     }
 
     /// An acceptable acknowledgement: what it frees, what it tells of the window and of losses.
-    fn on_ack(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) {
+    fn on_ack(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) {
         let (una, old_wnd) = (self.snd.una, self.snd.wnd);
         let wnd = self.agreed.window_of(segment.wnd);
         let current = segment.ack.at_or_after(una);
         if current && self.snd.update_window(wnd, segment.seq, segment.ack) {
-            self.on_window(old_wnd, resources);
+            self.on_window(old_wnd, commons);
         }
         if segment.ack.after(una) {
-            self.advance(segment, resources);
+            self.advance(segment, commons);
         } else if current {
             // RFC 5681 §2: a duplicate carries nothing new, while something is outstanding.
             // RFC 6675 §2: one that tells what has arrived behind a hole may change the window;
             // Linux raises it with each of them.
             let same = wnd == old_wnd || self.is_told_of_a_hole(segment);
             let duplicate = self.snd.outstanding() > 0 && segment.is_empty() && same && wnd > 0;
-            self.ask_recovery(0, duplicate, None, resources);
+            self.ask_recovery(0, duplicate, None, commons);
         }
     }
 
@@ -349,8 +342,8 @@ impl<P: Profile> Connection<P> {
     }
 
     /// The peer told a window: a closed one that opens makes the sender start over.
-    fn on_window(&mut self, old: u32, resources: &mut Resources<'_, '_>) {
-        let now = resources.now;
+    fn on_window(&mut self, old: u32, commons: &mut Commons<'_>) {
+        let now = commons.now;
         if self.snd.wnd == 0 {
             // RFC 9293 §3.8.6.1, MUST-37: who still answers probes is not given up, within what the
             // system can spare: with nobody left to abort it, it would hold a slot for ever.
@@ -366,31 +359,31 @@ impl<P: Profile> Connection<P> {
             self.rtt.on_window_opened();
             if self.snd.outstanding() > 0 {
                 // What ran into the closed window was thrown away there.
-                self.recovery.on_timeout(resources.records, self.snd.una, self.snd.nxt);
+                self.recovery.on_timeout(&mut commons.records, self.snd.una, self.snd.nxt);
             }
         }
     }
 
     /// SND.UNA moves: UNA < SEG.ACK ≤ NXT.
-    fn advance(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) {
+    fn advance(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) {
         let ack = segment.ack;
-        let echoed = self.echoed(segment, resources.now);
+        let echoed = self.echoed(segment, commons.now);
         let newly = ack.since(self.snd.una);
         let mss = u32::from(self.agreed.snd_mss);
         let flight = self.recovery.flight(self.snd.una, self.snd.nxt, mss);
         let was_recovering = self.recovery.is_recovering();
         self.path_error = None;
-        self.snd.on_acked(ack, resources.blocks);
-        self.ask_recovery(newly, false, echoed, resources);
+        self.snd.on_acked(ack, &mut commons.blocks);
+        self.ask_recovery(newly, false, echoed, commons);
         if !was_recovering && self.state.is_synchronized() {
-            self.congestion.on_ack(&Ack { now: resources.now, octets: newly, flight, mss });
+            self.congestion.on_ack(&Ack { now: commons.now, octets: newly, flight, mss });
         }
         // RFC 6298 §5.2, §5.3: the timer runs from the last progress on, or not at all.
         self.timers.stop_send();
         if self.snd.outstanding() > 0 {
             let closed = self.snd.wnd == 0;
             let kind = if closed { SendTimer::Persist } else { SendTimer::Retransmit };
-            self.start_send_timer(kind, resources.now);
+            self.start_send_timer(kind, commons.now);
         }
         self.wake_writer();
     }
@@ -412,14 +405,14 @@ impl<P: Profile> Connection<P> {
         newly: u32,
         duplicate: bool,
         echoed: Option<Duration>,
-        resources: &mut Resources<'_, '_>,
+        commons: &mut Commons<'_>,
     ) {
         let mss = u32::from(self.agreed.snd_mss);
-        let now = resources.now;
+        let now = commons.now;
         let flight = self.snd.outstanding();
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         let ack = Acknowledged { now, una, nxt, newly, duplicate, mss };
-        let outcome = self.recovery.on_ack(resources.records, &ack);
+        let outcome = self.recovery.on_ack(&mut commons.records, &ack);
         // What was sent once is measured to the microsecond, the rest to the tick.
         if let Some(sample) = outcome.rtt.or(echoed) {
             self.rtt.on_sample(sample);
@@ -427,7 +420,7 @@ impl<P: Profile> Connection<P> {
         match outcome.event {
             Loss::None => {}
             Loss::Loss => {
-                bump(&mut resources.counters.fast_retransmits);
+                bump(&mut commons.counters.fast_retransmits);
                 self.congestion.on_loss(now, flight, mss);
             }
             Loss::Recovered => self.congestion.on_recovered(now, mss),
@@ -455,7 +448,7 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Seventh: the text.
-    fn take_text(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+    fn take_text(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) -> Check {
         if segment.text.is_empty() {
             return ControlFlow::Continue(());
         }
@@ -465,20 +458,20 @@ impl<P: Profile> Connection<P> {
         if self.released {
             // RFC 9293 §3.6.1, SHLD-3: nobody will ever read it, and the peer should know.
             self.reset_due = true;
-            self.end(Event::Reset, CloseReason::Aborted, resources);
+            self.end(Event::Reset, CloseReason::Aborted, commons);
             return ControlFlow::Break(Verdict::Dropped(DropReason::ReaderGone));
         }
         let held_early = self.holds_early();
-        match self.rcv.take(segment.seq, segment.text, resources.blocks) {
+        match self.rcv.take(segment.seq, segment.text, &mut commons.blocks) {
             Taken::InOrder { octets, filled } => {
                 if P::PRUNING && held_early && !filled {
                     // What came too early gave way.
-                    bump(&mut resources.counters.pruned);
+                    bump(&mut commons.counters.pruned);
                 }
-                bump_by(&mut resources.counters.octets_in, octets as usize);
-                self.owe_for_text(octets, filled, resources);
+                bump_by(&mut commons.counters.octets_in, octets as usize);
+                self.owe_for_text(octets, filled, commons);
                 if self.deaf {
-                    self.rcv.on_read(octets, resources.policy, resources.blocks);
+                    self.rcv.on_read(octets, commons.policy, &mut commons.blocks);
                 } else {
                     self.news |= Readiness::READABLE;
                 }
@@ -490,7 +483,7 @@ impl<P: Profile> Connection<P> {
                 }
             }
             Taken::Early => {
-                bump(&mut resources.counters.out_of_order);
+                bump(&mut commons.counters.out_of_order);
                 self.owe_single_ack();
             }
             Taken::Nowhere => {
@@ -502,7 +495,7 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Eighth: the FIN bit, once everything before it is here.
-    fn take_fin(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) -> Check {
+    fn take_fin(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) -> Check {
         let fin = segment.seq + text_len(segment.text);
         let may_come = self.state.may_receive();
         if may_come && segment.has(Flags::FIN) && fin.after(self.rcv.nxt) {
@@ -523,26 +516,26 @@ impl<P: Profile> Connection<P> {
             // no second one, so RCV.NXT stays behind the first.
             self.owe_single_ack();
             if self.state == State::TimeWait {
-                self.linger(resources);
+                self.linger(commons);
             }
             return ControlFlow::Continue(());
         }
         self.rcv.nxt = self.rcv.nxt + 1;
         self.debt.octets = self.debt.octets.saturating_add(1);
         self.rcv.edge = self.rcv.edge.later(self.rcv.nxt);
-        self.rcv.drop_early(resources.blocks);
+        self.rcv.drop_early(&mut commons.blocks);
         self.state = self.state.on(Event::FinArrived);
         self.news |= Readiness::PEER_CLOSED | Readiness::READABLE;
         self.owe_single_ack();
         if self.state == State::TimeWait {
-            self.linger(resources);
+            self.linger(commons);
         }
         ControlFlow::Continue(())
     }
 
     /// TIME-WAIT begins or begins anew: nothing is left to send.
-    fn linger(&mut self, resources: &Resources<'_, '_>) {
-        self.timers.linger = Due::at(resources.now + resources.time_wait);
+    fn linger(&mut self, commons: &Commons<'_>) {
+        self.timers.linger = Due::at(commons.now + commons.time_wait);
     }
 
     /// Owes an ACK of its own.
@@ -552,25 +545,25 @@ impl<P: Profile> Connection<P> {
 
     /// Owes for what lies outside of the window. Text there may be sent again only because our
     /// ACK was lost; two sides that have lost each other would answer empty segments for ever.
-    fn owe_for_stray(&mut self, segment: &Segment<'_>, resources: &mut Resources<'_, '_>) {
+    fn owe_for_stray(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) {
         if segment.is_empty() {
-            self.challenge(resources);
+            self.challenge(commons);
         } else {
             self.owe_single_ack();
         }
     }
 
     /// RFC 5961 §7: the answer to what may be a blind attack, within the connection's budget.
-    fn challenge(&mut self, resources: &mut Resources<'_, '_>) {
-        if self.may_challenge(resources.now) {
-            bump(&mut resources.counters.challenge_acks);
+    fn challenge(&mut self, commons: &mut Commons<'_>) {
+        if self.may_challenge(commons.now) {
+            bump(&mut commons.counters.challenge_acks);
             self.owe_single_ack();
         }
     }
 
     /// Owes for text taken in order: RFC 9293 §3.8.6.3, SHLD-19 and MUST-40: an ACK for every two
     /// segments' worth of octets, and none waits longer than the delay.
-    fn owe_for_text(&mut self, octets: u32, filled: bool, resources: &mut Resources<'_, '_>) {
+    fn owe_for_text(&mut self, octets: u32, filled: bool, commons: &mut Commons<'_>) {
         self.debt.octets = self.debt.octets.saturating_add(octets);
         // RFC 5681 §4.2: what fills a hole, wholly or in part, is acknowledged at once.
         if filled {
@@ -582,7 +575,7 @@ impl<P: Profile> Connection<P> {
             self.debt.together = true;
         } else if self.timers.ack == Due::NEVER {
             let delay = Duration::from_micros(u64::from(self.settings.ack_delay));
-            self.timers.ack = Due::at(resources.now + delay);
+            self.timers.ack = Due::at(commons.now + delay);
         }
     }
 }

@@ -3,18 +3,17 @@
 //! It composes the rooms before it and decides nothing by itself. Its doors are `arrives` for
 //! segments, `user_calls` for the user, `expires` for time and `departs` for what leaves.
 
-use crate::counters::{Counters, bump};
+use crate::counters::bump;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
 use crate::storage::Empty;
-use crate::storage::block_pool::BlockPool;
-use crate::storage::policy::AllocationPolicy;
-use crate::time::{Duration, Instant};
+use crate::time::{Due, Instant};
 use crate::wire::tcp::Flags;
 
 use super::bare::Bare;
+use super::commons::Commons;
 use super::congestion::CongestionControl;
 use super::options::Agreed;
 use super::receive::ReceiveSpace;
@@ -25,7 +24,7 @@ use super::send::SendSpace;
 use super::settings::{ConnectionConfig, Settings};
 use super::state::{Event, State};
 use super::time_wait::TimeWait;
-use super::timers::{Due, Timers};
+use super::timers::Timers;
 use super::timestamps::Stamps;
 
 /// Why a connection is over.
@@ -75,23 +74,6 @@ pub enum PathError {
     TimeExceeded,
     /// The packet was not understood.
     ParameterProblem,
-}
-
-/// What a connection needs and does not own.
-#[derive(Debug)]
-pub struct Resources<'r, 'a> {
-    /// The time of this call.
-    pub now: Instant,
-    /// Data blocks.
-    pub blocks: &'r mut BlockPool<'a>,
-    /// Records of segments in flight.
-    pub records: &'r mut Records<'a>,
-    /// Where to count.
-    pub counters: &'r mut Counters,
-    /// How windows are backed.
-    pub policy: AllocationPolicy,
-    /// 2 MSL.
-    pub time_wait: Duration,
 }
 
 /// Acknowledgements owed: counted, not flagged.
@@ -261,24 +243,24 @@ impl<P: Profile> Connection<P> {
         !self.rcv.is_in_order()
     }
 
-    /// What of a segment's text comes next; `None` where nothing does.
+    /// Cuts what was taken already off a segment's text; whether something is left.
     #[must_use]
-    pub fn rest_of<'p>(&self, mut segment: Segment<'p>) -> Option<Segment<'p>> {
+    pub fn cut_taken(&self, segment: &mut Segment<'_>) -> bool {
         let taken = self.rcv.nxt.since(segment.seq);
-        segment.text = segment.text.get(taken as usize..)?;
+        segment.text = segment.text.get(taken as usize..).unwrap_or(&[]);
         segment.seq = self.rcv.nxt;
-        (!segment.text.is_empty() && !segment.has(Flags::SYN)).then_some(segment)
+        !segment.text.is_empty() && !segment.has(Flags::SYN)
     }
 
     /// Forgets what it holds behind a hole: the peer still has all of it.
-    pub fn drop_early(&mut self, resources: &mut Resources<'_, '_>) {
-        bump(&mut resources.counters.pruned);
-        self.rcv.drop_early(resources.blocks);
+    pub fn drop_early(&mut self, commons: &mut Commons<'_>) {
+        bump(&mut commons.counters.pruned);
+        self.rcv.drop_early(&mut commons.blocks);
     }
 
     /// When time alone will change something.
     #[must_use]
-    pub fn next_due(&self) -> Option<Instant> {
+    pub fn next_due(&self) -> Due {
         self.timers.next()
     }
 
@@ -287,11 +269,11 @@ impl<P: Profile> Connection<P> {
         &mut self,
         flow: FlowKey,
         config: &ConnectionConfig,
-        resources: &mut Resources<'_, '_>,
+        commons: &mut Commons<'_>,
     ) -> Option<()> {
         self.flow = flow;
         self.settings = Settings::new(config);
-        self.rcv.prepare(config.receive_limit, resources.policy, resources.blocks)
+        self.rcv.prepare(config.receive_limit, commons.policy, &mut commons.blocks)
     }
 
     /// The handshake is over: congestion control can begin, the user can be told. `lost`: a SYN of
@@ -313,20 +295,15 @@ impl<P: Profile> Connection<P> {
 
     /// Ends the connection and gives back what it holds; what was received can still be read
     /// unless the peer or the user has broken it off.
-    pub(super) fn end(
-        &mut self,
-        event: Event,
-        reason: CloseReason,
-        resources: &mut Resources<'_, '_>,
-    ) {
+    pub(super) fn end(&mut self, event: Event, reason: CloseReason, commons: &mut Commons<'_>) {
         self.state = self.state.on(event);
         if self.reason.is_none() {
             self.reason = Some(reason);
         }
-        self.snd.clear(resources.blocks);
-        self.recovery.clear(resources.records);
+        self.snd.clear(&mut commons.blocks);
+        self.recovery.clear(&mut commons.records);
         if reason != CloseReason::Graceful || self.released {
-            self.rcv.clear(resources.blocks);
+            self.rcv.clear(&mut commons.blocks);
         }
         self.timers = Timers::EMPTY;
         self.debt = Debt::EMPTY;
@@ -340,12 +317,12 @@ impl<P: Profile> Connection<P> {
         &mut self,
         error: PathError,
         seq: SeqNum,
-        resources: &mut Resources<'_, '_>,
+        commons: &mut Commons<'_>,
     ) -> bool {
         let ours = seq.within(self.snd.una, self.snd.outstanding());
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
         if ours && opening && error == PathError::Refused {
-            self.end(Event::Reset, CloseReason::Unreachable, resources);
+            self.end(Event::Reset, CloseReason::Unreachable, commons);
         } else if ours {
             // RFC 9293 §3.9.2.2, MUST-56, SHLD-25: heard, told and outlived. Deviation: decision
             // 0021, hard errors too, once the connection is synchronised.
@@ -356,9 +333,9 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Gives back everything; the slot can be used again.
-    pub fn dismantle(&mut self, resources: &mut Resources<'_, '_>) {
-        self.snd.clear(resources.blocks);
-        self.rcv.clear(resources.blocks);
-        self.recovery.clear(resources.records);
+    pub fn dismantle(&mut self, commons: &mut Commons<'_>) {
+        self.snd.clear(&mut commons.blocks);
+        self.rcv.clear(&mut commons.blocks);
+        self.recovery.clear(&mut commons.records);
     }
 }

@@ -5,15 +5,16 @@ use crate::counters::{Counters, bump, bump_by};
 use crate::profile::Profile;
 use crate::seq::SeqNum;
 use crate::storage::queue::Queue;
-use crate::time::Instant;
+use crate::time::{Due, Instant};
 use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::Options;
 
+use super::commons::Commons;
 use super::congestion::CongestionControl;
-use super::connection::{Connection, Resources};
+use super::connection::Connection;
 use super::recovery::{Range, Records, Recovery, Sent};
 use super::state::State;
-use super::timers::{Due, SendTimer};
+use super::timers::SendTimer;
 use super::timestamps::tick;
 use super::window::Sendable;
 
@@ -39,6 +40,7 @@ pub enum Purpose {
 
 /// One segment that could leave now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Plan {
     /// Why.
     pub purpose: Purpose,
@@ -267,9 +269,9 @@ impl<P: Profile> Connection<P> {
     }
 
     /// A planned segment has left.
-    pub fn on_sent(&mut self, plan: &Plan, resources: &mut Resources<'_, '_>) {
-        let now = resources.now;
-        count(plan, resources.counters);
+    pub fn on_sent(&mut self, plan: &Plan, commons: &mut Commons<'_>) {
+        let now = commons.now;
+        count(plan, &mut commons.counters);
         if plan.purpose == Purpose::Reset {
             self.reset_due = false;
             return;
@@ -280,7 +282,7 @@ impl<P: Profile> Connection<P> {
         match plan.purpose {
             Purpose::New => {
                 self.snd.nxt = sent.end;
-                self.recovery.on_sent(resources.records, &sent);
+                self.recovery.on_sent(&mut commons.records, &sent);
                 (self.probe_due, self.probed) = (false, false);
             }
             Purpose::Probe => (self.probe_due, self.probed) = (false, true),
@@ -288,7 +290,7 @@ impl<P: Profile> Connection<P> {
                 self.keepalive_due = false;
                 return;
             }
-            Purpose::Again => self.recovery.on_resent(resources.records, &sent),
+            Purpose::Again => self.recovery.on_resent(&mut commons.records, &sent),
             _ => return,
         }
         self.sent_tick = tick(now);

@@ -5,14 +5,15 @@
 use crate::counters::bump;
 use crate::profile::Profile;
 use crate::readiness::Readiness;
-use crate::time::{Duration, Instant};
+use crate::time::{Due, Duration, Instant};
 
+use super::commons::Commons;
 use super::congestion::CongestionControl;
-use super::connection::{CloseReason, Connection, Resources};
+use super::connection::{CloseReason, Connection};
 use super::recovery::Recovery;
 use super::settings::STEP_SHIFT;
 use super::state::{Event, State};
-use super::timers::{Due, SendTimer, Timers};
+use super::timers::{SendTimer, Timers};
 use super::timestamps::{TICK_SHIFT, tick};
 
 /// How long an answer to a keep-alive is waited for at most, and how many are sent in vain.
@@ -60,60 +61,60 @@ impl<P: Profile> Connection<P> {
 
     /// Acts on every timer that has come. Whether what was sent has now gone unanswered for so
     /// long that everybody should know.
-    pub fn on_time(&mut self, resources: &mut Resources<'_, '_>) -> bool {
+    pub fn on_time(&mut self, commons: &mut Commons<'_>) -> bool {
         let mut unanswered = false;
-        let now = resources.now;
+        let now = commons.now;
         if self.timers.ack.has_come(now) {
             self.timers.ack = Due::NEVER;
             self.debt.together = true;
         }
         if self.timers.linger.has_come(now) {
             self.timers.linger = Due::NEVER;
-            self.end(Event::Expired, CloseReason::Graceful, resources);
+            self.end(Event::Expired, CloseReason::Graceful, commons);
         } else if self.timers.give_up.has_come(now) {
-            bump(&mut resources.counters.given_up);
+            bump(&mut commons.counters.given_up);
             let reason = match self.path_error {
                 Some(_) => CloseReason::Unreachable,
                 None => CloseReason::TimedOut,
             };
-            self.end(Event::Reset, reason, resources);
+            self.end(Event::Reset, reason, commons);
         } else if let Some(kind) = self.timers.take_expired_send(now) {
-            self.on_send_timeout(kind, resources);
+            self.on_send_timeout(kind, commons);
             unanswered = self.vain == R1.wrapping_add(1);
         }
         if P::KEEPALIVE && self.timers.keepalive.has_come(now) {
-            self.on_silence(resources);
+            self.on_silence(commons);
         }
         if unanswered {
             // RFC 9293 §3.8.3, SHLD-9: trouble is told long before R2 ends it.
-            bump(&mut resources.counters.unanswered);
+            bump(&mut commons.counters.unanswered);
             self.news |= Readiness::TROUBLED;
         }
         unanswered
     }
 
-    fn on_send_timeout(&mut self, kind: SendTimer, resources: &mut Resources<'_, '_>) {
+    fn on_send_timeout(&mut self, kind: SendTimer, commons: &mut Commons<'_>) {
         let outstanding = self.snd.outstanding();
         let first = self.rtt.backoff() == 0;
         if kind == SendTimer::Retransmit {
-            bump(&mut resources.counters.timeouts);
+            bump(&mut commons.counters.timeouts);
             if self.state.is_synchronized() {
                 let mss = u32::from(self.agreed.snd_mss);
-                self.congestion.on_timeout(resources.now, outstanding, mss, first);
+                self.congestion.on_timeout(commons.now, outstanding, mss, first);
             }
         } else {
-            bump(&mut resources.counters.window_probes);
+            bump(&mut commons.counters.window_probes);
         }
         self.rtt.on_timeout();
         self.vain = self.vain.saturating_add(1);
         if outstanding > 0 {
-            self.recovery.on_timeout(resources.records, self.snd.una, self.snd.nxt);
+            self.recovery.on_timeout(&mut commons.records, self.snd.una, self.snd.nxt);
         } else {
             self.probe_due = true;
         }
         // RFC 6298 §5.5, §5.6: backed off and started again. With nothing lost on the way, what
         // goes out now is answered before it fires.
-        self.start_send_timer(kind, resources.now);
+        self.start_send_timer(kind, commons.now);
     }
 
     /// The current retransmission timeout.
@@ -134,12 +135,12 @@ impl<P: Profile> Connection<P> {
 
     /// The keep-alive timer has come. It is not set anew with every segment: it looks how long
     /// the silence really was.
-    fn on_silence(&mut self, resources: &mut Resources<'_, '_>) {
+    fn on_silence(&mut self, commons: &mut Commons<'_>) {
         if self.state == State::TimeWait {
             self.timers.keepalive = Due::NEVER;
             return;
         }
-        let silence = u64::from(tick(resources.now).wrapping_sub(self.heard_tick)) << TICK_SHIFT;
+        let silence = u64::from(tick(commons.now).wrapping_sub(self.heard_tick)) << TICK_SHIFT;
         let patience = self.patience_with_silence();
         let left = patience.micros().saturating_sub(silence);
         // RFC 9293 §3.8.4, MUST-26: only while nothing of ours is outstanding, else the
@@ -149,14 +150,14 @@ impl<P: Profile> Connection<P> {
         } else if self.snd.outstanding() > 0 {
             patience.min(KEEPALIVE_INTERVAL)
         } else if self.keepalives >= KEEPALIVE_TRIES {
-            bump(&mut resources.counters.given_up);
-            return self.end(Event::Reset, CloseReason::TimedOut, resources);
+            bump(&mut commons.counters.given_up);
+            return self.end(Event::Reset, CloseReason::TimedOut, commons);
         } else {
             self.keepalives = self.keepalives.saturating_add(1);
             self.keepalive_due = true;
             patience.min(KEEPALIVE_INTERVAL)
         };
-        self.timers.keepalive = Due::at(resources.now + wait);
+        self.timers.keepalive = Due::at(commons.now + wait);
     }
 
     /// Whether one more challenge may be answered now. Each connection has a budget of its own, so

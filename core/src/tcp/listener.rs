@@ -25,6 +25,7 @@ const TRIES_MAX: u8 = 6;
 
 /// What LISTEN does with a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Knock {
     /// A handshake begins.
     Begin,
@@ -81,6 +82,7 @@ impl Empty for HalfOpen {
 
 /// What a half-open record does with a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Reaction {
     /// Nothing.
     Ignore(DropReason),

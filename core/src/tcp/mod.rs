@@ -5,6 +5,7 @@
 
 pub mod arrives;
 pub mod bare;
+pub mod commons;
 pub mod congestion;
 pub mod connection;
 pub mod cookie;

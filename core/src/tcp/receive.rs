@@ -46,6 +46,7 @@ const SACK_BLOCK: u32 = 8;
 
 /// What became of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Taken {
     /// The stream grew by so many octets; `filled` where a hole was closed by it.
     InOrder {

@@ -33,6 +33,7 @@ impl Empty for TimeWait {
 
 /// What TIME-WAIT does with a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Reaction {
     /// Nothing.
     Ignore(DropReason),

@@ -2,38 +2,12 @@
 //!
 //! Nothing here reads a clock or acts: a timer is a point in time and what it is for.
 
-use crate::time::Instant;
-
-/// A point in time, or none. Eight octets, all zero when unset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Due(u64);
-
-impl Due {
-    /// Not set.
-    pub const NEVER: Self = Self(0);
-
-    /// Due at a point in time; the very first microsecond counts as the second.
-    #[must_use]
-    pub fn at(instant: Instant) -> Self {
-        Self(instant.micros().max(1))
-    }
-
-    /// When it is due.
-    #[must_use]
-    pub fn instant(self) -> Option<Instant> {
-        (self.0 != 0).then(|| Instant::from_micros(self.0))
-    }
-
-    /// Whether it is set and has come.
-    #[must_use]
-    pub fn has_come(self, now: Instant) -> bool {
-        self.instant().is_some_and(|at| at <= now)
-    }
-}
+use crate::time::{Due, Instant};
 
 /// What the sender waits for. Only one of these at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SendTimer {
     /// Nothing is outstanding.
     Idle,
@@ -45,6 +19,7 @@ pub enum SendTimer {
 
 /// All timers of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Timers {
     send: SendTimer,
     send_at: Due,
@@ -99,9 +74,9 @@ impl Timers {
 
     /// The earliest of all.
     #[must_use]
-    pub fn next(&self) -> Option<Instant> {
-        let all = [self.send_at, self.ack, self.linger, self.give_up, self.keepalive];
-        all.into_iter().filter_map(Due::instant).min()
+    pub fn next(&self) -> Due {
+        let first = self.send_at.earlier(self.ack);
+        first.earlier(self.linger.earlier(self.give_up)).earlier(self.keepalive)
     }
 }
 
@@ -113,17 +88,17 @@ mod tests {
     fn the_earliest_timer_is_the_next() {
         let at = Instant::from_millis;
         let mut timers = Timers::EMPTY;
-        assert_eq!(timers.next(), None);
+        assert_eq!(timers.next(), Due::NEVER);
         timers.start_send(SendTimer::Retransmit, at(300));
         timers.ack = Due::at(at(40));
         timers.linger = Due::at(at(900));
-        assert_eq!(timers.next(), Some(at(40)));
+        assert_eq!(timers.next(), Due::at(at(40)));
         timers.ack = Due::NEVER;
-        assert_eq!(timers.next(), Some(at(300)));
+        assert_eq!(timers.next(), Due::at(at(300)));
         assert_eq!(timers.take_expired_send(at(299)), None);
         assert_eq!(timers.take_expired_send(at(300)), Some(SendTimer::Retransmit));
         assert_eq!(timers.take_expired_send(at(301)), None, "a timer fires once");
         timers.stop_send();
-        assert_eq!(timers.next(), Some(at(900)));
+        assert_eq!(timers.next(), Due::at(at(900)));
     }
 }

@@ -12,8 +12,9 @@ use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::time::{Duration, Instant};
 
+use super::commons::Commons;
 use super::congestion::CongestionControl;
-use super::connection::{CloseReason, Connection, PathError, Resources};
+use super::connection::{CloseReason, Connection, PathError};
 use super::options::{Agreed, Terms};
 use super::recovery::Recovery;
 use super::settings::ConnectionConfig;
@@ -123,11 +124,11 @@ impl<P: Profile> Connection<P> {
         flow: FlowKey,
         terms: &Terms,
         config: &ConnectionConfig,
-        resources: &mut Resources<'_, '_>,
+        commons: &mut Commons<'_>,
     ) -> Option<()> {
         // The block without which nothing could be sent comes before any window.
-        self.snd.start(terms.iss, config.send_limit, resources.blocks)?;
-        self.set_up(flow, config, resources)?;
+        self.snd.start(terms.iss, config.send_limit, &mut commons.blocks)?;
+        self.set_up(flow, config, commons)?;
         self.agreed = terms.offer.assumed();
         self.stamps = Stamps::starting_at(terms.stamp_offset);
         self.recovery.start(terms.iss);
@@ -141,12 +142,12 @@ impl<P: Profile> Connection<P> {
         &mut self,
         handshake: &Handshake,
         config: &ConnectionConfig,
-        resources: &mut Resources<'_, '_>,
+        commons: &mut Commons<'_>,
     ) -> Option<()> {
-        self.snd.start(handshake.iss, config.send_limit, resources.blocks)?;
+        self.snd.start(handshake.iss, config.send_limit, &mut commons.blocks)?;
         self.snd.skip_syn();
-        self.set_up(handshake.flow, config, resources)?;
-        let reserved = resources.policy == AllocationPolicy::Reserved;
+        self.set_up(handshake.flow, config, commons)?;
+        let reserved = commons.policy == AllocationPolicy::Reserved;
         if reserved && self.rcv.syn_window() < handshake.told {
             return None;
         }
@@ -160,7 +161,7 @@ impl<P: Profile> Connection<P> {
         if let Some(sample) = handshake.rtt {
             self.rtt.on_sample(sample);
         }
-        self.on_established(handshake.repeated, resources.now);
+        self.on_established(handshake.repeated, commons.now);
         Some(())
     }
 
@@ -169,14 +170,10 @@ impl<P: Profile> Connection<P> {
     /// # Errors
     ///
     /// Nothing fits, or nothing may be sent any more.
-    pub fn write(
-        &mut self,
-        data: &[u8],
-        resources: &mut Resources<'_, '_>,
-    ) -> Result<usize, WriteError> {
+    pub fn write(&mut self, data: &[u8], commons: &mut Commons<'_>) -> Result<usize, WriteError> {
         self.may_write()?;
-        self.restart_if_idle(resources.now);
-        let written = self.snd.push(data, resources.blocks);
+        self.restart_if_idle(commons.now);
+        let written = self.snd.push(data, &mut commons.blocks);
         self.after_write(written, written < data.len())
     }
 
@@ -188,17 +185,17 @@ impl<P: Profile> Connection<P> {
     pub fn write_with(
         &mut self,
         fill: &mut dyn FnMut(&mut [u8]) -> usize,
-        resources: &mut Resources<'_, '_>,
+        commons: &mut Commons<'_>,
     ) -> Result<usize, WriteError> {
         self.may_write()?;
-        self.restart_if_idle(resources.now);
+        self.restart_if_idle(commons.now);
         let mut offered = false;
         let written = self.snd.push_with(
             &mut |buffer| {
                 offered = !buffer.is_empty();
                 fill(buffer)
             },
-            resources.blocks,
+            &mut commons.blocks,
         );
         if offered { Ok(written) } else { self.after_write(written, true) }
     }
@@ -234,10 +231,10 @@ impl<P: Profile> Connection<P> {
     pub fn read(
         &mut self,
         buffer: &mut [u8],
-        resources: &mut Resources<'_, '_>,
+        commons: &mut Commons<'_>,
     ) -> Result<usize, ReadError> {
-        let octets = self.peek(buffer, resources.blocks)?;
-        self.consume(octets, resources);
+        let octets = self.peek(buffer, &commons.blocks)?;
+        self.consume(octets, commons);
         Ok(octets)
     }
 
@@ -250,12 +247,12 @@ impl<P: Profile> Connection<P> {
     pub fn read_with(
         &mut self,
         take: &mut dyn FnMut(&[u8]) -> usize,
-        resources: &mut Resources<'_, '_>,
+        commons: &mut Commons<'_>,
     ) -> Result<usize, ReadError> {
         self.may_read()?;
-        let slice = self.rcv.first_slice(resources.blocks);
+        let slice = self.rcv.first_slice(&commons.blocks);
         let octets = take(slice).min(slice.len());
-        self.consume(octets, resources);
+        self.consume(octets, commons);
         Ok(octets)
     }
 
@@ -286,20 +283,20 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Octets left the queue: the window may open, and the peer may have to hear of it.
-    fn consume(&mut self, octets: usize, resources: &mut Resources<'_, '_>) {
+    fn consume(&mut self, octets: usize, commons: &mut Commons<'_>) {
         if octets == 0 {
             return;
         }
-        self.rcv.on_read(octets as u32, resources.policy, resources.blocks);
+        self.rcv.on_read(octets as u32, commons.policy, &mut commons.blocks);
         if self.state.may_receive() && self.rcv.owes_update(u32::from(self.agreed.rcv_mss)) {
             self.debt.together = true;
         }
     }
 
     /// CLOSE: a FIN follows what is queued. Reading goes on.
-    pub fn close(&mut self, resources: &mut Resources<'_, '_>) {
+    pub fn close(&mut self, commons: &mut Commons<'_>) {
         if self.state == State::SynSent {
-            self.end(Event::Close, CloseReason::Aborted, resources);
+            self.end(Event::Close, CloseReason::Aborted, commons);
         } else if self.state.may_send() && !self.snd.is_finished() {
             self.snd.finish();
             // RFC 9293 §3.10.4: in SYN-RECEIVED the FIN waits until the handshake is complete.
@@ -310,40 +307,40 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Closes one half or both.
-    pub fn shutdown(&mut self, half: Half, resources: &mut Resources<'_, '_>) {
+    pub fn shutdown(&mut self, half: Half, commons: &mut Commons<'_>) {
         if half != Half::Read {
-            self.close(resources);
+            self.close(commons);
         }
         if half != Half::Write {
             self.deaf = true;
-            self.consume(self.rcv.readable() as usize, resources);
+            self.consume(self.rcv.readable() as usize, commons);
         }
     }
 
     /// ABORT: a reset, if there is anybody to be told (RFC 9293 §3.10.5).
-    pub fn abort(&mut self, resources: &mut Resources<'_, '_>) {
+    pub fn abort(&mut self, commons: &mut Commons<'_>) {
         if matches!(self.state, State::Closed) {
             return;
         }
         self.reset_due = !matches!(self.state, State::SynSent | State::TimeWait);
-        self.end(Event::Reset, CloseReason::Aborted, resources);
+        self.end(Event::Reset, CloseReason::Aborted, commons);
     }
 
     /// The user lets go: what is queued is still delivered, the connection ends by itself.
-    pub fn release(&mut self, resources: &mut Resources<'_, '_>) {
+    pub fn release(&mut self, commons: &mut Commons<'_>) {
         let unread = self.rcv.readable() > 0 && !self.deaf;
         self.released = true;
         self.news = Readiness::NONE;
         if unread && self.state != State::Closed {
             // RFC 9293 §3.6.1, SHLD-3: data was lost on the way to the user; the peer must know.
-            self.abort(resources);
+            self.abort(commons);
         } else {
-            self.close(resources);
+            self.close(commons);
         }
         if self.state == State::Closed {
-            self.rcv.clear(resources.blocks);
+            self.rcv.clear(&mut commons.blocks);
         }
-        self.settle_timers(resources.now);
+        self.settle_timers(commons.now);
     }
 
     /// SEND with the urgent flag: all that is queued now is urgent. The peer hears of it at once,
@@ -401,6 +398,14 @@ impl<P: Profile> Connection<P> {
         self.snd.queued()
     }
 
+    /// Whether the peer has acknowledged all that was handed over, and our FIN if there is one.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        use State::{Closing, FinWait1, LastAck, SynReceived, SynSent};
+        let waits = matches!(self.state, SynSent | SynReceived | FinWait1 | Closing | LastAck);
+        !waits && self.snd.queued() == 0
+    }
+
     /// STATUS.
     #[must_use]
     pub fn info(&self) -> Info {
@@ -427,6 +432,7 @@ impl<P: Profile> Connection<P> {
 
 /// What a completed handshake hands over to the connection that it becomes.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Handshake {
     /// Addresses and ports.
     pub flow: FlowKey,

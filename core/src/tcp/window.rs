@@ -16,6 +16,7 @@ pub fn shift_for(limit: u32) -> u8 {
 
 /// What a sender knows when it decides whether to send.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sendable {
     /// D: octets queued and not yet sent.
     pub queued: u32,

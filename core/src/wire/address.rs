@@ -44,7 +44,6 @@ pub const fn may_be_source(address: IpAddr) -> bool {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cidr {
     /// The address, host part included.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: IpAddr,
     /// Bits of it that name the link: 0 to 32, or to 128 for IPv6.
     pub prefix: u8,

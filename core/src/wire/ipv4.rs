@@ -36,10 +36,8 @@ pub struct Header<'a> {
     /// What the payload is.
     pub protocol: Protocol,
     /// Who sent it.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub source: Ipv4Addr,
     /// For whom it is.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub destination: Ipv4Addr,
     /// The options as they lie in the packet: at most 40 octets.
     pub options: &'a [u8],

@@ -28,10 +28,8 @@ pub struct Header {
     /// Hops left.
     pub hop_limit: u8,
     /// Who sent it.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub source: Ipv6Addr,
     /// For whom it is.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub destination: Ipv6Addr,
 }
 

@@ -6,7 +6,13 @@
 //! devices, sockets or connections.
 
 pub mod address;
+#[cfg(feature = "ethernet")]
+pub mod arp;
 pub mod checksum;
+#[cfg(feature = "dhcp")]
+pub mod dhcp;
+#[cfg(feature = "ethernet")]
+pub mod ethernet;
 mod icmp;
 pub mod icmpv4;
 #[cfg(feature = "ipv6")]
@@ -44,6 +50,8 @@ pub enum Malformed {
     SourceRoute,
     /// More extension headers than are looked at, or one fragment header in another.
     TooManyHeaders,
+    /// An ARP packet that is not about IPv4 over Ethernet, or of another operation.
+    BadArp,
 }
 
 impl Malformed {
@@ -59,6 +67,7 @@ impl Malformed {
             Self::BadOption => DropReason::BadOption,
             Self::SourceRoute => DropReason::SourceRoute,
             Self::TooManyHeaders => DropReason::TooManyHeaders,
+            Self::BadArp => DropReason::BadArp,
         }
     }
 }
@@ -156,6 +165,7 @@ mod tests {
             Malformed::BadOption,
             Malformed::SourceRoute,
             Malformed::TooManyHeaders,
+            Malformed::BadArp,
         ];
         for (index, fault) in all.iter().enumerate() {
             assert!(all[..index].iter().all(|other| other.reason() != fault.reason()));

@@ -2,6 +2,8 @@
 //! time, applications that use them, and what must hold whatever happens. None of it is part of the
 //! product.
 
+#[cfg(feature = "defmt")]
+pub mod decoder;
 pub mod fuzz;
 pub mod ledger;
 pub mod link;

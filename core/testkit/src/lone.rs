@@ -92,7 +92,7 @@ impl Lone {
             us: address(RIGHT, family),
             them: address(LEFT, family),
             listener,
-            buffer: vec![0; usize::from(setup.config.mtu)].into_boxed_slice(),
+            buffer: vec![0; usize::from(setup.config.mtu) + 14].into_boxed_slice(),
             config: setup.config,
         }
     }

@@ -101,6 +101,17 @@ impl Setup {
         self
     }
 
+    /// With Ethernet between them: 02:00:00:00:00:01 on the left and …:02 on the right.
+    #[cfg(feature = "ethernet")]
+    #[must_use]
+    pub fn ethernet(mut self) -> Self {
+        for (host, last) in self.hosts.iter_mut().zip(1..) {
+            let address = hikyaku::wire::ethernet::Address([2, 0, 0, 0, 0, last]);
+            host.config.hardware_address = Some(address);
+        }
+        self
+    }
+
     /// With the same impairments both ways.
     #[must_use]
     pub fn link(mut self, impairments: Impairments) -> Self {
@@ -125,7 +136,8 @@ impl Setup {
     /// Makes it.
     #[must_use]
     pub fn build(&self) -> Pair {
-        let mtu = |side: usize| usize::from(self.hosts[side].config.mtu);
+        // An Ethernet header may stand in front.
+        let mtu = |side: usize| usize::from(self.hosts[side].config.mtu) + 14;
         let link = |side: usize| {
             let seed = self.seed ^ (side as u64 + 1) << 56;
             Link::new(self.links[side], mtu(LEFT).max(mtu(RIGHT)), seed)

@@ -39,9 +39,23 @@ pub struct Seen {
     pub urgent: u16,
 }
 
-/// What an IP packet carries: addresses, protocol and payload, if it is one at all.
+/// The IP packet in an Ethernet frame, or the packet itself.
+///
+/// Test hosts have hardware addresses that begin with 0x02, groups with 0x01, 0x33 or 0xff: none
+/// looks like an IP version.
+#[must_use]
+pub fn in_frame(frame: &[u8]) -> &[u8] {
+    match frame.first().map(|octet| octet >> 4) {
+        Some(4 | 6) | None => frame,
+        Some(_) => frame.get(14..).unwrap_or(&[]),
+    }
+}
+
+/// What an IP packet carries, in an Ethernet frame or not: addresses, protocol and payload, if it
+/// is one at all.
 #[must_use]
 pub fn payload(packet: &[u8]) -> Option<(IpAddr, IpAddr, Protocol, &[u8])> {
+    let packet = in_frame(packet);
     if packet.first()? >> 4 == 4 {
         let (header, payload) = ipv4::Header::parse(packet).ok()?;
         return Some((header.source.into(), header.destination.into(), header.protocol, payload));

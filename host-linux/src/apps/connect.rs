@@ -7,8 +7,8 @@ use hikyaku::ConnectConfig;
 
 use super::bridge::Bridge;
 use crate::cli::{BridgeArgs, LinkArgs};
-use crate::link::{Need, open_tun};
-use crate::poll_loop::{Net, Signals, run};
+use crate::link::{Need, open_device};
+use crate::poll_loop::{Net, Signals, await_address, run};
 
 /// Runs the app to its end.
 pub(crate) fn connect(
@@ -17,9 +17,13 @@ pub(crate) fn connect(
     remote: SocketAddr,
     verbose: bool,
 ) -> anyhow::Result<u8> {
-    let (link, _) = open_tun(args, Need::Inhabited)?;
+    let (link, _) = open_device(args, Need::Inhabited)?;
     let mut net = Net::new(link, args)?;
     let mut signals = Signals::take()?;
+    if let Some(code) = await_address(&mut net, &mut signals)? {
+        net.close(verbose);
+        return Ok(code);
+    }
     let now = net.now();
     let handle = net
         .stack
@@ -27,6 +31,6 @@ pub(crate) fn connect(
         .with_context(|| format!("cannot connect to {remote}"))?;
     let mut app = Bridge::connecting(&net, handle, bridge);
     let code = run(&mut net, &mut app, &mut signals);
-    net.report(verbose);
+    net.close(verbose);
     code
 }

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags};
 use super::services::{Service, Services};
 use crate::cli::{LinkArgs, LinkKind};
 use crate::impair::SplitMix;
-use crate::link::{Link, Need, open_tun, spell};
+use crate::link::{Link, Need, open_device, spell};
 use crate::poll_loop::{App, Net, Signal, Signals, run};
 use crate::report::{FAILED, Failure, OK, SIGNAL, TIMEOUT, note};
 use crate::{tun, wire};
@@ -46,13 +46,17 @@ pub(crate) fn demo(
     verbose: bool,
     started: std::time::Instant,
 ) -> anyhow::Result<u8> {
+    if args.dhcp {
+        let text = "the demo is nobody's client: without --dhcp it has an address at once";
+        return Err(Failure::Usage(text.to_owned()).into());
+    }
     let on_wire = || over_wire(args, verbose);
     let told = match args.link {
         LinkKind::Wire => on_wire(),
-        LinkKind::Tun => over_tun(args, verbose),
-        LinkKind::Auto => match over_tun(args, verbose) {
+        LinkKind::Tun | LinkKind::Tap => over_device(args, verbose),
+        LinkKind::Auto => match over_device(args, verbose) {
             // A device asked for by name that can't be had is never replaced by another link.
-            Err(error) if error.is::<Failure>() && args.tun.is_none() => {
+            Err(error) if error.is::<Failure>() && args.tun.is_none() && args.tap.is_none() => {
                 note!("{error:#}");
                 note!("so it is an in-memory wire between two stacks of ours");
                 on_wire()
@@ -112,7 +116,7 @@ fn sample(family: usize) -> Vec<u8> {
     SplitMix(family as u64).octets(SIZE)
 }
 
-// --- over a TUN: real nc, or a kernel socket in its place ---
+// --- over a TUN or a TAP: real nc, or a kernel socket in its place ---
 
 /// What talks to us from the kernel's side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,8 +207,8 @@ impl App for Demo {
     }
 }
 
-fn over_tun(args: &LinkArgs, verbose: bool) -> anyhow::Result<Story> {
-    let (link, rung) = open_tun(args, Need::Own)?;
+fn over_device(args: &LinkArgs, verbose: bool) -> anyhow::Result<Story> {
+    let (link, rung) = open_device(args, Need::Own)?;
     let mut net = Net::new(link, args)?;
     let mut signals = Signals::take()?;
     let mut services = Services::default();
@@ -225,7 +229,7 @@ fn over_tun(args: &LinkArgs, verbose: bool) -> anyhow::Result<Story> {
     let limit = net.now() + hikyaku::Duration::from_secs(LIMIT_SECS);
     let mut app = Demo { services, ended, is_over: false, limit, is_late: false, signal: None };
     let ended = run(&mut net, &mut app, &mut signals);
-    net.report(verbose);
+    net.close(verbose);
     ended?;
     if let Some(number) = app.signal {
         return Err(Interrupted(number).into());
@@ -242,7 +246,7 @@ fn over_tun(args: &LinkArgs, verbose: bool) -> anyhow::Result<Story> {
             equal: app.services.taken[family] == SIZE as u64 && back == sample(family),
         };
     }
-    Ok(Story { link: rung.name(), peer: peer.name(), tallies })
+    Ok(Story { link: rung.name(args.layer()), peer: peer.name(), tallies })
 }
 
 /// Talks to the echo server from a thread of its own; what came back is its result.
@@ -349,7 +353,7 @@ fn over_wire(args: &LinkArgs, verbose: bool) -> anyhow::Result<Story> {
         let equal = up == SIZE as u64 && back == sample;
         tallies[family] = Tally { up, down: back.len() as u64, equal };
     }
-    server.report(verbose);
+    server.close(verbose);
     Ok(Story { link: "wire", peer: "hikyaku", tallies })
 }
 

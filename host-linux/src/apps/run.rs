@@ -11,7 +11,7 @@ use signal_hook::consts::SIGINT;
 
 use super::services::{Service, Services, hint};
 use crate::cli::{LinkArgs, ServiceArgs};
-use crate::link::{Need, Rung, open_tun};
+use crate::link::{Need, Rung, first_address, open_device};
 use crate::poll_loop::{App, Net, Signal, Signals};
 use crate::report::{FAILED, SIGNAL, note};
 
@@ -84,7 +84,7 @@ pub(crate) fn shell(args: &LinkArgs, services: &ServiceArgs, verbose: bool) -> a
                 Service::Discard => "drops what it gets",
                 Service::Chargen => "sends characters without end",
             };
-            note!("try: nc {} {port}    ({text})", args.addr);
+            note!("try: nc {} {port}    ({text})", first_address(args));
         }
         note!("try: nc {} {}", args.addr6, served.first().map_or(7, |(_, port)| *port));
         note!("from another terminal:");
@@ -100,19 +100,19 @@ fn beside(
     verbose: bool,
     announce: impl FnOnce(Rung, &[(Service, u16)]),
 ) -> anyhow::Result<u8> {
-    let (link, rung) = open_tun(args, Need::Own)?;
+    let (link, rung) = open_device(args, Need::Own)?;
     let mut net = Net::new(link, args)?;
     let mut signals = Signals::take()?;
     let mut services = Services::default();
     let served = services.start_all(&mut net, wanted)?;
     announce(rung, &served);
     let (program, arguments) = command.split_first().expect("the command line asks for one");
-    let spawned = Command::new(program)
-        .args(arguments)
-        .env("HIKYAKU_ADDR", args.addr.to_string())
-        .env("HIKYAKU_ADDR6", args.addr6.to_string())
-        .spawn();
-    let child = match spawned {
+    let mut command = Command::new(program);
+    command.args(arguments).env("HIKYAKU_ADDR6", args.addr6.to_string());
+    if !args.dhcp {
+        command.env("HIKYAKU_ADDR", args.addr.to_string());
+    }
+    let child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
             note!("{}: {error}", program.display());
@@ -122,6 +122,6 @@ fn beside(
     };
     let mut app = Run { services, child, outcome: None };
     let code = crate::poll_loop::run(&mut net, &mut app, &mut signals);
-    net.report(verbose);
+    net.close(verbose);
     code
 }

@@ -11,7 +11,7 @@ use hikyaku::{
 use super::client::{Client, Progress};
 use super::{chargen, discard, echo};
 use crate::cli::{LinkArgs, ServiceArgs};
-use crate::link::{Need, Rung, open_tun, spell};
+use crate::link::{Need, Rung, first_address, open_device, places};
 use crate::namespace;
 use crate::poll_loop::{App, Net, QUEUE_LIMIT, Signal, Signals, run};
 use crate::report::{SIGNAL, note};
@@ -223,20 +223,15 @@ pub(crate) fn serve(
     port: u16,
     verbose: bool,
 ) -> anyhow::Result<u8> {
-    let (link, rung) = open_tun(args, Need::Shared)?;
+    let (link, rung) = open_device(args, Need::Shared)?;
     let mut net = Net::new(link, args)?;
     let mut signals = Signals::take()?;
     let mut services = Services::default();
     services.start(&mut net, service, port)?;
-    note!(
-        "{} on {} and {}, TCP and UDP",
-        service.name(),
-        spell(args.addr, port),
-        spell(args.addr6, port)
-    );
-    hint(rung, &format!("nc {} {port}", args.addr));
+    note!("{} on {}, TCP and UDP", service.name(), places(args, port));
+    hint(rung, &format!("nc {} {port}", first_address(args)));
     let code = run(&mut net, &mut services, &mut signals);
-    net.report(verbose);
+    net.close(verbose);
     code
 }
 

@@ -12,7 +12,7 @@ use crate::apps::services::{Service, Services};
 use crate::cli::{Cli, LinkArgs};
 use crate::link::Link;
 use crate::poll_loop::{App, Net};
-use crate::tun::Tun;
+use crate::tun::{Layer, Tun};
 
 /// What a read or a write comes to.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ impl AsRawFd for Scripted {
 }
 
 fn scripted(script: &[Outcome]) -> Port {
-    Port::new(Box::new(Scripted(script.iter().copied().collect())), 1500)
+    Port::new(Box::new(Scripted(script.iter().copied().collect())), 0, 1500)
 }
 
 /// Counters and what they stand at.
@@ -191,8 +191,8 @@ impl AsRawFd for Failing {
 fn host(socket: UnixDatagram, args: &LinkArgs) -> Net {
     socket.set_nonblocking(true).unwrap();
     let file = Box::new(Failing { socket, reads: 0, writes: 0 });
-    let tun = Tun::over(file, "failing0".to_owned(), 1500);
-    Net::new(Link::on_tun(tun, args.mtu, args).unwrap(), args).unwrap()
+    let tun = Tun::over(file, "failing0".to_owned(), Layer::Packets, 1500);
+    Net::new(Link::on_device(tun, args.mtu, args).unwrap(), args).unwrap()
 }
 
 fn link_args(addr: &str) -> LinkArgs {

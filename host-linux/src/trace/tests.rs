@@ -59,7 +59,7 @@ fn line(trace: &mut Trace, out: bool, seg: &Seg<'_>) -> String {
 #[test]
 fn a_conversation_reads_as_in_tcpdump() {
     use tcp::Flags as F;
-    let mut trace = Trace::new();
+    let mut trace = Trace::new(Layer::Packets);
     let syn_options = [2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1, 3, 3, 7];
     let sack = [1, 1, 5, 10, 0, 0, 3, 233, 0, 0, 3, 238];
     for (out, seq, ack, flags, options, data, expected) in [
@@ -120,7 +120,7 @@ fn a_conversation_reads_as_in_tcpdump() {
 #[test]
 fn a_reset_of_a_closed_port_has_its_own_numbers() {
     use tcp::Flags as F;
-    let mut trace = Trace::new();
+    let mut trace = Trace::new(Layer::Packets);
     let syn = Seg { seq: 1000, ack: 0, flags: F::SYN, options: &[], data: &[] };
     line(&mut trace, false, &syn);
     let rst = Seg { seq: 0, ack: 1001, flags: F::RST.with(F::ACK), options: &[], data: &[] };
@@ -132,7 +132,7 @@ fn a_reset_of_a_closed_port_has_its_own_numbers() {
 
 #[test]
 fn datagrams_messages_and_rubbish_have_a_line_too() {
-    let mut trace = Trace::new();
+    let mut trace = Trace::new(Layer::Packets);
     let datagram = [0x9c, 0x40, 0, 7, 0, 11, 0, 0, b'a', b'b', b'c'];
     let echo = [8, 0, 0xf7, 0xfc, 0, 1, 0, 2];
     for (packet, expected) in [
@@ -150,4 +150,28 @@ fn datagrams_messages_and_rubbish_have_a_line_too() {
     ] {
         assert_eq!(trace.line(&packet), expected);
     }
+}
+
+#[test]
+fn frames_are_opened() {
+    let mut trace = Trace::new(Layer::Frames);
+    let head = |kind: [u8; 2]| [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &kind].concat();
+    let ask =
+        [&head([8, 6])[..], &[0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1], &NEAR, &[0; 6], &OURS];
+    assert_eq!(
+        trace.line(&ask.concat()),
+        "ARP, Request who-has 192.168.69.2 tell 192.168.69.1, length 28"
+    );
+    let reply =
+        [&head([8, 6])[..], &[0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0, 9], &OURS, &[0; 6], &NEAR];
+    assert_eq!(
+        trace.line(&reply.concat()),
+        "ARP, Reply 192.168.69.2 is-at 02:00:00:00:00:09, length 28"
+    );
+    let mut packet = [head([8, 0]), packet(200, NEAR, OURS, b"four")].concat();
+    packet.resize(60, 0);
+    assert_eq!(trace.line(&packet), "IP 192.168.69.1 > 192.168.69.2: ip-proto-200, length 4");
+    assert_eq!(trace.line(&head([0x88, 0xcc])), "ethertype 0x88cc, length 0");
+    assert_eq!(trace.line(&[0; 13]), "frame malformed (truncated), length 13");
+    assert_eq!(trace.line(&ask.concat()[..41]), "ARP malformed (truncated)");
 }

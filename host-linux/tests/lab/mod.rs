@@ -136,6 +136,18 @@ impl Lab {
         report
     }
 
+    /// Runs a script in a network namespace without any stack of ours, in the lab's folder.
+    ///
+    /// As root that is one without a user namespace, in which dnsmasq refuses to start as root.
+    #[track_caller]
+    pub fn network(&self, script: &str) -> Report {
+        if !rustix::process::geteuid().is_root() {
+            return self.script(&[], script);
+        }
+        let text = format!("set -eu\nip link set lo up\n{PRELUDE}\n{script}\n");
+        self.finish(Command::new("unshare").args(["-n", "sh", "-c", &text]))
+    }
+
     /// Runs a command to its end, at most for [`LIMIT`] or what was said instead.
     #[track_caller]
     pub fn finish(&self, command: &mut Command) -> Report {
@@ -179,7 +191,7 @@ wait_for() { # COMMAND...: until it succeeds
     tries=0
     until "$@"; do
         tries=$((tries + 1))
-        if [ $tries -gt 250 ]; then echo "waited in vain for: $*" >&2; exit 99; fi
+        if [ $tries -gt "${PATIENCE:-250}" ]; then echo "waited in vain for: $*" >&2; exit 99; fi
         sleep 0.02
     done
 }

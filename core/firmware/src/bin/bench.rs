@@ -7,11 +7,12 @@ use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
 use hikyaku::device::{Capabilities, Device, NoRoom, Packet, RxMeta};
+use hikyaku::wire::ethernet::Address;
 use hikyaku::{
     Config, ConnectionConfig, Duration, Instant, ListenConfig, ListenerHandle, Secret, Small,
     Stack, TcpHandle, storage,
 };
-use hikyaku_firmware::bench::{self, IP_OURS, MAC_OURS, MAC_PEER, PORT, PREFIX, Subject, Wire};
+use hikyaku_firmware::bench::{self, IP_OURS, MAC_OURS, PORT, PREFIX, Subject, Wire};
 
 storage!(static NET: Small {
     connections: 1,
@@ -19,37 +20,30 @@ storage!(static NET: Small {
     half_open: 1,
     time_wait: 1,
     udp_sockets: 0,
+    neighbors: 2,
     records: 0,
     // 2 x 2048 octets, and what a queue that begins within a block needs beyond them.
     blocks: 18 x 256
 });
 
 const MTU: u16 = 1500;
-const ETHERNET_HEADER: usize = 14;
 
 /// The wire as a device of `hikyaku`.
 struct Port<'w>(&'w mut Wire);
 
 impl Device for Port<'_> {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::ip(MTU)
+        Capabilities::ethernet(MTU)
     }
 
     fn receive<R>(&mut self, take: impl FnOnce(&[u8], RxMeta) -> R) -> Option<R> {
-        let packet = self.0.take()?.get(ETHERNET_HEADER..)?;
-        Some(take(packet, RxMeta { checksum_verified: false }))
+        self.0.take().map(|frame| take(frame, RxMeta { checksum_verified: false }))
     }
 
     fn transmit(&mut self, packet: &Packet<'_>) -> Result<(), NoRoom> {
         self.0.room().send(|frame| {
-            let (header, rest) = frame.split_at_mut(ETHERNET_HEADER);
-            header[..6].copy_from_slice(&MAC_PEER);
-            header[6..12].copy_from_slice(&MAC_OURS);
-            header[12..].copy_from_slice(&[0x08, 0]);
-            match packet.copy_into(rest) {
-                Some(len) => (Some(ETHERNET_HEADER + len), Ok(())),
-                None => (None, Err(NoRoom)),
-            }
+            let len = packet.copy_into(frame);
+            (len, len.map(|_| ()).ok_or(NoRoom))
         })
     }
 }
@@ -67,7 +61,8 @@ impl Hikyaku {
         connection.send_limit = 2048;
         // An ACK for every segment, as the other stack is told to.
         connection.ack_delay = Duration::ZERO;
-        let config = Config { connection, ..Config::new() };
+        let hardware_address = Some(Address(MAC_OURS));
+        let config = Config { hardware_address, connection, ..Config::new() };
         let secret = Secret::new(*b"0123456789abcdef")?;
         let mut stack = Stack::new(NET.take()?, &config, secret).ok()?;
         stack.add_address(IpAddr::V4(Ipv4Addr::from(IP_OURS)), PREFIX).ok()?;
@@ -99,7 +94,7 @@ impl Subject for Hikyaku {
 #[entry]
 fn main() -> ! {
     match Hikyaku::new() {
-        Some(subject) => bench::run(subject, false),
+        Some(subject) => bench::run(subject, true),
         None => bench::fail("there is no stack"),
     }
 }

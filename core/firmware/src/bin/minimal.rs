@@ -5,36 +5,31 @@
 #![no_std]
 #![no_main]
 
-use core::net::{IpAddr, Ipv4Addr};
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
-use hikyaku::profile::LinearTables;
-use hikyaku::storage::assembler::Assembler;
-use hikyaku::tcp::congestion::Reno;
-use hikyaku::tcp::recovery::GoBack;
-use hikyaku::{
-    Config, ConnectionConfig, Instant, ListenConfig, Profile, Secret, Stack, TcpHandle, storage,
-};
-use hikyaku_firmware::clock::{Clock, seed};
-use hikyaku_firmware::stellaris::{Buffer, Stellaris};
+use hikyaku::{Instant, ListenConfig, Profile, Secret, Small, Stack, TcpHandle, storage};
+use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
+use hikyaku_firmware::stellaris::Buffer;
+use static_cell::StaticCell;
 
 /// `Small`, without answers to pings.
 struct Silent;
 
 impl Profile for Silent {
-    type Recovery = GoBack;
-    type Congestion = Reno;
-    type Reassembly = Assembler<4>;
-    type Tables = LinearTables;
-    type Observer = ();
+    type Recovery = <Small as Profile>::Recovery;
+    type Congestion = <Small as Profile>::Congestion;
+    type Reassembly = <Small as Profile>::Reassembly;
+    type Tables = <Small as Profile>::Tables;
+    type Observer = <Small as Profile>::Observer;
+    type Waker = <Small as Profile>::Waker;
     const ICMP_ECHO: bool = false;
-    const KEEPALIVE: bool = false;
-    const TIMESTAMPS: bool = false;
-    const SACK: bool = false;
-    const URGENT: bool = false;
-    const COOKIES: bool = false;
-    const PRUNING: bool = false;
+    const KEEPALIVE: bool = Small::KEEPALIVE;
+    const TIMESTAMPS: bool = Small::TIMESTAMPS;
+    const SACK: bool = Small::SACK;
+    const URGENT: bool = Small::URGENT;
+    const COOKIES: bool = Small::COOKIES;
+    const PRUNING: bool = Small::PRUNING;
 }
 
 storage!(static NET: Silent {
@@ -43,39 +38,38 @@ storage!(static NET: Silent {
     half_open: 1,
     time_wait: 1,
     udp_sockets: 0,
+    neighbors: 2,
     records: 0,
     blocks: 16 x 256
 });
 
-const HARDWARE_ADDRESS: [u8; 6] = [0x02, 0, 0, 0, 0, 2];
-const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 69, 2));
+/// In a static rather than on the stack, so that what is on the stack is only what calls need.
+static STACK: StaticCell<Stack<'static, Silent>> = StaticCell::new();
 
 #[entry]
 fn main() -> ! {
     static mut FRAME: Buffer = Buffer::EMPTY;
-    let mut clock = Clock::start();
-    let mut device = Stellaris::new(FRAME, HARDWARE_ADDRESS);
-    // The moment of the first frame is what differs from start to start.
-    while device.next_frame().is_none() {}
-    let mut connection = ConnectionConfig::new();
-    connection.receive_limit = 2048;
-    connection.send_limit = 2048;
-    let config = Config { connection, ..Config::new() };
-    if let Some(secret) = Secret::new(seed())
-        && let Some(storage) = NET.take()
-        && let Ok(mut stack) = Stack::<Silent>::new(storage, &config, secret)
-        && stack.add_address(ADDRESS, 24).is_ok()
-    {
-        serve(&mut stack, &mut device, &mut clock);
+    let (mut board, secret) = Board::start(FRAME);
+    if let Some(stack) = secret.and_then(start) {
+        serve(stack, &mut board);
     }
     loop {}
 }
 
-fn serve(stack: &mut Stack<'_, Silent>, device: &mut Stellaris<'_>, clock: &mut Clock) {
+#[inline(never)]
+fn start(secret: Secret) -> Option<&'static mut Stack<'static, Silent>> {
+    let storage = NET.take()?;
+    let stack = STACK.init(Stack::new(storage, &config(), secret).ok()?);
+    stack.add_address(IPV4.into(), IPV4_PREFIX).ok()?;
+    Some(stack)
+}
+
+fn serve(stack: &mut Stack<'_, Silent>, board: &mut Board<'_>) {
     let Ok(listener) = stack.listen(7, &ListenConfig::new()) else { return };
     let mut connection: Option<TcpHandle> = None;
     loop {
-        stack.poll(Instant::from_micros(clock.micros()), device);
+        let now = Instant::from_micros(board.clock.micros());
+        stack.poll(now, &mut board.device);
         match connection {
             Some(handle) if echo(stack, handle) => {}
             _ => connection = stack.accept(listener).ok(),

@@ -5,6 +5,7 @@
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
+use hikyaku_firmware::board::{HARDWARE_ADDRESS, IPV4, IPV4_PREFIX};
 use hikyaku_firmware::clock::Clock;
 use hikyaku_firmware::stellaris::{Buffer, FRAME_MAX, Sending, Stellaris};
 use smoltcp::iface::{Config, Interface, SocketSet, SocketStorage};
@@ -12,8 +13,6 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
-
-const HARDWARE_ADDRESS: [u8; 6] = [0x02, 0, 0, 0, 0, 2];
 
 /// The driver as a device of smoltcp, which fills a frame in place: it needs a buffer for it.
 struct Port<'b> {
@@ -90,7 +89,7 @@ fn main() -> ! {
     let config = Config::new(EthernetAddress(HARDWARE_ADDRESS).into());
     let mut interface = Interface::new(config, &mut port, Instant::ZERO);
     interface.update_ip_addrs(|addresses| {
-        let _ = addresses.push(IpCidr::new(IpAddress::v4(192, 168, 69, 2), 24));
+        let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(IPV4), IPV4_PREFIX));
     });
     loop {
         let now = Instant::from_micros(clock.micros() as i64);

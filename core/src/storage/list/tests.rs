@@ -140,3 +140,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_list_takes_over_all_of_another() {
+    // (what is in the one, what is in the other)
+    let table: [(&[usize], &[usize]); 5] =
+        [(&[], &[]), (&[0, 1], &[]), (&[], &[2]), (&[3], &[1]), (&[0, 1], &[4, 2, 3])];
+    for (ours, theirs) in table {
+        let mut slots: Vec<Slot<Record>> = (0..8).map(|_| Slot::EMPTY).collect();
+        let mut slab = Slab::new((&mut slots[..]).into());
+        while slab.acquire().is_some() {}
+        let (mut list, mut other) = (List::<Red>::EMPTY, List::<Red>::EMPTY);
+        for index in ours {
+            list.push_back(&mut slab, Id::from_index(*index).unwrap());
+        }
+        for index in theirs {
+            other.push_back(&mut slab, Id::from_index(*index).unwrap());
+        }
+        list.append(&mut slab, &mut other);
+        assert_eq!((other.first(), other.last(), other.len()), (None, None, 0));
+        let mut model: Model = ours.iter().chain(theirs).copied().collect();
+        assert_same(&list, &slab, &model);
+        for step in [Step::PushFront(6), Step::PushBack(7), Step::Remove(1), Step::PopFront] {
+            apply(&step, &mut list, &mut slab, &mut model);
+            assert_same(&list, &slab, &model);
+        }
+    }
+}

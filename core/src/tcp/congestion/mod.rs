@@ -24,6 +24,7 @@ pub enum Algorithm {
 
 /// An acknowledgement of new data, as a controller sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ack {
     /// When it arrived.
     pub now: Instant,

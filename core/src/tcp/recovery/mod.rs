@@ -26,6 +26,7 @@ pub type Records<'a> = Slab<'a, Record>;
 
 /// A segment that has been sent: `[start, end)` in sequence space, FIN included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sent {
     /// Its first sequence number.
     pub start: SeqNum,
@@ -37,6 +38,7 @@ pub struct Sent {
 
 /// An acceptable acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Acknowledged {
     /// When it arrived.
     pub now: Instant,

@@ -84,6 +84,7 @@ fn is_right(mut sum: u64) -> bool {
 ///
 /// The packet is malformed, or a checksum is wrong; which it is.
 pub(super) fn read(packet: &[u8]) -> Result<Option<Segment<'_>>, &'static str> {
+    let packet = crate::seen::in_frame(packet);
     let (source, destination, protocol, payload) = match packet.first().map(|first| first >> 4) {
         Some(4) => read_v4(packet)?,
         Some(6) => read_v6(packet)?,

@@ -4,6 +4,8 @@
 //! The targets in `fuzz/` are doors to these functions, and `core/tests/fuzz_corpora.rs` replays
 //! their corpora through the same ones. A broken promise panics; nothing else may.
 
+#[cfg(all(feature = "ipv6", feature = "dhcp"))]
+mod dhcp;
 mod icmp;
 mod ipv4;
 #[cfg(feature = "ipv6")]
@@ -18,6 +20,8 @@ mod stack_seeds;
 mod tcp;
 mod transport;
 
+#[cfg(all(feature = "ipv6", feature = "dhcp"))]
+pub use dhcp::dhcp;
 pub use icmp::icmp;
 pub use ipv4::ipv4;
 #[cfg(feature = "ipv6")]
@@ -41,6 +45,8 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "ipv6")]
     Target { name: "ipv6", run: ipv6 },
     Target { name: "icmp", run: icmp },
+    #[cfg(all(feature = "ipv6", feature = "dhcp"))]
+    Target { name: "dhcp", run: dhcp },
     Target { name: "tcp_header", run: tcp_header },
     Target { name: "tcp_options", run: tcp_options },
     #[cfg(all(feature = "ipv6", feature = "udp"))]

@@ -45,6 +45,8 @@ pub fn all() -> Vec<Seed> {
         seeds.ipv6_cases();
     }
     seeds.icmp();
+    #[cfg(all(feature = "ipv6", feature = "dhcp"))]
+    seeds.dhcp();
     seeds.tcp_header();
     seeds.tcp_options();
     #[cfg(all(feature = "ipv6", feature = "udp"))]
@@ -58,6 +60,36 @@ struct Seeds(Vec<Seed>);
 impl Seeds {
     fn add(&mut self, target: &'static str, name: &str, bytes: impl Into<Vec<u8>>) {
         self.0.push(Seed { target, name: name.to_string(), bytes: bytes.into() });
+    }
+
+    /// Replies as servers send them, and as they must not.
+    #[cfg(all(feature = "ipv6", feature = "dhcp"))]
+    fn dhcp(&mut self) {
+        let mut head = vec![0; 236];
+        head[..3].copy_from_slice(&[2, 1, 6]);
+        head[16..20].copy_from_slice(&OURS.octets());
+        head.extend([99, 130, 83, 99]);
+        let [a, b, c, d] = KERNEL.octets();
+        let lease = [51, 4, 0, 0, 0, 120];
+        let full: &[&[u8]] = &[
+            &[53, 1, 2, 54, 4, a, b, c, d],
+            &lease,
+            &[58, 4, 0, 0, 0, 60, 59, 4, 0, 0, 0, 105],
+            &[1, 4, 255, 255, 255, 0, 3, 4, a, b, c, d],
+            &[6, 8, 9, 9, 9, 9, 8, 8, 8, 8, 26, 2, 5, 220, 255],
+        ];
+        self.add("dhcp", "offer-and-ack", [&head[..], &full.concat()].concat());
+        let nak = [53, 1, 6, 54, 4, a, b, c, d, 56, 2, b'n', b'o', 255];
+        self.add("dhcp", "nak", [&head[..], &nak].concat());
+        let forever = [53, 1, 2, 54, 4, a, b, c, d, 51, 4, 255, 255, 255, 255, 255];
+        self.add("dhcp", "lease-without-end", [&head[..], &forever].concat());
+        let mut spread = head.clone();
+        spread[108..115].copy_from_slice(&[&lease[..], &[255]].concat());
+        spread[44..51].copy_from_slice(&[54, 4, a, b, c, d, 255]);
+        spread.extend([53, 1, 2, 52, 1, 3, 255]);
+        self.add("dhcp", "overload", spread);
+        let over: &[&[u8]] = &[&[53, 1, 2, 54, 4, a, b, c, d], &lease, &[12, 200, b'x']];
+        self.add("dhcp", "option-over-the-end", [&head[..], &over.concat()].concat());
     }
 
     fn ipv4_good(&mut self) {

@@ -134,6 +134,7 @@ const CAPACITY: Capacity = Capacity {
     time_wait: 2,
     listeners: 1,
     udp_sockets: 1,
+    neighbors: 0,
     blocks: 32,
     block_size: 128,
     records: 12,

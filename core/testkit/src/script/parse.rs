@@ -202,6 +202,7 @@ impl Scene {
                 half_open: 4,
                 time_wait: 4,
                 udp_sockets: 1,
+                neighbors: 0,
                 blocks: 128,
                 block_size: 1024,
                 records: 64,

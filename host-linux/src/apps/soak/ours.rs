@@ -11,7 +11,7 @@ use hikyaku::{
 
 use super::{Break, End, FIRST_PORT, LINGER, Life, Moved, Parting, Plan, Side, Soak, WEATHERS};
 use crate::cli::{LinkArgs, SoakArgs};
-use crate::link::{Need, open_tun};
+use crate::link::{Need, open_device};
 use crate::poll_loop::{App, Net, QUEUE_LIMIT, Signal, Signals, run};
 use crate::report::{FAILED, OK, note};
 
@@ -196,7 +196,7 @@ impl App for Peer {
 
 /// Runs our side until a signal says that the other one is done.
 pub(crate) fn peer(link: &LinkArgs, args: &SoakArgs, verbose: bool) -> anyhow::Result<u8> {
-    let (link_end, _) = open_tun(link, Need::Inhabited)?;
+    let (link_end, _) = open_device(link, Need::Inhabited)?;
     let mut net = Net::tuned(link_end, link, |config| config.time_wait = TIME_WAIT)?;
     let mut signals = Signals::take()?;
     let mut app = Peer {
@@ -213,7 +213,7 @@ pub(crate) fn peer(link: &LinkArgs, args: &SoakArgs, verbose: bool) -> anyhow::R
     app.soak.tell("open")?;
     app.open(&mut net)?;
     let code = run(&mut net, &mut app, &mut signals);
-    net.report(verbose);
+    net.close(verbose);
     let is_good = app.soak.close();
     Ok(if is_good { code? } else { FAILED })
 }

@@ -21,6 +21,7 @@ macro_rules! operations {
 }
 
 mod input;
+mod service;
 mod sockets;
 mod stack;
 mod wire;
@@ -32,6 +33,7 @@ use core::panic::PanicInfo;
 extern "C" fn _start() -> ! {
     stack::keep();
     sockets::keep();
+    service::keep();
     wire::keep();
     loop {
         core::hint::spin_loop();

@@ -51,6 +51,7 @@ operations! {
     fn udp_socket_send_to_v6(input: &mut Input, socket: &mut Udp) {
         socket.send_to(input.buffer, input.remote_v6())
     }
+    fn udp_socket_is_flushed(socket: &mut Udp) { socket.is_flushed() }
     fn udp_socket_local_port(socket: &mut Udp) { socket.local_port() }
     fn udp_socket_close(socket: Udp) { socket.close() }
 }

@@ -12,6 +12,7 @@ storage!(static NET: Chosen {
     half_open: 4,
     time_wait: 4,
     udp_sockets: 2,
+    neighbors: 4,
     records: 16,
     blocks: 16 x 256
 });
@@ -31,6 +32,27 @@ operations! {
     #[cfg(feature = "ipv6")]
     fn stack_add_address_v6(input: &mut Input, stack: &mut TheStack) {
         stack.add_address(input.address_v6(), input.prefix)
+    }
+    fn stack_remove_address_v4(input: &mut Input, stack: &mut TheStack) {
+        stack.remove_address(input.address_v4())
+    }
+    #[cfg(feature = "ipv6")]
+    fn stack_remove_address_v6(input: &mut Input, stack: &mut TheStack) {
+        stack.remove_address(input.address_v6())
+    }
+    fn stack_set_gateway_v4(input: &mut Input, stack: &mut TheStack) {
+        stack.set_gateway(input.address_v4())
+    }
+    #[cfg(feature = "ipv6")]
+    fn stack_set_gateway_v6(input: &mut Input, stack: &mut TheStack) {
+        stack.set_gateway(input.address_v6())
+    }
+    fn stack_neighbor_v4(input: &mut Input, stack: &mut TheStack) {
+        stack.neighbor(input.address_v4())
+    }
+    #[cfg(feature = "ipv6")]
+    fn stack_neighbor_v6(input: &mut Input, stack: &mut TheStack) {
+        stack.neighbor(input.address_v6())
     }
     fn stack_poll(input: &mut Input, stack: &mut TheStack) {
         stack.poll(input.now, &mut input.device)

@@ -6,7 +6,7 @@ use core::net::Ipv6Addr;
 
 use hikyaku::wire::address::Cidr;
 use hikyaku::wire::checksum::{self, Sum};
-use hikyaku::wire::{Protocol, icmpv4, ipv4, tcp, tcp_options, udp};
+use hikyaku::wire::{Protocol, arp, dhcp, ethernet, icmpv4, ipv4, tcp, tcp_options, udp};
 #[cfg(feature = "ipv6")]
 use hikyaku::wire::{icmpv6, ipv6};
 
@@ -22,6 +22,18 @@ operations! {
     fn checksum_pseudo_header(source: &IpAddr, other: &IpAddr, protocol: u8, length: u32) {
         checksum::pseudo_header(*source, *other, Protocol(protocol), length)
     }
+
+    fn ethernet_address_is_unicast(address: &ethernet::Address) { address.is_unicast() }
+    fn ethernet_header_parse(input: &mut Input) {
+        core::hint::black_box(&ethernet::Header::parse(input.buffer));
+    }
+    fn ethernet_header_emit(header: &ethernet::Header, input: &mut Input) {
+        header.emit(input.buffer)
+    }
+    fn arp_packet_parse(input: &mut Input) {
+        core::hint::black_box(&arp::Packet::parse(input.buffer));
+    }
+    fn arp_packet_emit(packet: &arp::Packet, input: &mut Input) { packet.emit(input.buffer) }
 
     fn ipv4_header_parse(input: &mut Input) {
         core::hint::black_box(&ipv4::Header::parse(input.buffer));
@@ -91,6 +103,13 @@ operations! {
     fn tcp_options_options_emitted_len(options: &tcp_options::Options) { options.emitted_len() }
     fn tcp_options_options_emit(options: &tcp_options::Options, input: &mut Input) {
         options.emit(input.buffer)
+    }
+
+    fn dhcp_reply_parse(input: &mut Input) {
+        core::hint::black_box(&dhcp::Reply::parse(input.buffer));
+    }
+    fn dhcp_request_emit(request: &dhcp::Request, input: &mut Input) {
+        request.emit(input.buffer)
     }
 
     fn udp_parse(input: &mut Input, source: &IpAddr, other: &IpAddr) {

@@ -1,0 +1,67 @@
+//! Memory that is counted before the program runs: two stacks in `.bss`, one with a profile of its
+//! own.
+//!
+//! `cargo run -p hikyaku --example static_storage`
+
+use hikyaku::profile::LinearTables;
+use hikyaku::storage::assembler::Assembler;
+use hikyaku::tcp::congestion::Reno;
+use hikyaku::tcp::recovery::GoBack;
+use hikyaku::*;
+
+// One connection of 2 KiB each way: sixteen blocks of 256 octets, and two for where a window
+// begins within a block.
+storage!(static TINY: Small {
+    connections: 1, listeners: 1, half_open: 1, time_wait: 1, udp_sockets: 0,
+    records: 0, blocks: 18 x 256,
+});
+
+/// As `Small`, but it lets silent peers be asked whether they are there, and pings nobody back.
+struct Mine;
+
+impl Profile for Mine {
+    type Recovery = GoBack;
+    type Congestion = Reno;
+    type Reassembly = Assembler<4>;
+    type Tables = LinearTables;
+    type Observer = ();
+    type Waker = ();
+    const ICMP_ECHO: bool = false;
+    const KEEPALIVE: bool = true;
+    const TIMESTAMPS: bool = false;
+    const SACK: bool = false;
+    const URGENT: bool = false;
+    const COOKIES: bool = false;
+    const PRUNING: bool = false;
+}
+
+storage!(static MINE: Mine {
+    connections: 8, listeners: 2, half_open: 4, time_wait: 8, udp_sockets: 2,
+    records: 0, blocks: 64 x 512,
+});
+
+fn main() {
+    println!("one connection takes {} octets", size_of_val(&TINY));
+    println!("eight connections take {} octets", size_of_val(&MINE));
+    assert!(size_of_val(&TINY) < 8 * 1024 && size_of_val(&MINE) < 48 * 1024);
+
+    let mut config = Config::new();
+    (config.connection.receive_limit, config.connection.send_limit) = (2048, 2048);
+    let secret = Secret::new([7; 16]).expect("not all zero");
+    let tiny = TINY.take().expect("the first time");
+    let mut tiny = Stack::new(tiny, &config, secret).expect("enough blocks");
+    assert!(TINY.take().is_none(), "memory is lent once");
+    tiny.add_address([192, 168, 69, 2].into(), 24).expect("a host's address");
+
+    config.connection.keepalive = Some(Duration::from_secs(7200));
+    let mine = MINE.take().expect("the first time");
+    let mut mine = Stack::new(mine, &config, secret).expect("enough blocks");
+    mine.add_address([192, 168, 69, 3].into(), 24).expect("a host's address");
+
+    let now = Instant::ZERO;
+    let remote = "192.168.69.3:7".parse().expect("an address");
+    tiny.connect(now, remote, &ConnectConfig::new()).expect("the one slot");
+    let full = tiny.connect(now, remote, &ConnectConfig::new());
+    println!("a second connection: {}", full.expect_err("there is one slot"));
+    println!("in use: {:?}", tiny.usage());
+}

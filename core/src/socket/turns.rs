@@ -1,0 +1,130 @@
+//! Whose turn it is to send, and who waits until a neighbour on the link is found.
+//!
+//! Why somebody has to wait is not known here.
+
+use crate::storage::list::{Line, Linked};
+use crate::storage::slab::Slab;
+use crate::storage::{Empty, Id};
+
+/// Marks the list of records that may have something to send.
+#[derive(Debug)]
+pub enum Egress {}
+
+/// A record that takes turns.
+pub trait Turn: Empty + Linked<Egress> {
+    /// The round in which it was parked last; for [`Turns`] alone to change.
+    #[cfg(feature = "ethernet")]
+    fn parked(&mut self) -> &mut u16;
+}
+
+/// Those who may have something to send, in turn, and those who have but must wait.
+///
+/// A record is in one list at most. All who wait go back at once, and in one step: the round that
+/// is noted in a record says whether it went with them.
+#[derive(Debug)]
+pub struct Turns<Q> {
+    ready: Q,
+    #[cfg(feature = "ethernet")]
+    parked: Q,
+    #[cfg(feature = "ethernet")]
+    round: u16,
+}
+
+impl<Q: Line<Egress>> Turns<Q> {
+    /// Nobody.
+    pub const EMPTY: Self = Self {
+        ready: Q::EMPTY,
+        #[cfg(feature = "ethernet")]
+        parked: Q::EMPTY,
+        #[cfg(feature = "ethernet")]
+        round: 1,
+    };
+
+    /// Whether nobody's turn it is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    /// Whose turn it is.
+    #[must_use]
+    pub fn first(&self) -> Option<Id> {
+        self.ready.first()
+    }
+
+    /// Whether a record waits.
+    pub fn is_parked<T: Turn>(&self, slab: &mut Slab<'_, T>, id: Id) -> bool {
+        #[cfg(feature = "ethernet")]
+        return slab.get_mut(id).is_some_and(|slot| *slot.parked() == self.round);
+        #[cfg(not(feature = "ethernet"))]
+        {
+            let _ = (slab, id);
+            false
+        }
+    }
+
+    /// A record takes its turn last; one that has a turn, or waits, is left where it is.
+    pub fn push_back<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
+        self.ready.push_back(slab, id);
+    }
+
+    /// A record takes the next turn, unless it waits.
+    pub fn push_front<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
+        if !self.is_parked(slab, id) {
+            self.ready.remove(slab, id);
+            self.ready.push_front(slab, id);
+        }
+    }
+
+    /// The record whose turn it is has had it.
+    pub fn pop_front<T: Turn>(&mut self, slab: &mut Slab<'_, T>) {
+        self.ready.pop_front(slab);
+    }
+
+    /// A record has nothing to send, or is gone.
+    pub fn remove<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
+        #[cfg(feature = "ethernet")]
+        {
+            let waits = self.is_parked(slab, id);
+            if let Some(slot) = slab.get_mut(id) {
+                *slot.parked() = 0;
+            }
+            if waits {
+                self.parked.remove(slab, id);
+                return;
+            }
+        }
+        self.ready.remove(slab, id);
+    }
+
+    /// A record waits until [`Turns::unpark`].
+    #[cfg(feature = "ethernet")]
+    pub fn park<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
+        self.remove(slab, id);
+        if let Some(slot) = slab.get_mut(id) {
+            *slot.parked() = self.round;
+        }
+        self.parked.push_back(slab, id);
+    }
+
+    /// All who wait take their turns again, behind the others.
+    #[cfg(feature = "ethernet")]
+    pub fn unpark<T: Turn>(&mut self, slab: &mut Slab<'_, T>) {
+        self.ready.append(slab, &mut self.parked);
+        // Zero is no round: it is that of who never waited.
+        self.round = self.round.checked_add(1).unwrap_or(1);
+    }
+}
+
+/// Lets a slot type take turns.
+macro_rules! turn {
+    ([$($generics:tt)*] $slot:ty) => {
+        impl<$($generics)*> $crate::socket::turns::Turn for $slot {
+            #[cfg(feature = "ethernet")]
+            fn parked(&mut self) -> &mut u16 {
+                &mut self.parked
+            }
+        }
+    };
+}
+pub(crate) use turn;

@@ -1,0 +1,93 @@
+//! What a link needs beyond addresses where it carries Ethernet frames: our hardware address, the
+//! neighbours, and answers to those who asked for us.
+//!
+//! The messages themselves are in `arp`.
+
+use core::net::IpAddr;
+
+use crate::flow::{Octets, address, octets};
+use crate::wire::ethernet::{Address, EtherType, Header};
+
+use super::neighbor::Neighbors;
+
+/// Answers that wait for the device to have room.
+const ANSWERS: usize = 4;
+
+/// An answer to a neighbour that has asked for an address of ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answer {
+    pub(super) hardware: Address,
+    theirs: Octets,
+    ours: Octets,
+}
+
+impl Answer {
+    /// `ours` is at our hardware address: to be told to `theirs`.
+    pub(super) fn new(ours: IpAddr, theirs: IpAddr, hardware: Address) -> Option<Self> {
+        Some(Self { hardware, theirs: octets(theirs)?, ours: octets(ours)? })
+    }
+
+    pub(super) fn ours(&self) -> IpAddr {
+        address(self.ours)
+    }
+
+    pub(super) fn theirs(&self) -> IpAddr {
+        address(self.theirs)
+    }
+}
+
+/// The Ethernet side of a link.
+#[derive(Debug)]
+pub(super) struct Frames<'a> {
+    /// Our address; `None` where the link carries bare IP packets.
+    pub(super) hardware: Option<Address>,
+    pub(super) neighbors: Neighbors<'a>,
+    /// Where the packet in the making goes.
+    pub(super) next_hop: Address,
+    answers: [Option<Answer>; ANSWERS],
+}
+
+impl<'a> Frames<'a> {
+    pub(super) fn new(hardware: Option<Address>, neighbors: Neighbors<'a>) -> Self {
+        Self { hardware, neighbors, next_hop: Address::ZERO, answers: [None; ANSWERS] }
+    }
+
+    /// The header of a frame to the next hop.
+    pub(super) fn header(&self, kind: EtherType) -> Option<Header> {
+        let source = self.hardware?;
+        Some(Header { destination: self.next_hop, source, kind })
+    }
+
+    /// Queues an answer; false where there is no place for it.
+    pub(super) fn push_answer(&mut self, answer: Option<Answer>) -> bool {
+        let free = self.answers.iter_mut().find(|place| place.is_none());
+        free.map(|place| *place = answer).is_some()
+    }
+
+    pub(super) fn first_answer(&self) -> Option<Answer> {
+        self.answers.iter().flatten().next().copied()
+    }
+
+    pub(super) fn pop_answer(&mut self) {
+        if let Some(place) = self.answers.iter_mut().find(|place| place.is_some()) {
+            *place = None;
+        }
+    }
+}
+
+/// The group address of a multicast or broadcast address (RFC 1112 §6.4, RFC 2464 §7); `None` for
+/// that of one host.
+pub(super) fn group(destination: IpAddr) -> Option<Address> {
+    match destination {
+        IpAddr::V4(group) if group.is_multicast() => {
+            let [_, a, b, c] = group.octets();
+            Some(Address([0x01, 0x00, 0x5e, a & 0x7f, b, c]))
+        }
+        #[cfg(feature = "ipv6")]
+        IpAddr::V6(group) if group.is_multicast() => {
+            let [.., a, b, c, d] = group.octets();
+            Some(Address([0x33, 0x33, a, b, c, d]))
+        }
+        _ => None,
+    }
+}

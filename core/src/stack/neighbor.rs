@@ -1,0 +1,327 @@
+//! Who on the link has which hardware address: a bounded cache in lent memory, for ARP and for
+//! neighbour discovery alike. It says what to ask and when, and what to believe of an answer.
+//!
+//! No message is read or written here, and nothing is parked: the sockets' pools do that.
+//!
+//! RFC 1122 §2.3.2 and RFC 4861 §7.3: an entry is asked for three times, a second apart, and then
+//! has failed for a second. One that is confirmed is good for a minute; the next use after that
+//! asks the neighbour itself, three times too, while packets go on. Only what was asked for
+//! confirms or changes an entry. A claim that contradicts one has the neighbour asked that is
+//! there, and the claim comes true once that one is silent.
+
+use core::net::IpAddr;
+
+use managed::ManagedSlice;
+
+use crate::flow::{Octets, octets};
+use crate::storage::Empty;
+use crate::time::Instant;
+use crate::wire::ethernet::Address;
+
+/// Time in the cache: units of 1024 µs that wrap after 50 days.
+type Tick = u32;
+
+const SECOND: Tick = 1_000_000 >> 10;
+/// Requests before a neighbour counts as gone (RFC 4861 §10: MAX_MULTICAST_SOLICIT).
+const TRIES: u8 = 3;
+/// How long an answer is good for (RFC 1122 §2.3.2.1: about a minute).
+const REACHABLE: Tick = 60 * SECOND;
+/// An entry that a socket of ours used within this time is not given to another neighbour.
+const IN_USE: Tick = 2 * SECOND;
+
+fn tick(now: Instant) -> Tick {
+    (now.micros() >> 10) as Tick
+}
+
+/// Whether `at` has come.
+const fn has_come(at: Tick, now: Tick) -> bool {
+    now.wrapping_sub(at) as i32 >= 0
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No neighbour.
+    Free,
+    /// Asked for; what is for it waits.
+    Incomplete,
+    /// Confirmed; worth asking again from `due` on.
+    Reachable,
+    /// Asked whether it is still there; packets go on.
+    Probing,
+    /// It did not answer; what is for it is dropped until `due`.
+    Failed,
+}
+
+/// A neighbour.
+#[derive(Debug)]
+pub(super) struct Neighbor {
+    address: Octets,
+    hardware: Address,
+    state: State,
+    /// Requests since the state began.
+    tries: u8,
+    /// Whether a socket of ours wants it; else it is only here for replies.
+    wanted: bool,
+    /// When the state asks for something: the next request, the end.
+    due: Tick,
+    /// When it was used last, by a socket of ours if one wants it.
+    used: Tick,
+}
+
+impl Empty for Neighbor {
+    const EMPTY: Self = Self {
+        address: [0; size_of::<Octets>()],
+        hardware: Address::ZERO,
+        state: State::Free,
+        tries: 0,
+        wanted: false,
+        due: 0,
+        used: 0,
+    };
+}
+
+impl Neighbor {
+    const fn asks(&self) -> bool {
+        matches!(self.state, State::Incomplete | State::Probing)
+    }
+
+    fn ask(&mut self, state: State, now: Tick) {
+        (self.state, self.tries, self.due) = (state, 0, now);
+    }
+
+    fn confirm(&mut self, hardware: Address, now: Tick) {
+        self.hardware = hardware;
+        (self.state, self.due) = (State::Reachable, now.wrapping_add(REACHABLE));
+    }
+
+    /// Whether another neighbour may have the place, wanted by a socket of ours or for a reply.
+    ///
+    /// Replies go to whoever claims to have asked: they neither drive out what our sockets use, nor
+    /// have the link asked for more neighbours in three seconds than there are places.
+    const fn may_go(&self, wanted: bool, now: Tick) -> bool {
+        let in_use = self.wanted && now.wrapping_sub(self.used) < IN_USE;
+        !in_use && (wanted || !matches!(self.state, State::Incomplete))
+    }
+}
+
+/// Where a frame goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hop {
+    /// To this station.
+    Send(Address),
+    /// The neighbour was asked for: wait.
+    Wait,
+    /// The neighbour does not answer, or there is no place to remember it.
+    Unreachable,
+}
+
+/// A request that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Request {
+    /// Whom to ask for.
+    pub(super) address: IpAddr,
+    /// Whom to ask; everybody if `None`.
+    pub(super) hardware: Option<Address>,
+    index: usize,
+}
+
+/// The cache. Entries are found by a walk, behind one that was found last.
+#[derive(Debug)]
+pub(super) struct Neighbors<'a> {
+    slots: ManagedSlice<'a, Neighbor>,
+    last: usize,
+    /// When the first entry asks for something.
+    earliest: Option<Tick>,
+    /// Those who wait for a neighbour may have waited long enough.
+    released: bool,
+}
+
+impl<'a> Neighbors<'a> {
+    pub(super) fn new(slots: ManagedSlice<'a, Neighbor>) -> Self {
+        Self { slots, last: 0, earliest: None, released: false }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Where a neighbour was when it answered last.
+    pub(super) fn hardware_of(&self, address: IpAddr) -> Option<Address> {
+        let key = octets(address)?;
+        let is_it = |slot: &&Neighbor| {
+            matches!(slot.state, State::Reachable | State::Probing) && slot.address == key
+        };
+        self.slots.iter().find(is_it).map(|slot| slot.hardware)
+    }
+
+    /// Whether those who wait shall ask again; says so once.
+    pub(super) fn take_released(&mut self) -> bool {
+        core::mem::take(&mut self.released)
+    }
+
+    /// When [`Neighbors::on_time`] has something to do, or a request is due.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        let ahead = self.earliest?.wrapping_sub(tick(now)) as i32;
+        let ahead = u64::from(ahead.max(0).unsigned_abs());
+        // Rounded up to where the tick begins.
+        Some(Instant::from_micros(((now.micros() >> 10).saturating_add(ahead)) << 10).max(now))
+    }
+
+    fn find(&mut self, address: &Octets) -> Option<usize> {
+        let is_it = |slot: &Neighbor| slot.state != State::Free && slot.address == *address;
+        if !self.slots.get(self.last).is_some_and(is_it) {
+            self.last = self.slots.iter().position(is_it)?;
+        }
+        Some(self.last)
+    }
+
+    /// Takes a place for a new neighbour, the one least recently used of those that may go.
+    fn place(&mut self, address: Octets, wanted: bool, now: Tick) -> Option<usize> {
+        let mut best = None;
+        let mut next = 0usize;
+        for slot in self.slots.iter() {
+            let index = next;
+            next = index.wrapping_add(1);
+            let age = match slot.state {
+                State::Free => Tick::MAX,
+                _ if slot.may_go(wanted, now) => now.wrapping_sub(slot.used) >> 1,
+                _ => continue,
+            };
+            if best.is_none_or(|(_, oldest)| age > oldest) {
+                best = Some((index, age));
+            }
+        }
+        let (index, _) = best?;
+        let slot = self.slots.get_mut(index)?;
+        self.released |= slot.state == State::Incomplete;
+        *slot = Neighbor { address, wanted, used: now, ..Neighbor::EMPTY };
+        Some(index)
+    }
+
+    /// Where a frame for a neighbour goes. `wanted` is true where a socket of ours sends it.
+    pub(super) fn resolve(&mut self, address: IpAddr, wanted: bool, now: Instant) -> Hop {
+        let now = tick(now);
+        let Some(key) = octets(address) else { return Hop::Unreachable };
+        let index = match self.find(&key) {
+            Some(index) => index,
+            None => match self.place(key, wanted, now) {
+                Some(index) => index,
+                None => return Hop::Unreachable,
+            },
+        };
+        let Some(slot) = self.slots.get_mut(index) else { return Hop::Unreachable };
+        if wanted {
+            (slot.wanted, slot.used) = (true, now);
+        }
+        let hop = match slot.state {
+            State::Reachable if !has_come(slot.due, now) => return Hop::Send(slot.hardware),
+            State::Probing => return Hop::Send(slot.hardware),
+            State::Incomplete => return Hop::Wait,
+            State::Failed if !has_come(slot.due, now) => return Hop::Unreachable,
+            State::Reachable => {
+                slot.ask(State::Probing, now);
+                Hop::Send(slot.hardware)
+            }
+            State::Free | State::Failed => {
+                slot.ask(State::Incomplete, now);
+                Hop::Wait
+            }
+        };
+        self.settle();
+        hop
+    }
+
+    /// A station says that it has an address. Returns whether that is believed: because we asked,
+    /// or because the station asks us (`asks_us`) and nothing is known of it.
+    pub(super) fn on_claim(
+        &mut self,
+        address: IpAddr,
+        hardware: Address,
+        asks_us: bool,
+        now: Instant,
+    ) -> bool {
+        let now = tick(now);
+        let Some(key) = octets(address) else { return false };
+        let known = self.find(&key);
+        let index = match known {
+            Some(index) => Some(index),
+            None if asks_us => self.place(key, false, now),
+            None => None,
+        };
+        let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) else { return false };
+        let same = slot.hardware == hardware;
+        let believed = match slot.state {
+            State::Probing => same,
+            State::Reachable => {
+                let confirmed = slot.due.wrapping_sub(REACHABLE);
+                // Once a second at most, however often it is claimed.
+                if !same && has_come(confirmed.wrapping_add(SECOND), now) {
+                    slot.ask(State::Probing, now);
+                }
+                false
+            }
+            State::Free | State::Incomplete | State::Failed => true,
+        };
+        if believed {
+            self.released |= slot.state == State::Incomplete;
+            slot.confirm(hardware, now);
+        }
+        self.settle();
+        believed || same
+    }
+
+    /// Gives up on neighbours that have not answered.
+    pub(super) fn on_time(&mut self, now: Instant) {
+        let now = tick(now);
+        if !self.is_due(now) {
+            return;
+        }
+        for slot in &mut *self.slots {
+            if !slot.asks() || slot.tries < TRIES || !has_come(slot.due, now) {
+                continue;
+            }
+            if slot.state == State::Incomplete {
+                (slot.state, slot.due) = (State::Failed, now.wrapping_add(SECOND));
+                self.released = true;
+            } else {
+                *slot = Neighbor::EMPTY;
+            }
+        }
+        self.settle();
+    }
+
+    fn is_due(&self, now: Tick) -> bool {
+        self.earliest.is_some_and(|at| has_come(at, now))
+    }
+
+    /// Notes when the first entry asks for something.
+    fn settle(&mut self) {
+        let asking = self.slots.iter().filter(|slot| slot.asks()).map(|slot| slot.due);
+        self.earliest = asking.reduce(|a, b| if has_come(a, b) { a } else { b });
+    }
+
+    /// A request that is due.
+    pub(super) fn next_request(&self, now: Instant) -> Option<Request> {
+        let now = tick(now);
+        if !self.is_due(now) {
+            return None;
+        }
+        let due = |slot: &Neighbor| slot.asks() && slot.tries < TRIES && has_come(slot.due, now);
+        let index = self.slots.iter().position(due)?;
+        let slot = self.slots.get(index)?;
+        let hardware = (slot.state == State::Probing).then_some(slot.hardware);
+        Some(Request { address: crate::flow::address(slot.address), hardware, index })
+    }
+
+    /// The request has left.
+    pub(super) fn on_requested(&mut self, request: &Request, now: Instant) {
+        if let Some(slot) = self.slots.get_mut(request.index) {
+            slot.tries = slot.tries.saturating_add(1);
+            slot.due = tick(now).wrapping_add(SECOND);
+        }
+        self.settle();
+    }
+}
+
+#[cfg(test)]
+mod tests;

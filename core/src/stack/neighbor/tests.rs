@@ -1,0 +1,173 @@
+use std::vec::Vec;
+
+use super::*;
+
+const A: Address = Address([2, 0, 0, 0, 0, 1]);
+const B: Address = Address([2, 0, 0, 0, 0, 2]);
+
+fn ip(last: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, last])
+}
+
+fn ms(millis: u64) -> Instant {
+    // Close to where the ticks wrap: everything has to work there too.
+    Instant::from_micros((u64::from(u32::MAX) - 5_000) << 10) + Duration::from_millis(millis)
+}
+
+use crate::time::Duration;
+
+fn cache(slots: usize) -> Neighbors<'static> {
+    let slots: Vec<_> = (0..slots).map(|_| Neighbor::EMPTY).collect();
+    // Leaked on purpose: without feature `alloc` a slice is only borrowed.
+    Neighbors::new(ManagedSlice::Borrowed(Vec::leak(slots)))
+}
+
+/// Lets time pass to `to` and answers no request; who is asked, and when in milliseconds.
+fn pass(cache: &mut Neighbors<'_>, from: u64, to: u64) -> Vec<(u64, IpAddr, Option<Address>)> {
+    let mut asked = Vec::new();
+    for at in from..=to {
+        cache.on_time(ms(at));
+        while let Some(request) = cache.next_request(ms(at)) {
+            cache.on_requested(&request, ms(at));
+            asked.push((at, request.address, request.hardware));
+        }
+    }
+    asked
+}
+
+#[test]
+fn a_neighbour_is_asked_for_three_times_and_then_failed_for_a_second() {
+    let mut cache = cache(2);
+    assert_eq!(cache.next_due(ms(0)), None);
+    assert_eq!(cache.resolve(ip(1), true, ms(0)), Hop::Wait);
+    assert_eq!(cache.next_due(ms(0)), Some(ms(0)));
+    let asked = pass(&mut cache, 0, 2_900);
+    let times: Vec<_> = asked.iter().map(|asked| asked.0).collect();
+    assert!(times.len() == 3 && times[1] >= 999 && times[2] >= 1998, "{times:?}");
+    assert!(asked.iter().all(|asked| (asked.1, asked.2) == (ip(1), None)), "everybody is asked");
+    assert_eq!(cache.resolve(ip(1), true, ms(2_900)), Hop::Wait);
+    assert!(!cache.take_released());
+    assert_eq!(pass(&mut cache, 2_900, 3_010), []);
+    assert!(cache.take_released() && !cache.take_released(), "told once");
+    assert_eq!(cache.resolve(ip(1), true, ms(3_900)), Hop::Unreachable);
+    assert_eq!(pass(&mut cache, 3_010, 4_100), [], "and not asked for meanwhile");
+    assert_eq!(cache.resolve(ip(1), true, ms(4_100)), Hop::Wait);
+    assert_eq!(pass(&mut cache, 4_100, 4_100).len(), 1);
+}
+
+#[test]
+fn an_entry_is_confirmed_while_it_is_used_and_only_by_its_own_station() {
+    let mut cache = cache(2);
+    cache.resolve(ip(1), true, ms(0));
+    assert!(cache.on_claim(ip(1), A, false, ms(5)));
+    assert!(cache.take_released());
+    assert_eq!(cache.resolve(ip(1), true, ms(59_000)), Hop::Send(A));
+    assert_eq!(cache.next_request(ms(59_000)), None);
+    // A minute later it is asked itself, while packets go on.
+    assert_eq!(cache.resolve(ip(1), true, ms(60_100)), Hop::Send(A));
+    assert_eq!(pass(&mut cache, 60_100, 60_200), [(60_100, ip(1), Some(A))]);
+    assert!(!cache.on_claim(ip(1), B, true, ms(60_200)), "somebody else");
+    assert!(cache.on_claim(ip(1), A, false, ms(60_300)));
+    assert_eq!(pass(&mut cache, 60_300, 70_000), []);
+    assert_eq!(cache.resolve(ip(1), true, ms(70_000)), Hop::Send(A));
+    // Unused, it is not asked, however old.
+    assert_eq!(pass(&mut cache, 130_000, 135_000), []);
+    assert_eq!(cache.next_due(ms(135_000)), None);
+    // Silent, it is forgotten after three requests, and asked for anew.
+    assert_eq!(cache.resolve(ip(1), true, ms(135_000)), Hop::Send(A));
+    assert_eq!(pass(&mut cache, 135_000, 138_100).len(), 3);
+    assert_eq!(cache.resolve(ip(1), true, ms(138_100)), Hop::Wait);
+}
+
+#[test]
+fn who_claims_a_neighbours_address_only_has_that_one_asked() {
+    let mut cache = cache(2);
+    cache.resolve(ip(1), true, ms(0));
+    cache.on_claim(ip(1), A, false, ms(0));
+    for at in 0..990 {
+        assert!(!cache.on_claim(ip(1), B, at % 2 == 0, ms(at)));
+    }
+    assert_eq!(cache.next_request(ms(990)), None, "once a second at most");
+    assert!(!cache.on_claim(ip(1), B, true, ms(1_100)));
+    assert_eq!(cache.resolve(ip(1), true, ms(1_100)), Hop::Send(A), "nothing has changed");
+    assert_eq!(pass(&mut cache, 1_100, 1_200), [(1_100, ip(1), Some(A))]);
+    assert!(cache.on_claim(ip(1), A, false, ms(1_200)), "and it answers");
+    // Where it does not, the claim comes true.
+    cache.on_claim(ip(1), B, false, ms(3_000));
+    pass(&mut cache, 3_000, 6_100);
+    assert_eq!(cache.resolve(ip(1), true, ms(6_100)), Hop::Wait);
+    assert!(cache.on_claim(ip(1), B, false, ms(6_200)));
+    assert_eq!(cache.resolve(ip(1), true, ms(6_200)), Hop::Send(B));
+}
+
+#[test]
+fn nothing_is_learned_but_from_who_asks_us() {
+    let mut cache = cache(2);
+    assert!(!cache.on_claim(ip(1), A, false, ms(0)));
+    assert_eq!(cache.hardware_of(ip(1)), None);
+    assert!(cache.on_claim(ip(1), A, true, ms(0)));
+    assert_eq!(cache.hardware_of(ip(1)), Some(A));
+    assert_eq!(cache.resolve(ip(1), false, ms(1)), Hop::Send(A));
+}
+
+#[test]
+fn what_is_in_use_keeps_its_place() {
+    let mut cache = cache(3);
+    for last in [1, 2] {
+        cache.resolve(ip(last), true, ms(0));
+        cache.on_claim(ip(last), neighbor(last), false, ms(0));
+    }
+    // A hundred strangers ask us, and are answered.
+    for last in 100..200 {
+        assert!(cache.on_claim(ip(last), neighbor(last), true, ms(1_000)));
+        assert_eq!(cache.resolve(ip(last), false, ms(1_000)), Hop::Send(neighbor(last)));
+    }
+    assert_eq!(cache.resolve(ip(1), true, ms(1_500)), Hop::Send(neighbor(1)));
+    assert_eq!(cache.hardware_of(ip(2)), Some(neighbor(2)));
+    assert_eq!(cache.hardware_of(ip(199)), Some(neighbor(199)));
+    // One that has not been used for a while gives way; the other one does not.
+    for last in 100..102 {
+        assert!(cache.on_claim(ip(last), neighbor(last), true, ms(2_500)));
+    }
+    assert_eq!(cache.hardware_of(ip(2)), None);
+    assert_eq!(cache.hardware_of(ip(1)), Some(neighbor(1)));
+}
+
+fn neighbor(last: u8) -> Address {
+    Address([2, 0, 0, 0, 0, last])
+}
+
+#[test]
+fn replies_ask_for_no_more_neighbours_than_there_are_places() {
+    let mut cache = cache(4);
+    let mut asked = 0;
+    for at in 0..3_000 {
+        // Replies to forged sources, two a millisecond.
+        for last in 0..2 {
+            cache.resolve(IpAddr::from([10, 0, (at % 250) as u8, last]), false, ms(at));
+        }
+        asked += pass(&mut cache, at, at).len();
+    }
+    assert_eq!(asked, 4 * 3);
+    // A socket of ours gets a place all the same.
+    assert_eq!(cache.resolve(ip(9), true, ms(3_000)), Hop::Wait);
+    assert!(pass(&mut cache, 3_000, 3_000).iter().any(|asked| asked.1 == ip(9)));
+}
+
+#[test]
+fn where_all_places_are_in_use_nobody_is_driven_out() {
+    let mut cache = cache(2);
+    for last in [1, 2] {
+        assert_eq!(cache.resolve(ip(last), true, ms(0)), Hop::Wait);
+    }
+    assert_eq!(cache.resolve(ip(3), true, ms(0)), Hop::Unreachable);
+    assert!(!cache.on_claim(ip(3), A, true, ms(0)));
+    assert!(!cache.take_released());
+    // Unused for two seconds, the one that is still asked for goes, and who waits asks again.
+    cache.on_claim(ip(1), A, false, ms(100));
+    assert!(cache.take_released());
+    assert_eq!(cache.resolve(ip(1), true, ms(2_500)), Hop::Send(A));
+    assert_eq!(cache.resolve(ip(3), true, ms(2_500)), Hop::Wait);
+    assert!(cache.take_released());
+    assert_eq!(cache.resolve(ip(2), true, ms(2_500)), Hop::Unreachable);
+}
