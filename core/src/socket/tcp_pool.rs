@@ -7,12 +7,12 @@
 
 use crate::counters::{DropReason, bump};
 use crate::flow::FlowKey;
-use crate::profile::{Profile, Tables};
+use crate::profile::{DeadlinesOf, IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
 use crate::storage::deadlines::Deadlines;
-use crate::storage::hash_table::HashTable;
-use crate::storage::list::List;
+use crate::storage::hash_table::Index;
+use crate::storage::list::{Line, List};
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::{Key, Slab};
@@ -23,6 +23,7 @@ use crate::tcp::connection::{Connection, PathError};
 use crate::tcp::departs::Plan;
 use crate::tcp::listener::HalfOpen;
 use crate::tcp::segment::{Segment, text_len};
+use crate::tcp::state::State;
 use crate::tcp::time_wait;
 use crate::time::{Due, Instant};
 use crate::trace::{Event, Observer};
@@ -35,26 +36,24 @@ use super::tcp_slots::{
 use super::turns::{Egress, Turns};
 use super::{Commons, Handle, ListenerHandle, TcpHandle};
 
-type ProfileDeadlines<'a, P> = <<P as Profile>::Tables as Tables>::Deadlines<'a>;
-
 /// All of TCP's records.
 pub struct TcpPool<'a, P: Profile> {
     pub(super) connections: Slab<'a, ConnectionSlot<P>>,
-    by_flow: HashTable<'a>,
-    deadlines: ProfileDeadlines<'a, P>,
+    by_flow: IndexOf<'a, P>,
+    deadlines: DeadlinesOf<'a, P>,
     pub(super) half_open: Slab<'a, HalfOpenSlot>,
-    pub(super) half_open_by_flow: HashTable<'a>,
-    pub(super) half_open_deadlines: ProfileDeadlines<'a, P>,
+    pub(super) half_open_by_flow: IndexOf<'a, P>,
+    pub(super) half_open_deadlines: DeadlinesOf<'a, P>,
     time_wait: Slab<'a, TimeWaitSlot>,
-    time_wait_by_flow: HashTable<'a>,
+    time_wait_by_flow: IndexOf<'a, P>,
     expiry: List<Expiry>,
-    pub(super) listeners: Slab<'a, ListenerSlot<P::Waker>>,
-    pub(super) by_port: HashTable<'a>,
-    egress: Turns,
-    pub(super) half_open_egress: List<Egress>,
-    news: List<News>,
-    early: List<Early>,
-    pub(super) listener_news: List<News>,
+    pub(super) listeners: Slab<'a, ListenerSlot<P>>,
+    pub(super) by_port: IndexOf<'a, P>,
+    egress: Turns<LineOf<P, Egress>>,
+    pub(super) half_open_egress: LineOf<P, Egress>,
+    news: LineOf<P, News>,
+    early: LineOf<P, Early>,
+    pub(super) listener_news: LineOf<P, News>,
 }
 
 /// How far behind an old connection's numbers those of the one that takes its place begin.
@@ -90,21 +89,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn new(storage: TcpStorage<'a, P>) -> Self {
         Self {
             connections: Slab::new(storage.connections),
-            by_flow: HashTable::new(storage.connection_heads),
+            by_flow: Index::new(storage.connection_heads),
             deadlines: Deadlines::new(storage.connection_deadlines),
             half_open: Slab::new(storage.half_open),
-            half_open_by_flow: HashTable::new(storage.half_open_heads),
+            half_open_by_flow: Index::new(storage.half_open_heads),
             half_open_deadlines: Deadlines::new(storage.half_open_deadlines),
             time_wait: Slab::new(storage.time_wait),
-            time_wait_by_flow: HashTable::new(storage.time_wait_heads),
-            expiry: List::EMPTY,
+            time_wait_by_flow: Index::new(storage.time_wait_heads),
+            expiry: Empty::EMPTY,
             listeners: Slab::new(storage.listeners),
-            by_port: HashTable::new(storage.listener_heads),
+            by_port: Index::new(storage.listener_heads),
             egress: Turns::EMPTY,
-            half_open_egress: List::EMPTY,
-            news: List::EMPTY,
-            early: List::EMPTY,
-            listener_news: List::EMPTY,
+            half_open_egress: Empty::EMPTY,
+            news: Empty::EMPTY,
+            early: Empty::EMPTY,
+            listener_news: Empty::EMPTY,
         }
     }
 
@@ -117,6 +116,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             time_wait: self.time_wait.len(),
             listeners: self.listeners.len(),
         }
+    }
+
+    /// How many slots there are of the kind that has the most, of those that stand in lines.
+    #[must_use]
+    pub fn slots_max(&self) -> usize {
+        let connections = self.connections.capacity();
+        connections.max(self.half_open.capacity()).max(self.listeners.capacity())
     }
 
     /// The connection in a slot.
@@ -144,23 +150,29 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         Some(result)
     }
 
+    /// Lets `act` read from a connection. That changes nothing but what it has to send.
+    pub(super) fn with_reader<R>(
+        &mut self,
+        id: Id,
+        commons: &mut Commons<'a>,
+        act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
+    ) -> Option<R> {
+        let slot = self.connections.get_mut(id)?;
+        let result = act(&mut slot.connection, commons);
+        if slot.connection.owes_update() {
+            self.take_turn(id, commons);
+        }
+        Some(result)
+    }
+
     /// Files a connection where it belongs now: its deadline, the lists, its end.
     pub fn settle(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get_mut(id) else { return };
         let connection = &mut slot.connection;
         connection.settle_timers(commons.now);
-        let until = commons.now + commons.time_wait;
-        if connection.is_done() {
-            return self.free(id, commons);
-        }
-        if let Some(record) = connection.to_time_wait(until) {
-            let entry = TimeWaitSlot::new(record);
-            self.free(id, commons);
-            return self.enter_time_wait(entry, commons);
-        }
-        if connection.leaves_flow() {
-            let hash = flow_hash::<P>(commons.table_keys, connection.flow());
-            self.by_flow.remove(&mut self.connections, hash, id);
+        let may_end = matches!(connection.state(), State::Closed | State::TimeWait);
+        if may_end && self.retire(id, commons) {
+            return;
         }
         let Some(slot) = self.connections.get(id) else { return };
         let connection = &slot.connection;
@@ -169,16 +181,45 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let flushed = slot.waiters.flusher.is_waiting() && connection.is_flushed();
         let has_news = connection.has_news() || flushed;
         let holds_early = connection.holds_early();
-        if connection.owes_now(commons.ack_per_burst) {
-            // These must leave before the connection's next arrival.
-            self.egress.push_front(&mut self.connections, id);
-        } else if connection.may_have_to_send(&commons.records) {
-            self.egress.push_back(&mut self.connections, id);
-        }
         if has_news {
             self.news.push_back(&mut self.connections, id);
         }
         self.file_early(id, holds_early, commons);
+        self.take_turn(id, commons);
+    }
+
+    /// Files a connection among those that may have something to send, if it has.
+    fn take_turn(&mut self, id: Id, commons: &Commons<'a>) {
+        let Some(slot) = self.connections.get(id) else { return };
+        if slot.connection.owes_now(commons.ack_per_burst) {
+            // These must leave before the connection's next arrival.
+            self.egress.push_front(&mut self.connections, id);
+        } else if slot.connection.may_have_to_send(&commons.records) {
+            self.egress.push_back(&mut self.connections, id);
+        }
+    }
+
+    /// The protocol is done with a connection, or only waits. Whether its slot came free.
+    #[cold]
+    #[inline(never)]
+    fn retire(&mut self, id: Id, commons: &mut Commons<'a>) -> bool {
+        let Some(slot) = self.connections.get(id) else { return true };
+        let connection = &slot.connection;
+        if connection.is_done() {
+            self.free(id, commons);
+            return true;
+        }
+        if let Some(record) = connection.to_time_wait(commons.now + commons.time_wait) {
+            let entry = TimeWaitSlot::new(record);
+            self.free(id, commons);
+            self.enter_time_wait(entry, commons);
+            return true;
+        }
+        if connection.leaves_flow() {
+            let hash = flow_hash::<P>(commons.table_keys, connection.flow());
+            self.by_flow.remove(&mut self.connections, hash, id);
+        }
+        false
     }
 
     /// Files a connection among those that hold text behind a hole, or takes it out.
@@ -506,7 +547,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// When time alone will change something. Deadlines that have moved towards later are settled
     /// first, so that the answer is exact.
     pub fn next_due(&mut self) -> Option<Instant> {
-        while ProfileDeadlines::<'a, P>::LAZY
+        while DeadlinesOf::<'a, P>::LAZY
             && let Some((filed, id)) = self.deadlines.first()
         {
             let due =
@@ -548,7 +589,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn pop_waiting(&mut self, listener: Id) -> Option<Key> {
         let slot = self.listeners.get_mut(listener)?;
         let id = slot.listening.waiting.pop_front(&mut self.connections)?;
-        if self.connections.get(id)?.connection.has_news() {
+        let slot = self.connections.get_mut(id)?;
+        slot.waits = false;
+        if slot.connection.has_news() {
             self.news.push_back(&mut self.connections, id);
         }
         self.connections.key(id)

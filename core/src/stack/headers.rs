@@ -1,7 +1,7 @@
 //! The headers of a packet in the making. They are written where they are sent from, in a place
 //! that every packet uses again.
 //!
-//! What is in them is decided in `egress` and `arp`.
+//! What is in them is decided in `egress`, `arp` and `ndp`.
 
 use core::net::IpAddr;
 
@@ -63,6 +63,14 @@ impl Headers {
             if alone {
                 job.partial = 0;
             }
+        }
+    }
+
+    /// Sets the hop limit of the IPv6 header behind the frame's.
+    #[cfg(all(feature = "ethernet", feature = "ipv6"))]
+    pub(super) fn set_ipv6_hop_limit(&mut self, hop_limit: u8) {
+        if let Some(field) = self.octets.get_mut(FRAME + 7) {
+            *field = hop_limit;
         }
     }
 
