@@ -27,6 +27,9 @@ use super::link::{Attempt, Sink};
 use super::neighbor::Hop;
 
 impl<P: Profile> Stack<'_, P> {
+    /// Whether there is ever a message of ICMP to be sent.
+    const ICMP: bool = P::ICMP_ECHO || P::ICMP_ERRORS;
+
     /// Sends one packet: replies first, then sockets in turn.
     pub(super) fn send_one(&mut self, sink: Sink<'_>) -> Attempt {
         if self.link.is_foreign {
@@ -40,7 +43,7 @@ impl<P: Profile> Stack<'_, P> {
         }
         let sent = if self.link.replies.first_segment().is_some() {
             self.send_reply(sink)
-        } else if self.link.replies.first_message().is_some() {
+        } else if Self::ICMP && self.link.replies.first_message().is_some() {
             self.send_message(sink)
         } else {
             match self.next_socket() {

@@ -377,7 +377,7 @@ impl<P: Profile> Stack<'_, P> {
     /// RFC 1122 §3.2.2: no error about a packet that was not sent to one host by one host; all
     /// others were dropped before.
     fn send_error(&mut self, arrival: &Arrival<'_>, header: icmpv4::Header) {
-        if is_unicast(arrival.source) {
+        if P::ICMP_ERRORS && is_unicast(arrival.source) {
             let ends = (arrival.destination, arrival.source);
             self.link.replies.push_error(ends, header, arrival.quote, &mut self.commons);
         }
@@ -385,7 +385,9 @@ impl<P: Profile> Stack<'_, P> {
 
     #[cfg(feature = "ipv6")]
     fn parameter_problem(&mut self, ends: (IpAddr, IpAddr), code: u8, pointer: u32, quote: &[u8]) {
-        let header = icmpv6::Header { kind: icmpv6::PARAMETER_PROBLEM, code, word: pointer };
-        self.link.replies.push_error(ends, header, quote, &mut self.commons);
+        if P::ICMP_ERRORS {
+            let header = icmpv6::Header { kind: icmpv6::PARAMETER_PROBLEM, code, word: pointer };
+            self.link.replies.push_error(ends, header, quote, &mut self.commons);
+        }
     }
 }

@@ -498,7 +498,9 @@ impl<'a, P: Profile> Stack<'a, P> {
     }
 
     pub(crate) fn advance(&mut self, now: Instant) {
-        self.commons.now = self.commons.now.max(now);
+        if self.commons.now < now {
+            self.commons.now = now;
+        }
     }
 
     /// The next socket on which something may have become possible, and what. Events of one socket
