@@ -31,6 +31,9 @@ pub trait Profile: 'static {
     type Waker: WakerSlot;
     /// Whether echo requests are answered.
     const ICMP_ECHO: bool;
+    /// Whether the sender of a packet that nobody here takes is told so by ICMP (RFC 1122 §3.2.2.1:
+    /// a host should; RFC 4443 §2.4: for IPv6 it must).
+    const ICMP_ERRORS: bool = true;
     /// Whether silent peers can be asked whether they are still there.
     const KEEPALIVE: bool;
     /// Whether timestamps are offered, sent and checked (RFC 7323).

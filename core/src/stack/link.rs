@@ -15,6 +15,7 @@ use super::addresses::Addresses;
 use super::addresses::is_link_local;
 #[cfg(feature = "ethernet")]
 use super::frames::{Frames, group};
+use super::headers::Headers;
 #[cfg(feature = "ethernet")]
 use super::neighbor::Hop;
 use super::reply::Replies;
@@ -45,6 +46,7 @@ pub(super) struct Link<'a> {
     #[cfg(not(feature = "ethernet"))]
     frames: core::marker::PhantomData<&'a ()>,
     pub(super) replies: Replies,
+    pub(super) headers: Headers,
     /// The device had no room for what was offered last.
     pub(super) is_full: bool,
     /// The device carries something else than this link.
@@ -52,7 +54,11 @@ pub(super) struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
-    pub(super) fn new(replies: Replies, #[cfg(feature = "ethernet")] frames: Frames<'a>) -> Self {
+    pub(super) fn new(
+        replies: Replies,
+        headers: Headers,
+        #[cfg(feature = "ethernet")] frames: Frames<'a>,
+    ) -> Self {
         Self {
             addresses: Addresses::EMPTY,
             #[cfg(feature = "ethernet")]
@@ -62,6 +68,7 @@ impl<'a> Link<'a> {
             #[cfg(not(feature = "ethernet"))]
             frames: core::marker::PhantomData,
             replies,
+            headers,
             is_full: false,
             is_foreign: false,
         }
