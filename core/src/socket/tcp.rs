@@ -6,6 +6,8 @@ use crate::counters::bump;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::storage::Id;
+use crate::storage::hash_table::Index;
+use crate::storage::list::Line;
 use crate::tcp::connection::{CloseReason, Connection};
 use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;

@@ -7,12 +7,12 @@
 
 use crate::counters::{DropReason, bump};
 use crate::flow::FlowKey;
-use crate::profile::{Profile, Tables};
+use crate::profile::{DeadlinesOf, IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
 use crate::storage::deadlines::Deadlines;
-use crate::storage::hash_table::HashTable;
-use crate::storage::list::List;
+use crate::storage::hash_table::Index;
+use crate::storage::list::{Line, List};
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::{Key, Slab};
@@ -34,26 +34,24 @@ use super::tcp_slots::{
 use super::turns::{Egress, Turns};
 use super::{Commons, Handle, ListenerHandle, TcpHandle};
 
-type ProfileDeadlines<'a, P> = <<P as Profile>::Tables as Tables>::Deadlines<'a>;
-
 /// All of TCP's records.
 pub struct TcpPool<'a, P: Profile> {
     pub(super) connections: Slab<'a, ConnectionSlot<P>>,
-    by_flow: HashTable<'a>,
-    deadlines: ProfileDeadlines<'a, P>,
+    by_flow: IndexOf<'a, P>,
+    deadlines: DeadlinesOf<'a, P>,
     pub(super) half_open: Slab<'a, HalfOpenSlot>,
-    pub(super) half_open_by_flow: HashTable<'a>,
-    pub(super) half_open_deadlines: ProfileDeadlines<'a, P>,
+    pub(super) half_open_by_flow: IndexOf<'a, P>,
+    pub(super) half_open_deadlines: DeadlinesOf<'a, P>,
     time_wait: Slab<'a, TimeWaitSlot>,
-    time_wait_by_flow: HashTable<'a>,
+    time_wait_by_flow: IndexOf<'a, P>,
     expiry: List<Expiry>,
-    pub(super) listeners: Slab<'a, ListenerSlot<P::Waker>>,
-    pub(super) by_port: HashTable<'a>,
-    egress: Turns,
-    pub(super) half_open_egress: List<Egress>,
-    news: List<News>,
-    early: List<Early>,
-    pub(super) listener_news: List<News>,
+    pub(super) listeners: Slab<'a, ListenerSlot<P>>,
+    pub(super) by_port: IndexOf<'a, P>,
+    egress: Turns<LineOf<P, Egress>>,
+    pub(super) half_open_egress: LineOf<P, Egress>,
+    news: LineOf<P, News>,
+    early: LineOf<P, Early>,
+    pub(super) listener_news: LineOf<P, News>,
 }
 
 /// How far behind an old connection's numbers those of the one that takes its place begin.
@@ -89,21 +87,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn new(storage: TcpStorage<'a, P>) -> Self {
         Self {
             connections: Slab::new(storage.connections),
-            by_flow: HashTable::new(storage.connection_heads),
+            by_flow: Index::new(storage.connection_heads),
             deadlines: Deadlines::new(storage.connection_deadlines),
             half_open: Slab::new(storage.half_open),
-            half_open_by_flow: HashTable::new(storage.half_open_heads),
+            half_open_by_flow: Index::new(storage.half_open_heads),
             half_open_deadlines: Deadlines::new(storage.half_open_deadlines),
             time_wait: Slab::new(storage.time_wait),
-            time_wait_by_flow: HashTable::new(storage.time_wait_heads),
-            expiry: List::EMPTY,
+            time_wait_by_flow: Index::new(storage.time_wait_heads),
+            expiry: Empty::EMPTY,
             listeners: Slab::new(storage.listeners),
-            by_port: HashTable::new(storage.listener_heads),
+            by_port: Index::new(storage.listener_heads),
             egress: Turns::EMPTY,
-            half_open_egress: List::EMPTY,
-            news: List::EMPTY,
-            early: List::EMPTY,
-            listener_news: List::EMPTY,
+            half_open_egress: Empty::EMPTY,
+            news: Empty::EMPTY,
+            early: Empty::EMPTY,
+            listener_news: Empty::EMPTY,
         }
     }
 
@@ -116,6 +114,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             time_wait: self.time_wait.len(),
             listeners: self.listeners.len(),
         }
+    }
+
+    /// How many slots there are of the kind that has the most, of those that stand in lines.
+    #[must_use]
+    pub fn slots_max(&self) -> usize {
+        let connections = self.connections.capacity();
+        connections.max(self.half_open.capacity()).max(self.listeners.capacity())
     }
 
     /// The connection in a slot.
@@ -506,7 +511,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// When time alone will change something. Deadlines that have moved towards later are settled
     /// first, so that the answer is exact.
     pub fn next_due(&mut self) -> Option<Instant> {
-        while ProfileDeadlines::<'a, P>::LAZY
+        while DeadlinesOf::<'a, P>::LAZY
             && let Some((filed, id)) = self.deadlines.first()
         {
             let due =
@@ -548,7 +553,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn pop_waiting(&mut self, listener: Id) -> Option<Key> {
         let slot = self.listeners.get_mut(listener)?;
         let id = slot.listening.waiting.pop_front(&mut self.connections)?;
-        if self.connections.get(id)?.connection.has_news() {
+        let slot = self.connections.get_mut(id)?;
+        slot.waits = false;
+        if slot.connection.has_news() {
             self.news.push_back(&mut self.connections, id);
         }
         self.connections.key(id)

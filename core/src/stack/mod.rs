@@ -22,7 +22,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use crate::counters::Counters;
 use crate::device::{Device, NoRoom, RxMeta};
-use crate::profile::{Full, Profile};
+use crate::profile::{Full, Profile, Tables};
 use crate::readiness::Readiness;
 use crate::secret::Secret;
 use crate::socket::demux::table_keys;
@@ -126,6 +126,9 @@ crate::socket::error_enum! {
         BadBlocks => "the block size is no power of two in 64..=65536, or there is no block",
         /// There are fewer than two blocks for each connection slot.
         TooFewBlocks => "fewer than two blocks for each connection",
+        /// There are more slots of a kind than the tables of the profile have places for: 32 with
+        /// those of `Small`.
+        TooManySlots => "more slots of a kind than the profile's tables have places for",
         /// Not an address that a host can have, or a prefix that is too long.
         InvalidAddress => "not a unicast address with a prefix of its family",
         /// All zero, or that of a group.
@@ -198,8 +201,8 @@ impl<'a, P: Profile> Stack<'a, P> {
     ///
     /// # Errors
     ///
-    /// The MTU or the blocks are not of a possible size, or there are fewer blocks than twice as
-    /// many as connection slots.
+    /// The MTU or the blocks are not of a possible size, there are fewer blocks than twice as many
+    /// as connection slots, or more slots than the profile can find.
     pub fn new(
         storage: Storage<'a, P>,
         config: &Config,
@@ -242,6 +245,12 @@ impl<'a, P: Profile> Stack<'a, P> {
             egress_budget: config.egress_budget.max(1),
             hop_limit: config.hop_limit,
         };
+        let slots = stack.tcp.slots_max();
+        #[cfg(feature = "udp")]
+        let slots = slots.max(stack.udp.capacity());
+        if slots > P::Tables::SLOTS_MAX {
+            return Err(ConfigError::TooManySlots);
+        }
         let wanted = stack.tcp.keep_back(&mut stack.commons);
         if wanted > stack.commons.blocks.capacity() {
             return Err(ConfigError::TooFewBlocks);

@@ -150,7 +150,7 @@ pub struct Arrays<
     half_open_deadlines: [DeadlineSlot<P>; HALF_OPEN],
     time_wait: [Slot<TimeWaitSlot>; TIME_WAIT],
     time_wait_heads: [Option<Id>; TIME_WAIT],
-    listeners: [Slot<ListenerSlot<P::Waker>>; LISTENERS],
+    listeners: [Slot<ListenerSlot<P>>; LISTENERS],
     listener_heads: [Option<Id>; LISTENERS],
     records: [Slot<Record>; RECORDS],
     #[cfg(feature = "udp")]

@@ -8,6 +8,7 @@ pub mod assembler;
 pub mod block_pool;
 pub mod deadlines;
 pub mod hash_table;
+pub mod linear;
 pub mod list;
 pub mod policy;
 pub mod queue;

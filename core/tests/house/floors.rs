@@ -71,6 +71,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "storage/hash_table.rs",
             "storage/deadlines.rs",
             "storage/list.rs",
+            "storage/linear.rs",
             "storage/policy.rs",
         ],
     },
