@@ -17,7 +17,6 @@ use super::addresses::is_link_local;
 use super::frames::Frames;
 #[cfg(all(feature = "ethernet", feature = "udp"))]
 use super::frames::group;
-#[cfg(feature = "ethernet")]
 use super::headers::Headers;
 #[cfg(feature = "ethernet")]
 use super::neighbor::Hop;
