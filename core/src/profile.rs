@@ -46,7 +46,7 @@ pub trait Profile: 'static {
     const COOKIES: bool;
     /// Whether IPv4 addresses can be probed for and are defended (RFC 5227). Claims of others are
     /// counted in any case.
-    const ADDRESS_CONFLICTS: bool = true;
+    const ADDRESS_CONFLICTS: bool = false;
     /// Whether, where memory is overcommitted, text in order takes the place of what other
     /// connections hold behind holes.
     const PRUNING: bool = true;
@@ -130,6 +130,7 @@ impl Profile for Full {
     const SACK: bool = true;
     const URGENT: bool = true;
     const COOKIES: bool = true;
+    const ADDRESS_CONFLICTS: bool = true;
 }
 
 /// What fits a small controller: no records of segments in flight, one congestion controller,
@@ -151,6 +152,5 @@ impl Profile for Small {
     // Deviation: decision 0020. The mark, not the data: that stays in the stream.
     const URGENT: bool = false;
     const COOKIES: bool = false;
-    const ADDRESS_CONFLICTS: bool = false;
     const PRUNING: bool = false;
 }

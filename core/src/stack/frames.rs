@@ -96,6 +96,7 @@ impl<'a> Frames<'a> {
 
 /// The group address of a multicast or broadcast address (RFC 1112 §6.4, RFC 2464 §7); `None` for
 /// that of one host.
+#[cfg(any(feature = "ipv6", feature = "udp"))]
 pub(super) fn group(destination: IpAddr) -> Option<Address> {
     match destination {
         IpAddr::V4(group) if group.is_multicast() => {
