@@ -106,7 +106,8 @@ impl Addresses {
         self.0.len() < before
     }
 
-    fn usable(&self) -> impl Iterator<Item = &Cidr> {
+    /// Those that are ours.
+    pub(super) fn usable(&self) -> impl Iterator<Item = &Cidr> {
         let usable = self.0.iter().filter(|held| held.state == AddressState::Usable);
         usable.map(|held| &held.cidr)
     }
