@@ -59,16 +59,6 @@ pub struct TcpPool<'a, P: Profile> {
 /// How far behind an old connection's numbers those of the one that takes its place begin.
 const REUSE_GAP: u32 = 0x1_0000;
 
-/// What waits to leave.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Departure {
-    /// The SYN-ACK of a half-open record.
-    SynAck(Id),
-    /// A segment of a connection.
-    Segment(Id, Plan),
-}
-
 /// How many records of each kind are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -457,16 +447,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
     }
 
-    /// What would leave first: SYN-ACKs, then connections in turn. Changes nothing but the list of
-    /// those that turn out to have nothing to send.
-    pub fn next_departure(&mut self, commons: &Commons<'a>) -> Option<Departure> {
-        if let Some(id) = self.half_open_egress.first() {
-            return Some(Departure::SynAck(id));
-        }
+    /// The half-open record whose SYN-ACK would leave first.
+    #[must_use]
+    pub fn next_syn_ack(&self) -> Option<Id> {
+        self.half_open_egress.first()
+    }
+
+    /// The segment that would leave first, and the connection whose turn it is. Changes nothing
+    /// but the list of those that turn out to have nothing to send.
+    pub fn next_segment(&mut self, commons: &Commons<'a>) -> Option<(Id, Plan)> {
         while let Some(id) = self.egress.first() {
             let slot = self.connections.get(id)?;
             if let Some(plan) = slot.connection.plan(&commons.records) {
-                return Some(Departure::Segment(id, plan));
+                return Some((id, plan));
             }
             self.egress.pop_front(&mut self.connections);
         }

@@ -11,7 +11,6 @@ use crate::counters::bump;
 use crate::device::NoRoom;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
-use crate::socket::tcp_pool::Departure;
 use crate::storage::Id;
 use crate::tcp::bare::Bare;
 #[cfg(feature = "ethernet")]
@@ -49,12 +48,9 @@ impl<P: Profile> Stack<'_, P> {
         } else if Self::ICMP && self.link.replies.first_message().is_some() {
             self.send_message(sink)
         } else {
-            match self.next_socket() {
-                Next::Tcp(Departure::Segment(id, plan)) => self.send_segment(id, &plan, sink),
-                Next::Tcp(Departure::SynAck(id)) => self.send_syn_ack(id, sink),
-                #[cfg(feature = "udp")]
-                Next::Udp(id, flow, len) => self.send_datagram((id, flow, len), sink),
-                Next::Nobody => return Attempt::Nothing,
+            match self.send_for_socket(sink) {
+                Some(sent) => sent,
+                None => return Attempt::Nothing,
             }
         };
         self.attempt(sent)
@@ -68,25 +64,29 @@ impl<P: Profile> Stack<'_, P> {
         }
     }
 
-    /// TCP and UDP take turns where both have something to send.
-    #[cfg(feature = "udp")]
-    fn next_socket(&mut self) -> Next {
-        let udp = self.udp.next_departure(&self.commons.blocks);
-        let udp = udp.map(|(id, flow, len)| Next::Udp(id, flow, len));
-        let turn = self.udp_turn;
-        self.udp_turn = !turn;
-        match udp {
-            Some(udp) if turn => udp,
-            udp => self
-                .tcp
-                .next_departure(&self.commons)
-                .map_or(udp.unwrap_or(Next::Nobody), Next::Tcp),
+    /// Sends what a socket has to say: SYN-ACKs, then connections in turn. TCP and UDP take turns
+    /// where both have something to send.
+    fn send_for_socket(&mut self, sink: Sink<'_>) -> Option<Result<(), NoRoom>> {
+        #[cfg(feature = "udp")]
+        {
+            self.udp_turn = !self.udp_turn;
+            if !self.udp_turn
+                && let Some(departure) = self.udp.next_departure(&self.commons.blocks)
+            {
+                return Some(self.send_datagram(departure, sink));
+            }
         }
-    }
-
-    #[cfg(not(feature = "udp"))]
-    fn next_socket(&mut self) -> Next {
-        self.tcp.next_departure(&self.commons).map_or(Next::Nobody, Next::Tcp)
+        if let Some(id) = self.tcp.next_syn_ack() {
+            return Some(self.send_syn_ack(id, sink));
+        }
+        if let Some((id, plan)) = self.tcp.next_segment(&self.commons) {
+            return Some(self.send_segment(id, &plan, sink));
+        }
+        #[cfg(feature = "udp")]
+        if let Some(departure) = self.udp.next_departure(&self.commons.blocks) {
+            return Some(self.send_datagram(departure, sink));
+        }
+        None
     }
 
     fn send_reply(&mut self, sink: Sink<'_>) -> Result<(), NoRoom> {
@@ -331,14 +331,6 @@ impl Link<'_> {
         headers.checksum_from_here(sum.partial());
         headers
     }
-}
-
-/// Who sends next.
-enum Next {
-    Tcp(Departure),
-    #[cfg(feature = "udp")]
-    Udp(Id, FlowKey, u32),
-    Nobody,
 }
 
 /// Whether a packet can go where it is to go.
