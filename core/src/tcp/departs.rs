@@ -104,10 +104,16 @@ impl<P: Profile> Connection<P> {
         if self.debt.single > 0 {
             return Some(self.bare(Purpose::SingleAck, Flags::ACK));
         }
-        self.plan_again(records)
-            .or_else(|| self.plan_new())
-            .or_else(|| self.debt.together.then(|| self.bare(Purpose::Ack, Flags::ACK)))
-            .or_else(|| self.plan_keepalive())
+        if let plan @ Some(_) = self.plan_again(records) {
+            return plan;
+        }
+        if let plan @ Some(_) = self.plan_new() {
+            return plan;
+        }
+        if self.debt.together {
+            return Some(self.bare(Purpose::Ack, Flags::ACK));
+        }
+        if self.keepalive_due { Some(self.keepalive()) } else { None }
     }
 
     /// Whether one ACK is owed for several arrivals, or for a window that has opened.
@@ -208,10 +214,9 @@ impl<P: Profile> Connection<P> {
 
     /// RFC 9293 §3.8.4: a number below the window, which every peer answers. It is the one control
     /// segment that does not carry SND.NXT.
-    fn plan_keepalive(&self) -> Option<Plan> {
+    fn keepalive(&self) -> Plan {
         let old = self.snd.nxt - 1;
-        let ask = || self.segment(Purpose::KeepAlive, Flags::ACK, Range { start: old, end: old });
-        self.keepalive_due.then(ask)
+        self.segment(Purpose::KeepAlive, Flags::ACK, Range { start: old, end: old })
     }
 
     fn sendable(&self, unsent: u32) -> Sendable {
