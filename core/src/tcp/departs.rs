@@ -113,7 +113,7 @@ impl<P: Profile> Connection<P> {
         if self.debt.together {
             return Some(self.bare(Purpose::Ack, Flags::ACK));
         }
-        if self.keepalive_due { Some(self.keepalive()) } else { None }
+        if self.keepalive_due { Some(self.plan_keepalive()) } else { None }
     }
 
     /// Whether one ACK is owed for several arrivals, or for a window that has opened.
@@ -214,7 +214,7 @@ impl<P: Profile> Connection<P> {
 
     /// RFC 9293 §3.8.4: a number below the window, which every peer answers. It is the one control
     /// segment that does not carry SND.NXT.
-    fn keepalive(&self) -> Plan {
+    fn plan_keepalive(&self) -> Plan {
         let old = self.snd.nxt - 1;
         self.segment(Purpose::KeepAlive, Flags::ACK, Range { start: old, end: old })
     }
