@@ -101,9 +101,14 @@ impl Addresses {
 
     /// Takes an address away; false where it was not there.
     pub(super) fn remove(&mut self, address: IpAddr) -> bool {
-        let before = self.0.len();
-        self.0.retain(|held| held.cidr.address != address);
-        self.0.len() < before
+        let mut kept = Vec::new();
+        for held in self.0.iter().filter(|held| held.cidr.address != address) {
+            // There is room for all of them, and for this one not less.
+            let _ = kept.push(*held);
+        }
+        let is_gone = kept.len() < self.0.len();
+        self.0 = kept;
+        is_gone
     }
 
     /// Those that are ours.

@@ -197,7 +197,7 @@ impl<'a> Header<'a> {
     /// # Errors
     ///
     /// The buffer is shorter than the header.
-    pub fn emit_with(&self, options: &Options, buffer: &mut [u8]) -> Result<usize, NoRoom> {
+    pub(crate) fn emit_with(&self, options: &Options, buffer: &mut [u8]) -> Result<usize, NoRoom> {
         let (head, rest) = buffer.split_first_chunk_mut::<HEADER_MIN>().ok_or(NoRoom)?;
         let header_len = options.emit(rest)?.wrapping_add(HEADER_MIN);
         self.emit_fixed(head, header_len);
