@@ -4,9 +4,12 @@
 //! kilobytes. A profile of one's own mixes the same parts.
 
 use crate::storage::Empty;
+use crate::storage::Id;
 use crate::storage::assembler::{Assembler, Reassembly};
 use crate::storage::deadlines::{Deadlines, Heap, HeapSlot, Scan, ScanSlot};
-use crate::storage::hash_table::{Hash32, Keyed, Linear};
+use crate::storage::hash_table::{Hash32, HashTable, Index, Keyed};
+use crate::storage::linear::{Linear, ROW_MAX, Row};
+use crate::storage::list::{Line, List};
 use crate::tcp::congestion::{Chosen, CongestionControl, Reno};
 use crate::tcp::recovery::{GoBack, Recovery, Scoreboard};
 use crate::trace::Observer;
@@ -28,6 +31,9 @@ pub trait Profile: 'static {
     type Waker: WakerSlot;
     /// Whether echo requests are answered.
     const ICMP_ECHO: bool;
+    /// Whether the sender of a packet that nobody here takes is told so by ICMP (RFC 1122 §3.2.2.1:
+    /// a host should; RFC 4443 §2.4: for IPv6 it must).
+    const ICMP_ERRORS: bool = true;
     /// Whether silent peers can be asked whether they are still there.
     const KEEPALIVE: bool;
     /// Whether timestamps are offered, sent and checked (RFC 7323).
@@ -50,13 +56,26 @@ pub trait Profile: 'static {
 pub trait Tables: 'static {
     /// The hash of the look-up tables.
     type Hash: Hash32;
+    /// The look-up tables.
+    type Index<'a>: Index<'a>;
+    /// Who comes next.
+    type Line<L: 'static>: Line<L>;
     /// What is kept for one deadline.
     type DeadlineSlot: Empty + 'static;
     /// The order of deadlines.
     type Deadlines<'a>: Deadlines<'a, Slot = Self::DeadlineSlot>;
+    /// The most sockets of a kind.
+    const SLOTS_MAX: usize;
     /// Heads of a hash table over so many records.
     fn heads(records: usize) -> usize;
 }
+
+/// The look-up tables of a profile.
+pub type IndexOf<'a, P> = <<P as Profile>::Tables as Tables>::Index<'a>;
+/// The lines of a profile.
+pub type LineOf<P, L> = <<P as Profile>::Tables as Tables>::Line<L>;
+/// The deadlines of a profile.
+pub type DeadlinesOf<'a, P> = <<P as Profile>::Tables as Tables>::Deadlines<'a>;
 
 /// Keyed hash tables and a deadline heap: the cost of a packet does not depend on how many
 /// sockets there are.
@@ -65,22 +84,29 @@ pub struct KeyedTables;
 
 impl Tables for KeyedTables {
     type Hash = Keyed;
+    type Index<'a> = HashTable<'a>;
+    type Line<L: 'static> = List<L>;
     type DeadlineSlot = HeapSlot;
     type Deadlines<'a> = Heap<'a>;
+    const SLOTS_MAX: usize = Id::COUNT_MAX;
 
     fn heads(records: usize) -> usize {
         records.next_power_of_two()
     }
 }
 
-/// Plain rows that are walked, for up to 16 connections.
+/// Plain rows that are walked, for a handful of sockets: up to 32 of a kind. Who waits for the user
+/// or to send comes up in turn by the number of his slot, not by how long he has waited.
 #[derive(Debug)]
 pub struct LinearTables;
 
 impl Tables for LinearTables {
     type Hash = Linear;
+    type Index<'a> = Linear;
+    type Line<L: 'static> = Row<L>;
     type DeadlineSlot = ScanSlot;
     type Deadlines<'a> = Scan<'a>;
+    const SLOTS_MAX: usize = ROW_MAX;
 
     fn heads(_records: usize) -> usize {
         1

@@ -57,14 +57,14 @@ impl<'l, 'a, P: Profile<Waker = TaskWaker>> TcpAccept for Listener<'l, 'a, P> {
 }
 
 impl<P: Profile<Waker = TaskWaker>> Readable for Connection<'_, '_, P> {
-    async fn readable(&mut self) -> Result<(), IoError> {
-        Connection::readable(self).await
+    fn readable(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        Connection::readable(self)
     }
 }
 
 impl<P: Profile<Waker = TaskWaker>> Readable for Reader<'_, '_, P> {
-    async fn readable(&mut self) -> Result<(), IoError> {
-        Reader::readable(self).await
+    fn readable(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        Reader::readable(self)
     }
 }
 

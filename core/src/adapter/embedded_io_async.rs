@@ -12,18 +12,18 @@ impl<P: Profile<Waker = TaskWaker>> ErrorType for Connection<'_, '_, P> {
 }
 
 impl<P: Profile<Waker = TaskWaker>> Read for Connection<'_, '_, P> {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, IoError> {
-        Connection::read(self, buffer).await
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, IoError>> {
+        Connection::read(self, buffer)
     }
 }
 
 impl<P: Profile<Waker = TaskWaker>> Write for Connection<'_, '_, P> {
-    async fn write(&mut self, data: &[u8]) -> Result<usize, IoError> {
-        Connection::write(self, data).await
+    fn write(&mut self, data: &[u8]) -> impl Future<Output = Result<usize, IoError>> {
+        Connection::write(self, data)
     }
 
-    async fn flush(&mut self) -> Result<(), IoError> {
-        Connection::flush(self).await
+    fn flush(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        Connection::flush(self)
     }
 }
 
@@ -44,8 +44,8 @@ impl<P: Profile<Waker = TaskWaker>> ErrorType for Reader<'_, '_, P> {
 }
 
 impl<P: Profile<Waker = TaskWaker>> Read for Reader<'_, '_, P> {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, IoError> {
-        Reader::read(self, buffer).await
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, IoError>> {
+        Reader::read(self, buffer)
     }
 }
 
@@ -60,12 +60,12 @@ impl<P: Profile<Waker = TaskWaker>> ErrorType for Writer<'_, '_, P> {
 }
 
 impl<P: Profile<Waker = TaskWaker>> Write for Writer<'_, '_, P> {
-    async fn write(&mut self, data: &[u8]) -> Result<usize, IoError> {
-        Writer::write(self, data).await
+    fn write(&mut self, data: &[u8]) -> impl Future<Output = Result<usize, IoError>> {
+        Writer::write(self, data)
     }
 
-    async fn flush(&mut self) -> Result<(), IoError> {
-        Writer::flush(self).await
+    fn flush(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        Writer::flush(self)
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! An adapter translates; what it stands for is built on the floors below.
 
-#[cfg(feature = "defmt")]
-mod defmt;
 #[cfg(feature = "edge-nal")]
 mod edge_nal;
 #[cfg(feature = "embassy-net-driver")]

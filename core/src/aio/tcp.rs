@@ -1,6 +1,9 @@
 //! Connections and listeners that tasks can wait for.
+//!
+//! Futures are made of a function that is polled, not of `async` blocks: these remember whether
+//! they are done and panic where they are polled once more, which costs flash in each of them.
 
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
@@ -27,27 +30,36 @@ impl<'a, P: Profile<Waker = TaskWaker>> Shared<'a, P> {
     /// # Errors
     ///
     /// It cannot be opened, or it came to an end before it was established.
-    pub async fn connect(
+    pub fn connect(
+        &self,
+        remote: SocketAddr,
+        config: &ConnectConfig,
+    ) -> impl Future<Output = Result<Connection<'_, 'a, P>, IoError>> {
+        let mut opened = None;
+        poll_fn(move |context| {
+            let attempt = opened.get_or_insert_with(|| self.open(remote, config));
+            match attempt.as_ref().map_err(|error| *error)?.poll_opened(context) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(error)) => {
+                    opened = Some(Err(error));
+                    Poll::Ready(Err(error))
+                }
+                Poll::Ready(Ok(())) => {
+                    Poll::Ready(opened.replace(Err(IoError::Stale)).unwrap_or(Err(IoError::Stale)))
+                }
+            }
+        })
+    }
+
+    /// Begins to open a connection.
+    fn open(
         &self,
         remote: SocketAddr,
         config: &ConnectConfig,
     ) -> Result<Connection<'_, 'a, P>, IoError> {
         let now = self.now();
         let handle = self.with(|stack| stack.connect(now, remote, config))??;
-        let connection = Connection { shared: self, handle };
-        poll_fn(|context| {
-            connection.step(
-                context,
-                |waiters| &mut waiters.reader,
-                |socket| match (socket.close_reason(), socket.state()) {
-                    (Some(reason), _) => Some(Err(IoError::Ended(reason))),
-                    (None, State::SynSent | State::SynReceived) => None,
-                    (None, _) => Some(Ok(())),
-                },
-            )
-        })
-        .await?;
-        Ok(connection)
+        Ok(Connection { shared: self, handle })
     }
 
     /// Starts to listen on a TCP port.
@@ -95,8 +107,8 @@ impl<'a, P: Profile<Waker = TaskWaker>> Connection<'_, 'a, P> {
     /// # Errors
     ///
     /// The connection was broken off.
-    pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, IoError> {
-        self.read_half(buffer).await
+    pub fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, IoError>> {
+        poll_fn(|context| self.poll_read(context, buffer))
     }
 
     /// Waits until [`Connection::read`] will not have to.
@@ -104,8 +116,8 @@ impl<'a, P: Profile<Waker = TaskWaker>> Connection<'_, 'a, P> {
     /// # Errors
     ///
     /// As for [`Connection::read`].
-    pub async fn readable(&mut self) -> Result<(), IoError> {
-        self.readable_half().await
+    pub fn readable(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(|context| self.poll_readable(context))
     }
 
     /// Waits for room and queues as much of `data` as there is room for; returns how many octets.
@@ -113,8 +125,8 @@ impl<'a, P: Profile<Waker = TaskWaker>> Connection<'_, 'a, P> {
     /// # Errors
     ///
     /// Nothing may be sent any more.
-    pub async fn write(&mut self, data: &[u8]) -> Result<usize, IoError> {
-        self.write_half(data).await
+    pub fn write(&mut self, data: &[u8]) -> impl Future<Output = Result<usize, IoError>> {
+        poll_fn(|context| self.poll_write(context, data))
     }
 
     /// Queues all of `data`, waiting for room as often as it takes. How much was queued by a
@@ -123,13 +135,17 @@ impl<'a, P: Profile<Waker = TaskWaker>> Connection<'_, 'a, P> {
     /// # Errors
     ///
     /// Nothing may be sent any more.
-    pub async fn write_all(&mut self, data: &[u8]) -> Result<(), IoError> {
+    pub fn write_all(&mut self, data: &[u8]) -> impl Future<Output = Result<(), IoError>> {
         let mut rest = data;
-        while !rest.is_empty() {
-            let written = self.write_half(rest).await?;
-            rest = rest.get(written..).unwrap_or(&[]);
-        }
-        Ok(())
+        poll_fn(move |context| {
+            while !rest.is_empty() {
+                match self.poll_write(context, rest)? {
+                    Poll::Ready(written) => rest = rest.get(written..).unwrap_or(&[]),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
     }
 
     /// Waits until the peer has acknowledged all that was written, and our FIN if there is one.
@@ -137,8 +153,8 @@ impl<'a, P: Profile<Waker = TaskWaker>> Connection<'_, 'a, P> {
     /// # Errors
     ///
     /// The connection came to an end before that.
-    pub async fn flush(&mut self) -> Result<(), IoError> {
-        self.flush_half().await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(|context| self.poll_flush(context))
     }
 
     /// Sends a FIN behind what is queued and waits for the peer to acknowledge both. Reading
@@ -147,9 +163,11 @@ impl<'a, P: Profile<Waker = TaskWaker>> Connection<'_, 'a, P> {
     /// # Errors
     ///
     /// The connection came to an end before that.
-    pub async fn finish(&mut self) -> Result<(), IoError> {
-        self.shutdown(Half::Write)?;
-        self.flush_half().await
+    pub fn finish(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(|context| {
+            self.shutdown(Half::Write)?;
+            self.poll_flush(context)
+        })
     }
 
     /// Closes one half or both, and does not wait.
@@ -180,48 +198,39 @@ impl<'a, P: Profile<Waker = TaskWaker>> Connection<'_, 'a, P> {
         socket.peek(&mut [0]).outcome()
     }
 
-    async fn read_half(&self, buffer: &mut [u8]) -> Result<usize, IoError> {
-        poll_fn(|context| {
-            self.step(
-                context,
-                |waiters| &mut waiters.reader,
-                |socket| socket.read(buffer).outcome(),
-            )
+    fn poll_opened(&self, context: &Context<'_>) -> Poll<Result<(), IoError>> {
+        let place: Place = |waiters| &mut waiters.reader;
+        self.step(context, place, |socket| match (socket.close_reason(), socket.state()) {
+            (Some(reason), _) => Some(Err(IoError::Ended(reason))),
+            (None, State::SynSent | State::SynReceived) => None,
+            (None, _) => Some(Ok(())),
         })
-        .await
     }
 
-    async fn readable_half(&self) -> Result<(), IoError> {
-        poll_fn(|context| {
-            self.step(
-                context,
-                |waiters| &mut waiters.reader,
-                |socket| Self::is_readable(socket).map(|result| result.map(|_| ())),
-            )
-        })
-        .await
+    fn poll_read(&self, context: &Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, IoError>> {
+        let place: Place = |waiters| &mut waiters.reader;
+        self.step(context, place, |socket| socket.read(buffer).outcome())
     }
 
-    async fn write_half(&self, data: &[u8]) -> Result<usize, IoError> {
-        poll_fn(|context| {
-            self.step(context, |waiters| &mut waiters.writer, |socket| socket.write(data).outcome())
+    fn poll_readable(&self, context: &Context<'_>) -> Poll<Result<(), IoError>> {
+        let place: Place = |waiters| &mut waiters.reader;
+        self.step(context, place, |socket| {
+            Self::is_readable(socket).map(|result| result.map(|_| ()))
         })
-        .await
     }
 
-    async fn flush_half(&self) -> Result<(), IoError> {
-        poll_fn(|context| {
-            self.step(
-                context,
-                |waiters| &mut waiters.flusher,
-                |socket| match socket.close_reason() {
-                    Some(CloseReason::Graceful) => Some(Ok(())),
-                    Some(reason) => Some(Err(IoError::Ended(reason))),
-                    None => socket.is_flushed().then_some(Ok(())),
-                },
-            )
+    fn poll_write(&self, context: &Context<'_>, data: &[u8]) -> Poll<Result<usize, IoError>> {
+        let place: Place = |waiters| &mut waiters.writer;
+        self.step(context, place, |socket| socket.write(data).outcome())
+    }
+
+    fn poll_flush(&self, context: &Context<'_>) -> Poll<Result<(), IoError>> {
+        let place: Place = |waiters| &mut waiters.flusher;
+        self.step(context, place, |socket| match socket.close_reason() {
+            Some(CloseReason::Graceful) => Some(Ok(())),
+            Some(reason) => Some(Err(IoError::Ended(reason))),
+            None => socket.is_flushed().then_some(Ok(())),
         })
-        .await
     }
 
     /// One step of a future: `act` says what came of it, or that it has to wait.
@@ -256,8 +265,8 @@ impl<P: Profile<Waker = TaskWaker>> Reader<'_, '_, P> {
     /// # Errors
     ///
     /// The connection was broken off.
-    pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, IoError> {
-        self.0.read_half(buffer).await
+    pub fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, IoError>> {
+        poll_fn(|context| self.0.poll_read(context, buffer))
     }
 
     /// As [`Connection::readable`].
@@ -265,8 +274,8 @@ impl<P: Profile<Waker = TaskWaker>> Reader<'_, '_, P> {
     /// # Errors
     ///
     /// The connection was broken off.
-    pub async fn readable(&mut self) -> Result<(), IoError> {
-        self.0.readable_half().await
+    pub fn readable(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(|context| self.0.poll_readable(context))
     }
 
     /// Whether a read would not wait.
@@ -288,8 +297,8 @@ impl<P: Profile<Waker = TaskWaker>> Writer<'_, '_, P> {
     /// # Errors
     ///
     /// Nothing may be sent any more.
-    pub async fn write(&mut self, data: &[u8]) -> Result<usize, IoError> {
-        self.0.write_half(data).await
+    pub fn write(&mut self, data: &[u8]) -> impl Future<Output = Result<usize, IoError>> {
+        poll_fn(|context| self.0.poll_write(context, data))
     }
 
     /// As [`Connection::flush`].
@@ -297,8 +306,8 @@ impl<P: Profile<Waker = TaskWaker>> Writer<'_, '_, P> {
     /// # Errors
     ///
     /// The connection came to an end before that.
-    pub async fn flush(&mut self) -> Result<(), IoError> {
-        self.0.flush_half().await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(|context| self.0.poll_flush(context))
     }
 
     /// Sends a FIN behind what is queued, and does not wait.
@@ -355,15 +364,15 @@ impl<'s, 'a, P: Profile<Waker = TaskWaker>> Listener<'s, 'a, P> {
     /// # Errors
     ///
     /// Only [`IoError::Reentered`].
-    pub async fn accept(&self) -> Result<Connection<'s, 'a, P>, IoError> {
-        let handle = poll_fn(|context| {
-            self.shared.poll_with(|stack| match stack.accept(self.handle).outcome() {
-                Some(result) => Step::ready(result),
-                None => Step::waits(stack.wait_to_accept(self.handle, context.waker())),
-            })
+    pub fn accept(&self) -> impl Future<Output = Result<Connection<'s, 'a, P>, IoError>> {
+        poll_fn(|context| {
+            let accepted =
+                self.shared.poll_with(|stack| match stack.accept(self.handle).outcome() {
+                    Some(result) => Step::ready(result),
+                    None => Step::waits(stack.wait_to_accept(self.handle, context.waker())),
+                });
+            accepted.map_ok(|handle| Connection { shared: self.shared, handle })
         })
-        .await?;
-        Ok(Connection { shared: self.shared, handle })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Datagram sockets that tasks can wait for.
 
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
@@ -63,8 +63,11 @@ impl<'a, P: Profile<Waker = TaskWaker>> Datagrams<'_, 'a, P> {
     /// # Errors
     ///
     /// Only [`IoError::Reentered`].
-    pub async fn recv_from(&mut self, buffer: &mut [u8]) -> Result<Datagram, IoError> {
-        self.receive_half(buffer).await
+    pub fn recv_from(
+        &mut self,
+        buffer: &mut [u8],
+    ) -> impl Future<Output = Result<Datagram, IoError>> {
+        poll_fn(|context| self.poll_receive(context, buffer))
     }
 
     /// Waits until [`Datagrams::recv_from`] will not have to.
@@ -72,8 +75,8 @@ impl<'a, P: Profile<Waker = TaskWaker>> Datagrams<'_, 'a, P> {
     /// # Errors
     ///
     /// Only [`IoError::Reentered`].
-    pub async fn readable(&mut self) -> Result<(), IoError> {
-        self.readable_half().await
+    pub fn readable(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(|context| self.poll_readable(context))
     }
 
     /// Waits for room and queues a datagram, whole. A socket with a peer sends to that one,
@@ -82,8 +85,12 @@ impl<'a, P: Profile<Waker = TaskWaker>> Datagrams<'_, 'a, P> {
     /// # Errors
     ///
     /// It can never be sent.
-    pub async fn send_to(&mut self, payload: &[u8], remote: SocketAddr) -> Result<(), IoError> {
-        self.send_half(payload, remote).await
+    pub fn send_to(
+        &mut self,
+        payload: &[u8],
+        remote: SocketAddr,
+    ) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(move |context| self.poll_send(context, payload, remote))
     }
 
     /// Waits until all that was queued has left.
@@ -91,8 +98,8 @@ impl<'a, P: Profile<Waker = TaskWaker>> Datagrams<'_, 'a, P> {
     /// # Errors
     ///
     /// Only [`IoError::Reentered`].
-    pub async fn flush(&mut self) -> Result<(), IoError> {
-        self.flush_half().await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(|context| self.poll_flush(context))
     }
 
     /// Lets `act` use all that a [`UdpSocket`] can do.
@@ -109,62 +116,47 @@ impl<'a, P: Profile<Waker = TaskWaker>> Datagrams<'_, 'a, P> {
         (Receiver(self), Sender(self))
     }
 
-    async fn receive_half(&self, buffer: &mut [u8]) -> Result<Datagram, IoError> {
-        poll_fn(|context| {
-            self.step(
-                context,
-                |waiters| &mut waiters.reader,
-                |socket| {
-                    self.discard_strangers(socket);
-                    match socket.recv_from(buffer) {
-                        Ok(datagram) => Some(Ok(datagram)),
-                        Err(RecvError::WouldBlock) => None,
-                    }
-                },
-            )
+    fn poll_receive(
+        &self,
+        context: &Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<Datagram, IoError>> {
+        let place: Place = |waiters| &mut waiters.reader;
+        self.step(context, place, |socket| {
+            self.discard_strangers(socket);
+            match socket.recv_from(buffer) {
+                Ok(datagram) => Some(Ok(datagram)),
+                Err(RecvError::WouldBlock) => None,
+            }
         })
-        .await
     }
 
-    async fn readable_half(&self) -> Result<(), IoError> {
-        poll_fn(|context| {
-            self.step(
-                context,
-                |waiters| &mut waiters.reader,
-                |socket| {
-                    self.discard_strangers(socket);
-                    socket.source().map(|_| Ok(()))
-                },
-            )
+    fn poll_readable(&self, context: &Context<'_>) -> Poll<Result<(), IoError>> {
+        let place: Place = |waiters| &mut waiters.reader;
+        self.step(context, place, |socket| {
+            self.discard_strangers(socket);
+            socket.source().map(|_| Ok(()))
         })
-        .await
     }
 
-    async fn send_half(&self, payload: &[u8], remote: SocketAddr) -> Result<(), IoError> {
+    fn poll_send(
+        &self,
+        context: &Context<'_>,
+        payload: &[u8],
+        remote: SocketAddr,
+    ) -> Poll<Result<(), IoError>> {
         let remote = self.peer.unwrap_or(remote);
-        poll_fn(|context| {
-            self.step(
-                context,
-                |waiters| &mut waiters.writer,
-                |socket| match socket.send_to(payload, remote) {
-                    Ok(()) => Some(Ok(())),
-                    Err(SendError::WouldBlock) => None,
-                    Err(error) => Some(Err(IoError::Send(error))),
-                },
-            )
+        let place: Place = |waiters| &mut waiters.writer;
+        self.step(context, place, |socket| match socket.send_to(payload, remote) {
+            Ok(()) => Some(Ok(())),
+            Err(SendError::WouldBlock) => None,
+            Err(error) => Some(Err(IoError::Send(error))),
         })
-        .await
     }
 
-    async fn flush_half(&self) -> Result<(), IoError> {
-        poll_fn(|context| {
-            self.step(
-                context,
-                |waiters| &mut waiters.writer,
-                |socket| socket.is_flushed().then_some(Ok(())),
-            )
-        })
-        .await
+    fn poll_flush(&self, context: &Context<'_>) -> Poll<Result<(), IoError>> {
+        let place: Place = |waiters| &mut waiters.writer;
+        self.step(context, place, |socket| socket.is_flushed().then_some(Ok(())))
     }
 
     /// A socket with a peer is deaf to all others. Each turn takes a datagram off the queue.
@@ -207,8 +199,11 @@ impl<P: Profile<Waker = TaskWaker>> Receiver<'_, '_, P> {
     /// # Errors
     ///
     /// Only [`IoError::Reentered`].
-    pub async fn recv_from(&mut self, buffer: &mut [u8]) -> Result<Datagram, IoError> {
-        self.0.receive_half(buffer).await
+    pub fn recv_from(
+        &mut self,
+        buffer: &mut [u8],
+    ) -> impl Future<Output = Result<Datagram, IoError>> {
+        poll_fn(|context| self.0.poll_receive(context, buffer))
     }
 
     /// As [`Datagrams::readable`].
@@ -216,8 +211,8 @@ impl<P: Profile<Waker = TaskWaker>> Receiver<'_, '_, P> {
     /// # Errors
     ///
     /// Only [`IoError::Reentered`].
-    pub async fn readable(&mut self) -> Result<(), IoError> {
-        self.0.readable_half().await
+    pub fn readable(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(|context| self.0.poll_readable(context))
     }
 }
 
@@ -230,8 +225,12 @@ impl<P: Profile<Waker = TaskWaker>> Sender<'_, '_, P> {
     /// # Errors
     ///
     /// It can never be sent.
-    pub async fn send_to(&mut self, payload: &[u8], remote: SocketAddr) -> Result<(), IoError> {
-        self.0.send_half(payload, remote).await
+    pub fn send_to(
+        &mut self,
+        payload: &[u8],
+        remote: SocketAddr,
+    ) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(move |context| self.0.poll_send(context, payload, remote))
     }
 
     /// As [`Datagrams::flush`].
@@ -239,7 +238,7 @@ impl<P: Profile<Waker = TaskWaker>> Sender<'_, '_, P> {
     /// # Errors
     ///
     /// Only [`IoError::Reentered`].
-    pub async fn flush(&mut self) -> Result<(), IoError> {
-        self.0.flush_half().await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), IoError>> {
+        poll_fn(|context| self.0.poll_flush(context))
     }
 }

@@ -3,11 +3,11 @@
 use core::net::IpAddr;
 
 use crate::flow::FlowKey;
-use crate::profile::{Profile, Tables};
+use crate::profile::{IndexOf, Profile, Tables};
 use crate::secret::Secret;
 use crate::storage::Empty;
 use crate::storage::Id;
-use crate::storage::hash_table::{Chained, Hash32, HashTable};
+use crate::storage::hash_table::{Chained, Hash32, Index};
 use crate::storage::slab::Slab;
 use crate::tcp::isn::hash64;
 
@@ -74,7 +74,7 @@ pub fn port_hash<P: Profile>(keys: [u64; 2], port: u16) -> u32 {
 
 /// The socket bound to an endpoint: one bound to this very address comes before one bound to all.
 pub fn find_bound<P: Profile, T>(
-    table: &mut HashTable<'_>,
+    table: &mut IndexOf<'_, P>,
     slab: &Slab<'_, T>,
     keys: [u64; 2],
     (address, port): (IpAddr, u16),

@@ -6,6 +6,8 @@ use crate::counters::bump;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::storage::Id;
+use crate::storage::hash_table::Index;
+use crate::storage::list::Line;
 use crate::tcp::connection::{CloseReason, Connection};
 use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;
@@ -280,7 +282,10 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     ///
     /// Nothing is there yet, or the connection was broken off.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
-        self.with(|connection, commons| connection.read(buffer, commons))
+        self.pool
+            .with_reader(self.id, self.commons, |connection, commons| {
+                connection.read(buffer, commons)
+            })
             .unwrap_or(Err(ReadError::WouldBlock))
     }
 
@@ -292,11 +297,12 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     /// As for [`TcpSocket::read`]; `take` is not called then.
     pub fn read_with(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<usize, ReadError> {
         let mut take = Some(take);
-        self.with(|connection, commons| {
-            let mut once = |octets: &[u8]| take.take().map_or(0, |take| take(octets));
-            connection.read_with(&mut once, commons)
-        })
-        .unwrap_or(Err(ReadError::WouldBlock))
+        self.pool
+            .with_reader(self.id, self.commons, |connection, commons| {
+                let mut once = |octets: &[u8]| take.take().map_or(0, |take| take(octets));
+                connection.read_with(&mut once, commons)
+            })
+            .unwrap_or(Err(ReadError::WouldBlock))
     }
 
     /// Copies what has arrived and leaves it unread.

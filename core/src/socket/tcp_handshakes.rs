@@ -8,6 +8,8 @@ use crate::profile::Profile;
 use crate::seq::SeqNum;
 use crate::storage::Id;
 use crate::storage::deadlines::Deadlines;
+use crate::storage::hash_table::Index;
+use crate::storage::list::Line;
 use crate::tcp::bare::Bare;
 use crate::tcp::cookie::{self, Jar};
 use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
@@ -173,6 +175,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return None;
         };
         bump(&mut commons.counters.passive_opens);
+        if let Some(slot) = self.connections.get_mut(connection) {
+            slot.waits = true;
+        }
         if let Some(slot) = self.listeners.get_mut(listener) {
             slot.listening.waiting.push_back(&mut self.connections, connection);
         }

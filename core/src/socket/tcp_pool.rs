@@ -7,12 +7,12 @@
 
 use crate::counters::{DropReason, bump};
 use crate::flow::FlowKey;
-use crate::profile::{Profile, Tables};
+use crate::profile::{DeadlinesOf, IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
 use crate::storage::deadlines::Deadlines;
-use crate::storage::hash_table::HashTable;
-use crate::storage::list::List;
+use crate::storage::hash_table::Index;
+use crate::storage::list::{Line, List};
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::{Key, Slab};
@@ -21,7 +21,9 @@ use crate::tcp::arrives::Verdict;
 use crate::tcp::bare::Bare;
 use crate::tcp::connection::{Connection, PathError};
 use crate::tcp::departs::Plan;
+use crate::tcp::listener::HalfOpen;
 use crate::tcp::segment::{Segment, text_len};
+use crate::tcp::state::State;
 use crate::tcp::time_wait;
 use crate::time::{Due, Instant};
 use crate::trace::{Event, Observer};
@@ -34,26 +36,24 @@ use super::tcp_slots::{
 use super::turns::{Egress, Turns};
 use super::{Commons, Handle, ListenerHandle, TcpHandle};
 
-type ProfileDeadlines<'a, P> = <<P as Profile>::Tables as Tables>::Deadlines<'a>;
-
 /// All of TCP's records.
 pub struct TcpPool<'a, P: Profile> {
     pub(super) connections: Slab<'a, ConnectionSlot<P>>,
-    by_flow: HashTable<'a>,
-    deadlines: ProfileDeadlines<'a, P>,
+    by_flow: IndexOf<'a, P>,
+    deadlines: DeadlinesOf<'a, P>,
     pub(super) half_open: Slab<'a, HalfOpenSlot>,
-    pub(super) half_open_by_flow: HashTable<'a>,
-    pub(super) half_open_deadlines: ProfileDeadlines<'a, P>,
+    pub(super) half_open_by_flow: IndexOf<'a, P>,
+    pub(super) half_open_deadlines: DeadlinesOf<'a, P>,
     time_wait: Slab<'a, TimeWaitSlot>,
-    time_wait_by_flow: HashTable<'a>,
+    time_wait_by_flow: IndexOf<'a, P>,
     expiry: List<Expiry>,
-    pub(super) listeners: Slab<'a, ListenerSlot<P::Waker>>,
-    pub(super) by_port: HashTable<'a>,
-    egress: Turns,
-    pub(super) half_open_egress: List<Egress>,
-    news: List<News>,
-    early: List<Early>,
-    pub(super) listener_news: List<News>,
+    pub(super) listeners: Slab<'a, ListenerSlot<P>>,
+    pub(super) by_port: IndexOf<'a, P>,
+    egress: Turns<LineOf<P, Egress>>,
+    pub(super) half_open_egress: LineOf<P, Egress>,
+    news: LineOf<P, News>,
+    early: LineOf<P, Early>,
+    pub(super) listener_news: LineOf<P, News>,
 }
 
 /// How far behind an old connection's numbers those of the one that takes its place begin.
@@ -63,8 +63,8 @@ const REUSE_GAP: u32 = 0x1_0000;
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Departure {
-    /// A SYN-ACK of a half-open record.
-    SynAck(Id, FlowKey, Bare),
+    /// The SYN-ACK of a half-open record.
+    SynAck(Id),
     /// A segment of a connection.
     Segment(Id, Plan),
 }
@@ -89,21 +89,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn new(storage: TcpStorage<'a, P>) -> Self {
         Self {
             connections: Slab::new(storage.connections),
-            by_flow: HashTable::new(storage.connection_heads),
+            by_flow: Index::new(storage.connection_heads),
             deadlines: Deadlines::new(storage.connection_deadlines),
             half_open: Slab::new(storage.half_open),
-            half_open_by_flow: HashTable::new(storage.half_open_heads),
+            half_open_by_flow: Index::new(storage.half_open_heads),
             half_open_deadlines: Deadlines::new(storage.half_open_deadlines),
             time_wait: Slab::new(storage.time_wait),
-            time_wait_by_flow: HashTable::new(storage.time_wait_heads),
-            expiry: List::EMPTY,
+            time_wait_by_flow: Index::new(storage.time_wait_heads),
+            expiry: Empty::EMPTY,
             listeners: Slab::new(storage.listeners),
-            by_port: HashTable::new(storage.listener_heads),
+            by_port: Index::new(storage.listener_heads),
             egress: Turns::EMPTY,
-            half_open_egress: List::EMPTY,
-            news: List::EMPTY,
-            early: List::EMPTY,
-            listener_news: List::EMPTY,
+            half_open_egress: Empty::EMPTY,
+            news: Empty::EMPTY,
+            early: Empty::EMPTY,
+            listener_news: Empty::EMPTY,
         }
     }
 
@@ -118,10 +118,23 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
     }
 
+    /// How many slots there are of the kind that has the most, of those that stand in lines.
+    #[must_use]
+    pub fn slots_max(&self) -> usize {
+        let connections = self.connections.capacity();
+        connections.max(self.half_open.capacity()).max(self.listeners.capacity())
+    }
+
     /// The connection in a slot.
     #[must_use]
     pub fn connection(&self, id: Id) -> Option<&Connection<P>> {
         self.connections.get(id).map(|slot| &slot.connection)
+    }
+
+    /// The record of a handshake that a peer has begun.
+    #[must_use]
+    pub fn half_open(&self, id: Id) -> Option<&HalfOpen> {
+        self.half_open.get(id).map(|slot| &slot.record)
     }
 
     /// Lets `act` work on a connection, then files it anew.
@@ -137,23 +150,29 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         Some(result)
     }
 
+    /// Lets `act` read from a connection. That changes nothing but what it has to send.
+    pub(super) fn with_reader<R>(
+        &mut self,
+        id: Id,
+        commons: &mut Commons<'a>,
+        act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
+    ) -> Option<R> {
+        let slot = self.connections.get_mut(id)?;
+        let result = act(&mut slot.connection, commons);
+        if slot.connection.owes_update() {
+            self.take_turn(id, commons);
+        }
+        Some(result)
+    }
+
     /// Files a connection where it belongs now: its deadline, the lists, its end.
     pub fn settle(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get_mut(id) else { return };
         let connection = &mut slot.connection;
         connection.settle_timers(commons.now);
-        let until = commons.now + commons.time_wait;
-        if connection.is_done() {
-            return self.free(id, commons);
-        }
-        if let Some(record) = connection.to_time_wait(until) {
-            let entry = TimeWaitSlot::new(record);
-            self.free(id, commons);
-            return self.enter_time_wait(entry, commons);
-        }
-        if connection.leaves_flow() {
-            let hash = flow_hash::<P>(commons.table_keys, connection.flow());
-            self.by_flow.remove(&mut self.connections, hash, id);
+        let may_end = matches!(connection.state(), State::Closed | State::TimeWait);
+        if may_end && self.retire(id, commons) {
+            return;
         }
         let Some(slot) = self.connections.get(id) else { return };
         let connection = &slot.connection;
@@ -162,16 +181,45 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let flushed = slot.waiters.flusher.is_waiting() && connection.is_flushed();
         let has_news = connection.has_news() || flushed;
         let holds_early = connection.holds_early();
-        if connection.owes_now(commons.ack_per_burst) {
-            // These must leave before the connection's next arrival.
-            self.egress.push_front(&mut self.connections, id);
-        } else if connection.may_have_to_send(&commons.records) {
-            self.egress.push_back(&mut self.connections, id);
-        }
         if has_news {
             self.news.push_back(&mut self.connections, id);
         }
         self.file_early(id, holds_early, commons);
+        self.take_turn(id, commons);
+    }
+
+    /// Files a connection among those that may have something to send, if it has.
+    fn take_turn(&mut self, id: Id, commons: &Commons<'a>) {
+        let Some(slot) = self.connections.get(id) else { return };
+        if slot.connection.owes_now(commons.ack_per_burst) {
+            // These must leave before the connection's next arrival.
+            self.egress.push_front(&mut self.connections, id);
+        } else if slot.connection.may_have_to_send(&commons.records) {
+            self.egress.push_back(&mut self.connections, id);
+        }
+    }
+
+    /// The protocol is done with a connection, or only waits. Whether its slot came free.
+    #[cold]
+    #[inline(never)]
+    fn retire(&mut self, id: Id, commons: &mut Commons<'a>) -> bool {
+        let Some(slot) = self.connections.get(id) else { return true };
+        let connection = &slot.connection;
+        if connection.is_done() {
+            self.free(id, commons);
+            return true;
+        }
+        if let Some(record) = connection.to_time_wait(commons.now + commons.time_wait) {
+            let entry = TimeWaitSlot::new(record);
+            self.free(id, commons);
+            self.enter_time_wait(entry, commons);
+            return true;
+        }
+        if connection.leaves_flow() {
+            let hash = flow_hash::<P>(commons.table_keys, connection.flow());
+            self.by_flow.remove(&mut self.connections, hash, id);
+        }
+        false
     }
 
     /// Files a connection among those that hold text behind a hole, or takes it out.
@@ -412,11 +460,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// What would leave first: SYN-ACKs, then connections in turn. Changes nothing but the list of
     /// those that turn out to have nothing to send.
     pub fn next_departure(&mut self, commons: &Commons<'a>) -> Option<Departure> {
-        if let Some(id) = self.half_open_egress.first()
-            && let Some(slot) = self.half_open.get(id)
-        {
-            let bare = slot.record.syn_ack(commons.now);
-            return Some(Departure::SynAck(id, *slot.record.flow(), bare));
+        if let Some(id) = self.half_open_egress.first() {
+            return Some(Departure::SynAck(id));
         }
         while let Some(id) = self.egress.first() {
             let slot = self.connections.get(id)?;
@@ -440,25 +485,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.egress.unpark(&mut self.connections);
     }
 
-    /// What was planned has left.
-    pub fn on_departed(&mut self, departure: &Departure, commons: &mut Commons<'a>) {
-        match departure {
-            Departure::SynAck(id, ..) => {
-                bump(&mut commons.counters.segments_out);
-                self.half_open_egress.remove(&mut self.half_open, *id);
-                if let Some(slot) = self.half_open.get_mut(*id) {
-                    let again = slot.record.on_sent(commons.now);
-                    self.half_open_deadlines.set(*id, Due::at(again));
-                }
-            }
-            Departure::Segment(id, plan) => {
-                // In turn: who has sent goes to the end, where `settle` finds more to send.
-                self.egress.pop_front(&mut self.connections);
-                self.with(*id, commons, |connection, commons| {
-                    connection.on_sent(plan, commons);
-                });
-            }
+    /// The SYN-ACK of a half-open record has left.
+    pub fn on_syn_ack_departed(&mut self, id: Id, commons: &mut Commons<'a>) {
+        bump(&mut commons.counters.segments_out);
+        self.half_open_egress.remove(&mut self.half_open, id);
+        if let Some(slot) = self.half_open.get_mut(id) {
+            let again = slot.record.on_sent(commons.now);
+            self.half_open_deadlines.set(id, Due::at(again));
         }
+    }
+
+    /// What was planned for a connection has left.
+    pub fn on_departed(&mut self, id: Id, plan: &Plan, commons: &mut Commons<'a>) {
+        // In turn: who has sent goes to the end, where `settle` finds more to send.
+        self.egress.pop_front(&mut self.connections);
+        self.with(id, commons, |connection, commons| connection.on_sent(plan, commons));
     }
 
     /// Whether the connection at the front owes what must leave before its next arrival.
@@ -506,7 +547,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// When time alone will change something. Deadlines that have moved towards later are settled
     /// first, so that the answer is exact.
     pub fn next_due(&mut self) -> Option<Instant> {
-        while ProfileDeadlines::<'a, P>::LAZY
+        while DeadlinesOf::<'a, P>::LAZY
             && let Some((filed, id)) = self.deadlines.first()
         {
             let due =
@@ -548,7 +589,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn pop_waiting(&mut self, listener: Id) -> Option<Key> {
         let slot = self.listeners.get_mut(listener)?;
         let id = slot.listening.waiting.pop_front(&mut self.connections)?;
-        if self.connections.get(id)?.connection.has_news() {
+        let slot = self.connections.get_mut(id)?;
+        slot.waits = false;
+        if slot.connection.has_news() {
             self.news.push_back(&mut self.connections, id);
         }
         self.connections.key(id)

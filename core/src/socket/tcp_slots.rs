@@ -3,9 +3,9 @@
 use managed::ManagedSlice;
 
 use crate::flow::FlowKey;
-use crate::profile::{Profile, Tables};
+use crate::profile::{LineOf, Profile, Tables};
 use crate::storage::hash_table::chained;
-use crate::storage::list::{Links, List, linked};
+use crate::storage::list::{Links, linked};
 use crate::storage::slab::{Key, Slot};
 use crate::storage::{Empty, Id};
 use crate::tcp::connection::Connection;
@@ -34,6 +34,8 @@ pub enum Expiry {}
 pub struct ConnectionSlot<P: Profile> {
     pub(super) connection: Connection<P>,
     chain: Option<Id>,
+    /// Still in its listener's queue.
+    pub(super) waits: bool,
     egress: Links,
     #[cfg(feature = "ethernet")]
     parked: u16,
@@ -48,6 +50,7 @@ impl<P: Profile> Empty for ConnectionSlot<P> {
     const EMPTY: Self = Self {
         connection: Connection::EMPTY,
         chain: None,
+        waits: false,
         egress: Links::EMPTY,
         #[cfg(feature = "ethernet")]
         parked: 0,
@@ -98,49 +101,47 @@ chained!([] TimeWaitSlot, record.flow(): FlowKey);
 linked!([] TimeWaitSlot, expiry: Expiry);
 
 /// A listener and its places.
-#[derive(Debug)]
-pub struct ListenerSlot<W> {
-    pub(super) listening: Listening,
+pub struct ListenerSlot<P: Profile> {
+    pub(super) listening: Listening<P>,
     chain: Option<Id>,
     news: Links,
     /// Tasks that wait for a connection.
-    pub acceptors: [W; ACCEPTORS],
+    pub acceptors: [P::Waker; ACCEPTORS],
 }
 
-impl<W: WakerSlot> Empty for ListenerSlot<W> {
+impl<P: Profile> Empty for ListenerSlot<P> {
     const EMPTY: Self = Self {
         listening: Listening::EMPTY,
         chain: None,
         news: Links::EMPTY,
-        acceptors: [const { W::EMPTY }; ACCEPTORS],
+        acceptors: [const { P::Waker::EMPTY }; ACCEPTORS],
     };
 }
 
-chained!([W: WakerSlot] ListenerSlot<W>, listening.bound(): Bound);
-linked!([W: WakerSlot] ListenerSlot<W>, news: News);
+chained!([P: Profile] ListenerSlot<P>, listening.bound(): Bound);
+linked!([P: Profile] ListenerSlot<P>, news: News);
 
 /// What a listener listens to and how.
-#[derive(Debug)]
-pub(super) struct Listening {
+pub(super) struct Listening<P: Profile> {
     pub(super) bound: Bound,
     pub(super) config: ConnectionConfig,
     pub(super) limit: u16,
     /// The period in which a cookie was given out last, 0 for never.
     pub(super) cookies: u16,
-    pub(super) waiting: List<Backlog>,
+    pub(super) waiting: LineOf<P, Backlog>,
 }
 
-impl Empty for Listening {
+impl<P: Profile> Empty for Listening<P> {
     const EMPTY: Self = Self {
         bound: Bound::EMPTY,
         config: ConnectionConfig::EMPTY,
         limit: 0,
         cookies: 0,
-        waiting: List::EMPTY,
+        waiting: Empty::EMPTY,
     };
 }
 
-impl Listening {
+impl<P: Profile> Listening<P> {
     fn bound(&self) -> &Bound {
         &self.bound
     }
@@ -167,7 +168,7 @@ pub struct TcpStorage<'a, P: Profile> {
     /// As many heads as TIME-WAIT records, or one for linear tables.
     pub time_wait_heads: ManagedSlice<'a, Option<Id>>,
     /// One for each listener.
-    pub listeners: ManagedSlice<'a, Slot<ListenerSlot<P::Waker>>>,
+    pub listeners: ManagedSlice<'a, Slot<ListenerSlot<P>>>,
     /// As many heads as listeners, or one for linear tables.
     pub listener_heads: ManagedSlice<'a, Option<Id>>,
 }
@@ -184,7 +185,7 @@ impl<P: Profile> ConnectionSlot<P> {
     /// Whether it is still in its listener's queue.
     #[must_use]
     pub fn waits_to_be_accepted(&self) -> bool {
-        self.backlog.is_linked()
+        self.waits
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Why somebody has to wait is not known here.
 
-use crate::storage::list::{Linked, List};
+use crate::storage::list::{Line, Linked};
 use crate::storage::slab::Slab;
 use crate::storage::{Empty, Id};
 
@@ -22,33 +22,33 @@ pub trait Turn: Empty + Linked<Egress> {
 /// A record is in one list at most. All who wait go back at once, and in one step: the round that
 /// is noted in a record says whether it went with them.
 #[derive(Debug)]
-pub struct Turns {
-    ready: List<Egress>,
+pub struct Turns<Q> {
+    ready: Q,
     #[cfg(feature = "ethernet")]
-    parked: List<Egress>,
+    parked: Q,
     #[cfg(feature = "ethernet")]
     round: u16,
 }
 
-impl Turns {
+impl<Q: Line<Egress>> Turns<Q> {
     /// Nobody.
     pub const EMPTY: Self = Self {
-        ready: List::EMPTY,
+        ready: Q::EMPTY,
         #[cfg(feature = "ethernet")]
-        parked: List::EMPTY,
+        parked: Q::EMPTY,
         #[cfg(feature = "ethernet")]
         round: 1,
     };
 
     /// Whether nobody's turn it is.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.ready.is_empty()
     }
 
     /// Whose turn it is.
     #[must_use]
-    pub const fn first(&self) -> Option<Id> {
+    pub fn first(&self) -> Option<Id> {
         self.ready.first()
     }
 
@@ -65,7 +65,9 @@ impl Turns {
 
     /// A record takes its turn last; one that has a turn, or waits, is left where it is.
     pub fn push_back<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
-        self.ready.push_back(slab, id);
+        if !self.is_parked(slab, id) {
+            self.ready.push_back(slab, id);
+        }
     }
 
     /// A record takes the next turn, unless it waits.
@@ -78,9 +80,7 @@ impl Turns {
 
     /// The record whose turn it is has had it.
     pub fn pop_front<T: Turn>(&mut self, slab: &mut Slab<'_, T>) {
-        if let Some(id) = self.first() {
-            self.remove(slab, id);
-        }
+        self.ready.pop_front(slab);
     }
 
     /// A record has nothing to send, or is gone.

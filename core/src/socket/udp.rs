@@ -10,11 +10,11 @@ use managed::ManagedSlice;
 
 use crate::counters::{DropReason, bump};
 use crate::flow::{FLOW_BYTES, FlowKey};
-use crate::profile::Profile;
+use crate::profile::{IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
 use crate::storage::block_pool::BlockPool;
-use crate::storage::hash_table::{HashTable, chained};
-use crate::storage::list::{Links, List, linked};
+use crate::storage::hash_table::{Index, chained};
+use crate::storage::list::{Line, Links, linked};
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
 use crate::storage::slab::{Slab, Slot};
@@ -242,9 +242,9 @@ pub struct UdpStorage<'a, P: Profile> {
 /// All UDP sockets.
 pub struct UdpPool<'a, P: Profile> {
     pub(super) sockets: Slab<'a, UdpSlot<P::Waker>>,
-    by_port: HashTable<'a>,
-    egress: Turns,
-    news: List<News>,
+    by_port: IndexOf<'a, P>,
+    egress: Turns<LineOf<P, Egress>>,
+    news: LineOf<P, News>,
     profile: PhantomData<fn() -> P>,
 }
 
@@ -254,11 +254,17 @@ impl<'a, P: Profile> UdpPool<'a, P> {
     pub fn new(storage: UdpStorage<'a, P>) -> Self {
         Self {
             sockets: Slab::new(storage.sockets),
-            by_port: HashTable::new(storage.heads),
+            by_port: Index::new(storage.heads),
             egress: Turns::EMPTY,
-            news: List::EMPTY,
+            news: Empty::EMPTY,
             profile: PhantomData,
         }
+    }
+
+    /// How many sockets there can be.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.sockets.capacity()
     }
 
     /// Sockets in use.

@@ -92,6 +92,12 @@ impl Addresses {
         true
     }
 
+    /// Whether another address is on the network of one that we have, or are about to have.
+    #[cfg(feature = "ethernet")]
+    pub(super) fn covers(&self, other: IpAddr) -> bool {
+        is_link_local(other) || self.0.iter().flatten().any(|held| held.cidr.contains(other))
+    }
+
     /// Takes an address away; false where it was not there.
     pub(super) fn remove(&mut self, address: IpAddr) -> bool {
         let is_it = |held: Held| held.cidr.address == address;

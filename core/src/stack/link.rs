@@ -17,6 +17,7 @@ use super::addresses::is_link_local;
 use super::frames::Frames;
 #[cfg(all(feature = "ethernet", feature = "udp"))]
 use super::frames::group;
+use super::headers::Headers;
 #[cfg(feature = "ethernet")]
 use super::neighbor::Hop;
 use super::reply::Replies;
@@ -47,6 +48,7 @@ pub(super) struct Link<'a> {
     #[cfg(not(feature = "ethernet"))]
     frames: core::marker::PhantomData<&'a ()>,
     pub(super) replies: Replies,
+    pub(super) headers: Headers,
     /// The device had no room for what was offered last.
     pub(super) is_full: bool,
     /// The device carries something else than this link.
@@ -54,7 +56,11 @@ pub(super) struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
-    pub(super) fn new(replies: Replies, #[cfg(feature = "ethernet")] frames: Frames<'a>) -> Self {
+    pub(super) fn new(
+        replies: Replies,
+        headers: Headers,
+        #[cfg(feature = "ethernet")] frames: Frames<'a>,
+    ) -> Self {
         Self {
             addresses: Addresses::EMPTY,
             #[cfg(feature = "ethernet")]
@@ -64,6 +70,7 @@ impl<'a> Link<'a> {
             #[cfg(not(feature = "ethernet"))]
             frames: core::marker::PhantomData,
             replies,
+            headers,
             is_full: false,
             is_foreign: false,
         }
@@ -83,7 +90,7 @@ impl<'a> Link<'a> {
         let is_gone = self.addresses.remove(address);
         #[cfg(feature = "ethernet")]
         for gateway in self.gateways.into_iter().flatten() {
-            if !self.is_near(gateway) {
+            if !self.addresses.covers(gateway) {
                 self.set_gateway(gateway.is_ipv4(), None);
             }
         }

@@ -10,6 +10,7 @@ mod arp;
 mod egress;
 #[cfg(feature = "ethernet")]
 mod frames;
+mod headers;
 mod ingress;
 mod link;
 #[cfg(all(feature = "ethernet", feature = "ipv6"))]
@@ -25,7 +26,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use crate::counters::Counters;
 use crate::device::{Device, NoRoom, RxMeta};
-use crate::profile::{Full, Profile};
+use crate::profile::{Full, Profile, Tables};
 use crate::readiness::Readiness;
 use crate::secret::Secret;
 use crate::socket::demux::table_keys;
@@ -49,6 +50,7 @@ use crate::wire::ethernet;
 
 #[cfg(feature = "ethernet")]
 use frames::Frames;
+use headers::Headers;
 use link::{Attempt, Link, Sink};
 #[cfg(feature = "ethernet")]
 use neighbor::{Neighbor, Neighbors};
@@ -136,6 +138,9 @@ crate::socket::error_enum! {
         BadBlocks => "the block size is no power of two in 64..=65536, or there is no block",
         /// There are fewer than two blocks for each connection slot.
         TooFewBlocks => "fewer than two blocks for each connection",
+        /// There are more slots of a kind than the tables of the profile have places for: 32 with
+        /// those of `Small`.
+        TooManySlots => "more slots of a kind than the profile's tables have places for",
         /// Not an address that a host can have, or a prefix that is too long.
         InvalidAddress => "not a unicast address with a prefix of its family",
         /// All zero, or that of a group.
@@ -202,7 +207,6 @@ pub struct Stack<'a, P: Profile = Full> {
     observer: P::Observer,
     ingress_budget: u16,
     egress_budget: u16,
-    hop_limit: u8,
     #[cfg(all(feature = "ethernet", feature = "ipv6"))]
     probe_ipv6: bool,
 }
@@ -212,8 +216,8 @@ impl<'a, P: Profile> Stack<'a, P> {
     ///
     /// # Errors
     ///
-    /// The MTU or the blocks are not of a possible size, or there are fewer blocks than twice as
-    /// many as connection slots.
+    /// The MTU or the blocks are not of a possible size, there are fewer blocks than twice as many
+    /// as connection slots, or more slots than the profile can find.
     pub fn new(
         storage: Storage<'a, P>,
         config: &Config,
@@ -243,6 +247,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             },
             link: Link::new(
                 Replies::new(config.resets, config.icmp_errors),
+                Headers::new(config.hop_limit),
                 #[cfg(feature = "ethernet")]
                 frames,
             ),
@@ -254,10 +259,15 @@ impl<'a, P: Profile> Stack<'a, P> {
             observer: P::Observer::default(),
             ingress_budget: config.ingress_budget.max(1),
             egress_budget: config.egress_budget.max(1),
-            hop_limit: config.hop_limit,
             #[cfg(all(feature = "ethernet", feature = "ipv6"))]
             probe_ipv6: config.probe_ipv6 && config.hardware_address.is_some(),
         };
+        let slots = stack.tcp.slots_max();
+        #[cfg(feature = "udp")]
+        let slots = slots.max(stack.udp.capacity());
+        if slots > P::Tables::SLOTS_MAX {
+            return Err(ConfigError::TooManySlots);
+        }
         let wanted = stack.tcp.keep_back(&mut stack.commons);
         if wanted > stack.commons.blocks.capacity() {
             return Err(ConfigError::TooFewBlocks);
@@ -362,7 +372,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     #[cfg(feature = "ethernet")]
     pub fn set_gateway(&mut self, gateway: IpAddr) -> Result<(), ConfigError> {
         let is_ours = self.link.owns(gateway) || self.link.is_broadcast(gateway);
-        if !is_unicast(gateway) || is_ours || !self.link.is_near(gateway) {
+        if !is_unicast(gateway) || is_ours || !self.link.addresses.covers(gateway) {
             return Err(ConfigError::InvalidGateway);
         }
         self.link.set_gateway(gateway.is_ipv4(), Some(gateway));
@@ -488,7 +498,9 @@ impl<'a, P: Profile> Stack<'a, P> {
     }
 
     pub(crate) fn advance(&mut self, now: Instant) {
-        self.commons.now = self.commons.now.max(now);
+        if self.commons.now < now {
+            self.commons.now = now;
+        }
     }
 
     /// The next socket on which something may have become possible, and what. Events of one socket

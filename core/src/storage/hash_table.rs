@@ -41,16 +41,28 @@ impl Hash32 for Keyed {
     }
 }
 
-/// No hash at all: every record is in one chain. For tables of up to 16.
-#[derive(Debug)]
-pub struct Linear;
+/// How records of a slab are found by their keys.
+pub trait Index<'a> {
+    /// An index over heads that are all `None`.
+    fn new(heads: ManagedSlice<'a, Option<Id>>) -> Self;
 
-impl Hash32 for Linear {
-    const KEYED: bool = false;
+    /// The record that was found last, if it has this key: found without a hash.
+    fn last<T: Empty + Chained>(&self, slab: &Slab<'_, T>, key: &T::Key) -> Option<Id>;
 
-    fn hash(_secret: [u64; 2], _bytes: &[u8]) -> u32 {
-        0
-    }
+    /// The record with this key, which was inserted under this hash.
+    fn find<T: Empty + Chained>(
+        &mut self,
+        slab: &Slab<'_, T>,
+        hash: u32,
+        key: &T::Key,
+    ) -> Option<Id>;
+
+    /// Inserts a record under the hash of its key. Returns false, and changes nothing, where it is
+    /// there already, is no record, or there are no heads.
+    fn insert<T: Empty + Chained>(&mut self, slab: &mut Slab<'_, T>, hash: u32, id: Id) -> bool;
+
+    /// Removes a record that was inserted under this hash. Returns whether it was there.
+    fn remove<T: Empty + Chained>(&mut self, slab: &mut Slab<'_, T>, hash: u32, id: Id) -> bool;
 }
 
 /// Chains of records by the hash of their keys, with the record found last in front.
@@ -64,25 +76,19 @@ pub struct HashTable<'a> {
     last_hit: Option<Id>,
 }
 
-impl<'a> HashTable<'a> {
-    /// A table over heads that are all `None`. As many are used as the largest power of two among
-    /// them; with none at all nothing can be inserted.
-    #[must_use]
-    pub fn new(heads: ManagedSlice<'a, Option<Id>>) -> Self {
+impl<'a> Index<'a> for HashTable<'a> {
+    // As many are used as the largest power of two among them.
+    fn new(heads: ManagedSlice<'a, Option<Id>>) -> Self {
         let bits = heads.len().checked_ilog2().unwrap_or(0).min(31);
         let mask = 1_u32.wrapping_shl(bits).wrapping_sub(1);
         Self { heads, mask, last_hit: None }
     }
 
-    /// The record that was found last, if it has this key: found without a hash.
-    #[must_use]
-    pub fn last<T: Empty + Chained>(&self, slab: &Slab<'_, T>, key: &T::Key) -> Option<Id> {
+    fn last<T: Empty + Chained>(&self, slab: &Slab<'_, T>, key: &T::Key) -> Option<Id> {
         self.last_hit.filter(|id| slab.get(*id).is_some_and(|record| record.key() == key))
     }
 
-    /// The record with this key, which was inserted under this hash.
-    #[must_use]
-    pub fn find<T: Empty + Chained>(
+    fn find<T: Empty + Chained>(
         &mut self,
         slab: &Slab<'_, T>,
         hash: u32,
@@ -103,14 +109,7 @@ impl<'a> HashTable<'a> {
         None
     }
 
-    /// Inserts a record under the hash of its key. Returns false, and changes nothing, where it is
-    /// there already, is no record, or the table has no heads.
-    pub fn insert<T: Empty + Chained>(
-        &mut self,
-        slab: &mut Slab<'_, T>,
-        hash: u32,
-        id: Id,
-    ) -> bool {
+    fn insert<T: Empty + Chained>(&mut self, slab: &mut Slab<'_, T>, hash: u32, id: Id) -> bool {
         let head = self.head(hash);
         // A record met twice would close its chain to a circle.
         let mut next = head;
@@ -131,13 +130,7 @@ impl<'a> HashTable<'a> {
         }
     }
 
-    /// Removes a record that was inserted under this hash. Returns whether it was there.
-    pub fn remove<T: Empty + Chained>(
-        &mut self,
-        slab: &mut Slab<'_, T>,
-        hash: u32,
-        id: Id,
-    ) -> bool {
+    fn remove<T: Empty + Chained>(&mut self, slab: &mut Slab<'_, T>, hash: u32, id: Id) -> bool {
         let mut previous = None;
         let mut next = self.head(hash);
         while let Some(met) = next {
@@ -156,7 +149,9 @@ impl<'a> HashTable<'a> {
         }
         false
     }
+}
 
+impl HashTable<'_> {
     /// Lets what comes before a record that leaves point to what comes behind it.
     fn unchain<T: Empty + Chained>(
         &mut self,

@@ -34,6 +34,34 @@ pub trait Linked<L> {
     fn links_mut(&mut self) -> &mut Links;
 }
 
+/// Some records of one slab in an order, first in, first out, as a rule. Every operation is O(1).
+pub trait Line<L>: Empty {
+    /// How many records there are.
+    fn len(&self) -> u32;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool;
+
+    /// The record at the front.
+    fn first(&self) -> Option<Id>;
+
+    /// Puts a record at the back. Returns false where it is in a line of this kind already, or is
+    /// no record.
+    fn push_back<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool;
+
+    /// Puts a record at the front, likewise.
+    fn push_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool;
+
+    /// Takes the record at the front out.
+    fn pop_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>) -> Option<Id>;
+
+    /// Takes a record out. Returns whether it was in a line of this kind.
+    fn remove<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool;
+
+    /// Puts all of another line behind this one, and leaves that empty.
+    fn append<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, other: &mut Self);
+}
+
 /// A list of the kind `L` through records of one slab. Every operation is O(1).
 ///
 /// Where several lists share a kind and a slab, the caller knows which of them a record is in:
@@ -51,24 +79,6 @@ impl<L> Empty for List<L> {
 }
 
 impl<L> List<L> {
-    /// How many records are in the list.
-    #[must_use]
-    pub const fn len(&self) -> u32 {
-        self.len
-    }
-
-    /// Whether no record is in the list.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.head.is_none()
-    }
-
-    /// The record at the front.
-    #[must_use]
-    pub const fn first(&self) -> Option<Id> {
-        self.head
-    }
-
     /// The record at the back.
     #[must_use]
     pub const fn last(&self) -> Option<Id> {
@@ -93,18 +103,6 @@ impl<L> List<L> {
         slab.get(id).is_some_and(|record| record.links().is_linked())
     }
 
-    /// Puts a record at the back. Returns false, and changes nothing, where it is in a list of
-    /// this kind already or is no record.
-    pub fn push_back<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
-        self.insert(slab, self.tail, None, id)
-    }
-
-    /// Puts a record at the front. Returns false, and changes nothing, where it is in a list of
-    /// this kind already or is no record.
-    pub fn push_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
-        self.insert(slab, None, self.head, id)
-    }
-
     /// Puts a record right behind `after`, which is in this list. Returns false, and changes
     /// nothing, where `id` is in a list of this kind already, or `after` is in none.
     pub fn insert_after<T: Empty + Linked<L>>(
@@ -120,40 +118,6 @@ impl<L> List<L> {
             }
             _ => false,
         }
-    }
-
-    /// Puts all records of another list of this kind at the back, in their order.
-    pub fn append<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, other: &mut Self) {
-        let Some(first) = other.head else { return };
-        if self.tail.is_some() {
-            self.set_next(slab, self.tail, Some(first));
-            self.set_previous(slab, Some(first), self.tail);
-        } else {
-            self.head = Some(first);
-        }
-        self.tail = other.tail;
-        self.len = self.len.saturating_add(other.len);
-        *other = Self::EMPTY;
-    }
-
-    /// Takes the record at the front out of the list.
-    pub fn pop_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>) -> Option<Id> {
-        let id = self.head?;
-        self.remove(slab, id).then_some(id)
-    }
-
-    /// Takes a record out of this list. Returns whether it was in a list of this kind.
-    pub fn remove<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
-        let Some(links) = slab.get_mut(id).map(Linked::<L>::links_mut) else { return false };
-        if !links.is_linked() {
-            return false;
-        }
-        let (previous, next) = (links.previous.filter(|previous| *previous != id), links.next);
-        *links = Links::EMPTY;
-        self.set_next(slab, previous, next);
-        self.set_previous(slab, next, previous);
-        self.len = self.len.saturating_sub(1);
-        true
     }
 
     fn insert<T: Empty + Linked<L>>(
@@ -206,6 +170,59 @@ impl<L> List<L> {
                 }
             }
         }
+    }
+}
+
+impl<L> Line<L> for List<L> {
+    fn len(&self) -> u32 {
+        self.len
+    }
+
+    fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
+    fn first(&self) -> Option<Id> {
+        self.head
+    }
+
+    fn push_back<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
+        self.insert(slab, self.tail, None, id)
+    }
+
+    fn push_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
+        self.insert(slab, None, self.head, id)
+    }
+
+    fn append<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, other: &mut Self) {
+        let Some(first) = other.head else { return };
+        if self.tail.is_some() {
+            self.set_next(slab, self.tail, Some(first));
+            self.set_previous(slab, Some(first), self.tail);
+        } else {
+            self.head = Some(first);
+        }
+        self.tail = other.tail;
+        self.len = self.len.saturating_add(other.len);
+        *other = Self::EMPTY;
+    }
+
+    fn pop_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>) -> Option<Id> {
+        let id = self.head?;
+        self.remove(slab, id).then_some(id)
+    }
+
+    fn remove<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
+        let Some(links) = slab.get_mut(id).map(Linked::<L>::links_mut) else { return false };
+        if !links.is_linked() {
+            return false;
+        }
+        let (previous, next) = (links.previous.filter(|previous| *previous != id), links.next);
+        *links = Links::EMPTY;
+        self.set_next(slab, previous, next);
+        self.set_previous(slab, next, previous);
+        self.len = self.len.saturating_sub(1);
+        true
     }
 }
 

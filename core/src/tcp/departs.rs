@@ -2,11 +2,12 @@
 //! [`Connection::on_sent`] takes note once it has really left.
 
 use crate::counters::{Counters, bump, bump_by};
+use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::seq::SeqNum;
 use crate::storage::queue::Queue;
 use crate::time::{Due, Instant};
-use crate::wire::tcp::Flags;
+use crate::wire::tcp::{Flags, Header};
 use crate::wire::tcp_options::Options;
 
 use super::commons::Commons;
@@ -46,7 +47,7 @@ pub struct Plan {
     pub purpose: Purpose,
     /// SEG.SEQ.
     pub seq: SeqNum,
-    /// SEG.ACK.
+    /// SEG.ACK; zero without the ACK bit.
     pub ack: SeqNum,
     /// The control bits.
     pub flags: Flags,
@@ -65,6 +66,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Its header, but for the options.
+    #[must_use]
+    pub const fn header(&self, flow: &FlowKey) -> Header<'static> {
+        let (source_port, destination_port) = flow.ports();
+        Header {
+            source_port,
+            destination_port,
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+            urgent: self.urgent,
+            options: &[],
+        }
+    }
+
     /// The sequence number behind the segment.
     #[must_use]
     pub fn end(&self) -> SeqNum {
@@ -91,6 +108,12 @@ impl<P: Profile> Connection<P> {
             .or_else(|| self.plan_new())
             .or_else(|| self.debt.together.then(|| self.bare(Purpose::Ack, Flags::ACK)))
             .or_else(|| self.plan_keepalive())
+    }
+
+    /// Whether one ACK is owed for several arrivals, or for a window that has opened.
+    #[must_use]
+    pub fn owes_update(&self) -> bool {
+        self.debt.together
     }
 
     /// Whether an ACK is owed that must not wait for other arrivals.
@@ -250,7 +273,7 @@ impl<P: Profile> Connection<P> {
     /// The options of a planned segment that leaves `now`.
     #[must_use]
     pub fn options(&self, plan: &Plan, now: Instant) -> Options {
-        let mut options = if plan.is_syn { self.agreed.to_options() } else { Options::EMPTY };
+        let mut options = if plan.is_syn { self.agreed.to_options() } else { Options::none() };
         if plan.flags.intersects(Flags::RST) {
             return options;
         }
@@ -268,7 +291,8 @@ impl<P: Profile> Connection<P> {
         options
     }
 
-    /// A planned segment has left.
+    /// A planned segment has left. The timers are settled by the caller (RFC 6298 §5.1: whatever
+    /// is outstanding has one running).
     pub fn on_sent(&mut self, plan: &Plan, commons: &mut Commons<'_>) {
         let now = commons.now;
         count(plan, &mut commons.counters);
@@ -294,18 +318,9 @@ impl<P: Profile> Connection<P> {
             _ => return,
         }
         self.sent_tick = tick(now);
-        self.keep_time(now);
-    }
-
-    /// RFC 6298 §5.1: whatever is outstanding has a timer running.
-    fn keep_time(&mut self, now: Instant) {
-        match self.timers.sending() {
-            SendTimer::Idle => self.settle_timers(now),
-            // What was forced out into a window that is open after all is lost or arrives.
-            SendTimer::Persist if self.snd.wnd > 0 => {
-                self.start_send_timer(SendTimer::Retransmit, now);
-            }
-            _ => {}
+        // What was forced out into a window that is open after all is lost or arrives.
+        if self.timers.sending() == SendTimer::Persist && self.snd.wnd > 0 {
+            self.start_send_timer(SendTimer::Retransmit, now);
         }
     }
 

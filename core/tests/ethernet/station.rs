@@ -76,7 +76,7 @@ impl<P: Profile> Station<P> {
             blocks: 64,
             block_size: 2048,
             neighbors: 8,
-            ..Capacity::new()
+            ..Capacity::small()
         };
         let hardware_address = Some(OURS);
         let mut config = Config { hardware_address, probe_ipv6: false, ..Config::new() };

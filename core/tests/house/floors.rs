@@ -72,6 +72,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "storage/hash_table.rs",
             "storage/deadlines.rs",
             "storage/list.rs",
+            "storage/linear.rs",
             "storage/policy.rs",
         ],
     },
@@ -141,6 +142,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "stack/arp.rs",
             "stack/ndp.rs",
             "stack/link.rs",
+            "stack/headers.rs",
             "stack/reply.rs",
             "stack/ingress.rs",
             "stack/egress.rs",
@@ -173,7 +175,6 @@ pub(super) const FLOORS: &[Floor] = &[
         level: 7,
         order: Order::Free,
         files: &[
-            "adapter/defmt.rs",
             "adapter/embassy.rs",
             "adapter/embassy_time.rs",
             "adapter/embedded_io.rs",

@@ -4,9 +4,8 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::tokens::{each_run, ident, is_ident, is_punct, tokens, without_tests};
 
-/// Values that are not for logs, name an adapter, or are the inside of a connection. What is logged
-/// of a secret is said in `adapter/defmt.rs`.
-const UNLOGGED: &[&str] = &["Secret", "NoMulticast", "EmbassyTime", "GoBack"];
+/// Values that are not for logs: they name an adapter, or are the inside of a connection.
+const UNLOGGED: &[&str] = &["NoMulticast", "EmbassyTime", "GoBack"];
 
 /// The words of an attribute in brackets.
 fn said(attribute: &TokenStream) -> String {

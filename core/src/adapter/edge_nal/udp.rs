@@ -91,8 +91,8 @@ macro_rules! receives {
         }
 
         impl<P: Profile<Waker = TaskWaker>> Readable for $socket<'_, '_, P> {
-            async fn readable(&mut self) -> Result<(), IoError> {
-                $socket::readable(self).await
+            fn readable(&mut self) -> impl Future<Output = Result<(), IoError>> {
+                $socket::readable(self)
             }
         }
     };
@@ -101,8 +101,12 @@ macro_rules! receives {
 macro_rules! sends {
     ($socket:ident) => {
         impl<P: Profile<Waker = TaskWaker>> UdpSend for $socket<'_, '_, P> {
-            async fn send(&mut self, remote: SocketAddr, data: &[u8]) -> Result<(), IoError> {
-                self.send_to(data, remote).await
+            fn send(
+                &mut self,
+                remote: SocketAddr,
+                data: &[u8],
+            ) -> impl Future<Output = Result<(), IoError>> {
+                self.send_to(data, remote)
             }
         }
     };

@@ -7,6 +7,7 @@ use std::vec::Vec;
 use proptest::collection::vec as vec_of;
 use proptest::prelude::*;
 
+use super::super::linear::Linear;
 use super::super::slab::Slot;
 use super::*;
 

@@ -9,7 +9,7 @@ use super::{
     Acknowledged, Episode, Event, Outcome, Range, Records, Recovery, Resend, Sent, Step, Stopwatch,
 };
 use crate::seq::SeqNum;
-use crate::storage::list::List;
+use crate::storage::list::{Line, List};
 use crate::storage::{Empty, Id};
 use crate::time::Instant;
 

@@ -20,6 +20,8 @@ macro_rules! operations {
     };
 }
 
+mod aio;
+mod blocking;
 mod input;
 mod service;
 mod sockets;
@@ -35,6 +37,8 @@ extern "C" fn _start() -> ! {
     sockets::keep();
     service::keep();
     wire::keep();
+    aio::keep();
+    blocking::keep();
     loop {
         core::hint::spin_loop();
     }

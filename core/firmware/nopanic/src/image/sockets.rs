@@ -39,11 +39,13 @@ operations! {
     fn tcp_socket_readable(socket: &mut Tcp) { socket.readable() }
     fn tcp_socket_writable(socket: &mut Tcp) { socket.writable() }
     fn tcp_socket_send_queue(socket: &mut Tcp) { socket.send_queue() }
+    fn tcp_socket_is_flushed(socket: &mut Tcp) { socket.is_flushed() }
     fn tcp_socket_local(socket: &mut Tcp) { socket.local() }
     fn tcp_socket_remote(socket: &mut Tcp) { socket.remote() }
     fn tcp_socket_info(socket: &mut Tcp) { socket.info() }
 
     fn udp_socket_recv_from(input: &mut Input, socket: &mut Udp) { socket.recv_from(input.buffer) }
+    fn udp_socket_source(socket: &mut Udp) { socket.source() }
     fn udp_socket_send_to_v4(input: &mut Input, socket: &mut Udp) {
         socket.send_to(input.buffer, input.remote_v4())
     }
