@@ -98,6 +98,11 @@
 //! `dhcp`, `ethernet`, `ipv6` and `udp` (on by default) gate the code for them; `alloc` adds
 //! `Storage::allocate`; `defmt` derives `defmt::Format` for public types and events. Sizes are
 //! never features.
+//!
+//! What other crates expect has a feature each: `async` (sockets that tasks wait for, with any
+//! executor: `aio`), `embedded-io` (streams that block), `embedded-io-async` and `edge-nal` (their
+//! traits on `aio`), `embassy-time` (its clock drives `aio`), `embassy-net-driver` (its drivers are
+//! devices). Errors are `core::error::Error`, addresses those of `core::net`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(
