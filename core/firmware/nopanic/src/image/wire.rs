@@ -17,6 +17,8 @@ operations! {
     fn address_cidr_is_broadcast(cidr: &Cidr, other: &IpAddr) { cidr.is_broadcast(*other) }
 
     fn checksum_sum_add_bytes(sum: &mut Sum, input: &mut Input) { sum.add_bytes(input.buffer) }
+    fn checksum_sum_add_u16(sum: &mut Sum, number: u16) { sum.add_u16(number) }
+    fn checksum_sum_add_u32(sum: &mut Sum, number: u32) { sum.add_u32(number) }
     fn checksum_pseudo_header(source: &IpAddr, other: &IpAddr, protocol: u8, length: u32) {
         checksum::pseudo_header(*source, *other, Protocol(protocol), length)
     }
