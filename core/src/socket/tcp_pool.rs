@@ -520,8 +520,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn on_time(&mut self, budget: u16, commons: &mut Commons<'a>, observer: &mut P::Observer) {
         let now = commons.now;
         for _ in 0..budget {
-            if let Some((at, id)) = self.deadlines.first()
-                && at.has_come(now)
+            if self.deadlines.earliest().has_come(now)
+                && let Some((_, id)) = self.deadlines.first()
             {
                 self.deadlines.set(id, Due::NEVER);
                 self.with(id, commons, |connection, commons| {
@@ -530,8 +530,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                         observer.on_event(now, &event);
                     }
                 });
-            } else if let Some((at, id)) = self.half_open_deadlines.first()
-                && at.has_come(now)
+            } else if self.half_open_deadlines.earliest().has_come(now)
+                && let Some((_, id)) = self.half_open_deadlines.first()
             {
                 self.half_open_deadlines.set(id, Due::NEVER);
                 self.repeat_or_forget(id, commons);
@@ -558,11 +558,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             }
             self.deadlines.set(id, due);
         }
-        let mut first = Due::NEVER;
-        for (due, _) in [self.deadlines.first(), self.half_open_deadlines.first()].iter().flatten()
-        {
-            first = first.earlier(*due);
-        }
+        let mut first = self.deadlines.earliest().earlier(self.half_open_deadlines.earliest());
         if let Some(slot) = self.expiry.first().and_then(|id| self.time_wait.get(id)) {
             first = first.earlier(Due::at(slot.record.until()));
         }

@@ -4,6 +4,8 @@
 
 use core::net::IpAddr;
 
+use heapless::Vec;
+
 #[cfg(feature = "ethernet")]
 use crate::time::{Duration, Instant};
 use crate::wire::address::Cidr;
@@ -67,10 +69,10 @@ pub(super) struct Notice {
 
 /// The addresses of a link.
 #[derive(Debug)]
-pub(super) struct Addresses([Option<Held>; ADDRESSES_MAX]);
+pub(super) struct Addresses(Vec<Held, ADDRESSES_MAX>);
 
 impl Addresses {
-    pub(super) const EMPTY: Self = Self([None; ADDRESSES_MAX]);
+    pub(super) const EMPTY: Self = Self(Vec::new());
 
     /// Adds an address that is usable; false where there is no room for it.
     pub(super) fn add(&mut self, cidr: Cidr) -> bool {
@@ -78,8 +80,7 @@ impl Addresses {
     }
 
     fn push(&mut self, cidr: Cidr, state: AddressState) -> bool {
-        let Some(place) = self.0.iter_mut().find(|place| place.is_none()) else { return false };
-        *place = Some(Held {
+        let held = Held {
             cidr,
             state,
             #[cfg(feature = "ethernet")]
@@ -88,25 +89,26 @@ impl Addresses {
             due: Instant::ZERO,
             #[cfg(feature = "ethernet")]
             defend: Instant::ZERO,
-        });
-        true
+        };
+        self.0.push(held).is_ok()
     }
 
     /// Whether another address is on the network of one that we have, or are about to have.
     #[cfg(feature = "ethernet")]
     pub(super) fn covers(&self, other: IpAddr) -> bool {
-        is_link_local(other) || self.0.iter().flatten().any(|held| held.cidr.contains(other))
+        is_link_local(other) || self.0.iter().any(|held| held.cidr.contains(other))
     }
 
     /// Takes an address away; false where it was not there.
     pub(super) fn remove(&mut self, address: IpAddr) -> bool {
-        let is_it = |held: Held| held.cidr.address == address;
-        let place = self.0.iter_mut().find(|place| place.is_some_and(is_it));
-        place.map(|place| *place = None).is_some()
+        let before = self.0.len();
+        self.0.retain(|held| held.cidr.address != address);
+        self.0.len() < before
     }
 
-    fn usable(&self) -> impl Iterator<Item = &Cidr> {
-        let usable = self.0.iter().flatten().filter(|held| held.state == AddressState::Usable);
+    /// Those that are ours.
+    pub(super) fn usable(&self) -> impl Iterator<Item = &Cidr> {
+        let usable = self.0.iter().filter(|held| held.state == AddressState::Usable);
         usable.map(|held| &held.cidr)
     }
 
@@ -152,7 +154,7 @@ impl Addresses {
     pub(super) fn probe(&mut self, cidr: Cidr, first: Instant) -> bool {
         let added = self.push(cidr, AddressState::Tentative);
         let is_it = |held: &&mut Held| held.cidr == cidr;
-        if added && let Some(held) = self.0.iter_mut().flatten().find(is_it) {
+        if added && let Some(held) = self.0.iter_mut().find(is_it) {
             let left = if cidr.address.is_ipv4() { PROBES_IPV4 } else { PROBES_IPV6 };
             (held.left, held.due) = (left, first);
         }
@@ -161,13 +163,13 @@ impl Addresses {
 
     /// How far an address has come; `None` where it is not one of ours.
     pub(super) fn state(&self, address: IpAddr) -> Option<AddressState> {
-        self.0.iter().flatten().find(|held| held.cidr.address == address).map(|held| held.state)
+        self.0.iter().find(|held| held.cidr.address == address).map(|held| held.state)
     }
 
     /// All that we have or want.
     #[cfg(feature = "ipv6")]
     pub(super) fn all(&self) -> impl Iterator<Item = IpAddr> {
-        self.0.iter().flatten().map(|held| held.cidr.address)
+        self.0.iter().map(|held| held.cidr.address)
     }
 
     /// Somebody has an address, or wants it, that is tentative. Returns whether there is one.
@@ -175,13 +177,13 @@ impl Addresses {
         let is_it = |held: &&mut Held| {
             held.cidr.address == address && held.state == AddressState::Tentative
         };
-        let held = self.0.iter_mut().flatten().find(is_it);
+        let held = self.0.iter_mut().find(is_it);
         held.map(|held| (held.state, held.left) = (AddressState::Duplicate, 0)).is_some()
     }
 
     /// Somebody claims an address of ours: it is announced once more, once in ten seconds.
     pub(super) fn defend(&mut self, address: IpAddr, now: Instant) {
-        for held in self.0.iter_mut().flatten() {
+        for held in self.0.iter_mut() {
             if held.cidr.address == address && held.defend <= now {
                 held.defend = now + DEFEND;
                 (held.left, held.due) = (held.left.max(1), now);
@@ -192,16 +194,15 @@ impl Addresses {
     /// When [`Addresses::next_notice`] has something to do.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let waits = |held: &&Held| held.left > 0 || held.state == AddressState::Tentative;
-        self.0.iter().flatten().filter(waits).map(|held| held.due).min()
+        self.0.iter().filter(waits).map(|held| held.due).min()
     }
 
     /// What is to be asked or told now. Addresses to which nobody has objected become usable.
     pub(super) fn next_notice(&mut self, now: Instant) -> Option<Notice> {
         let mut next = 0usize;
-        for place in &mut self.0 {
+        for held in &mut self.0 {
             let index = next;
             next = index.wrapping_add(1);
-            let Some(held) = place else { continue };
             let is_tentative = held.state == AddressState::Tentative;
             if held.due > now || (held.left == 0 && !is_tentative) {
                 continue;
@@ -222,7 +223,7 @@ impl Addresses {
 
     /// It has left. `jitter` is up to half a second.
     pub(super) fn on_notice(&mut self, notice: &Notice, now: Instant, jitter: Duration) {
-        let Some(Some(held)) = self.0.get_mut(notice.index) else { return };
+        let Some(held) = self.0.get_mut(notice.index) else { return };
         held.left = held.left.saturating_sub(1);
         held.due = match (notice.is_probe, held.left, notice.address) {
             (true, 1.., _) => now + PROBE + jitter,

@@ -17,8 +17,8 @@ use crate::wire::{Malformed, ethernet};
 
 use super::Stack;
 use super::frames::Answer;
+use super::headers::Sink;
 use super::ingress::Check;
-use super::link::Sink;
 
 impl<P: Profile> Stack<'_, P> {
     /// An ARP packet has arrived.

@@ -18,11 +18,14 @@ use crate::tcp::bare::Bare;
 use crate::tcp::connection::PathError;
 use crate::tcp::departs::{Plan, Purpose};
 use crate::trace::{Event, Observer};
-use crate::wire::{Protocol, icmpv4, tcp};
+#[cfg(feature = "ethernet")]
+use crate::wire::ethernet::EtherType;
+use crate::wire::tcp_options::Options;
+use crate::wire::{Protocol, checksum, icmpv4, ipv4, tcp};
 
 use super::Stack;
-use super::headers::Payload;
-use super::link::{Attempt, Sink};
+use super::headers::{Headers, Payload, Sink};
+use super::link::{Attempt, Link};
 #[cfg(feature = "ethernet")]
 use super::neighbor::Hop;
 
@@ -250,6 +253,83 @@ impl<P: Profile> Stack<'_, P> {
         bump(&mut self.commons.counters.datagrams_out);
         self.udp.on_departed(id, &mut self.commons);
         Ok(())
+    }
+}
+
+impl Link<'_> {
+    /// Writes all headers of a segment with so many octets of text and this code point. Options
+    /// are taken from `options`.
+    pub(super) fn tcp_headers(
+        &mut self,
+        flow: &FlowKey,
+        header: &tcp::Header<'_>,
+        options: &Options,
+        (text, dscp): (u32, u8),
+    ) {
+        let len = options.emitted_len().wrapping_add(tcp::HEADER_MIN);
+        let headers = self.ip_headers(flow, Protocol::TCP, text.saturating_add(len as u32), dscp);
+        headers.push(|buffer| header.emit_with(options, buffer));
+        headers.checksum_at(tcp::CHECKSUM_OFFSET as u16, false);
+    }
+
+    /// Begins with the headers in front of `payload` octets from one end of a flow to the other,
+    /// and the pseudo-header's part of their checksum.
+    #[inline(never)]
+    pub(super) fn ip_headers(
+        &mut self,
+        flow: &FlowKey,
+        protocol: Protocol,
+        payload: u32,
+        dscp: u8,
+    ) -> &mut Headers {
+        // RFC 9293 §3.9.1.9, MUST-48, SHLD-22: the code point is the user's; the two bits behind
+        // it are those of ECN (RFC 3168 §5).
+        let traffic_class = dscp.wrapping_shl(2);
+        let headers = &mut self.headers;
+        headers.clear();
+        let ends = (flow.local_address(), flow.remote_address());
+        #[cfg(feature = "ethernet")]
+        {
+            let kind = if ends.0.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
+            if let Some(header) = self.frames.header(kind) {
+                headers.push(|buffer| header.emit(buffer));
+            }
+        }
+        let hop_limit = headers.hop_limit;
+        match ends {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let header = ipv4::Header {
+                    traffic_class,
+                    // RFC 6864 §4.1: what is never fragmented needs no identification.
+                    identification: 0,
+                    dont_fragment: true,
+                    more_fragments: false,
+                    fragment_offset: 0,
+                    hop_limit,
+                    protocol,
+                    source,
+                    destination,
+                    options: &[],
+                };
+                headers.push(|buffer| header.emit(payload as usize, buffer));
+            }
+            #[cfg(feature = "ipv6")]
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                let header = crate::wire::ipv6::Header {
+                    traffic_class,
+                    flow_label: 0,
+                    next_header: protocol,
+                    hop_limit,
+                    source,
+                    destination,
+                };
+                headers.push(|buffer| header.emit(payload as usize, buffer));
+            }
+            _ => {}
+        }
+        let sum = checksum::pseudo_header(ends.0, ends.1, protocol, payload);
+        headers.checksum_from_here(sum.partial());
+        headers
     }
 }
 

@@ -71,22 +71,25 @@ impl<P: Profile> Stack<'_, P> {
             (self.link.frames.from, self.link.frames.to_group) = (header.source, !to_us);
         }
         let to_all = header.destination == ethernet::Address::BROADCAST;
-        let version = packet.first().map(|octet| octet >> 4);
-        match (header.kind, version) {
-            (EtherType::ARP, _) if to_us || to_all => self.take_arp(packet),
-            #[cfg(feature = "ipv6")]
-            (EtherType::IPV6, Some(6)) if !to_us && self.listens_to(header.destination) => {
-                self.packet(packet, meta)
-            }
-            #[cfg(feature = "udp")]
-            (EtherType::IPV4, Some(4)) if to_all && self.is_for_all(packet) => {
-                self.packet(packet, meta)
-            }
+        if header.kind == EtherType::ARP && (to_us || to_all) {
+            return self.take_arp(packet);
+        }
+        let version = match header.kind {
+            EtherType::IPV4 => Some(4),
+            EtherType::IPV6 => Some(6),
+            _ => None,
+        };
+        let is_ip = version.is_some() && version == packet.first().map(|octet| octet >> 4);
+        #[cfg(feature = "ipv6")]
+        let to_us = to_us || (is_ip && version == Some(6) && self.listens_to(header.destination));
+        #[cfg(feature = "udp")]
+        let to_us = to_us || (is_ip && version == Some(4) && to_all && self.is_for_all(packet));
+        match version {
             // RFC 1122 §3.3.6: what is for one host is not sent to all of the link.
             _ if !to_us => Err(DropReason::NotOurs),
-            (EtherType::IPV4, Some(4)) | (EtherType::IPV6, Some(6)) => self.packet(packet, meta),
-            (EtherType::IPV4 | EtherType::IPV6, _) => Err(DropReason::BadVersion),
-            _ => Err(DropReason::UnknownEtherType),
+            _ if is_ip => self.packet(packet, meta),
+            Some(_) => Err(DropReason::BadVersion),
+            None => Err(DropReason::UnknownEtherType),
         }
     }
 
@@ -187,14 +190,16 @@ impl<P: Profile> Stack<'_, P> {
         let to_all = cfg!(feature = "udp")
             && protocol == Protocol::UDP
             && self.link.is_broadcast(destination);
-        if !to_all && !self.link.owns(destination) {
-            return Err(DropReason::NotOurs);
+        let (mut to_us, mut from_host) = (to_all, may_be_source(source));
+        for ours in self.link.addresses.usable() {
+            to_us |= ours.address == destination;
+            from_host &= ours.address != source && !ours.is_broadcast(source);
         }
-        let broadcast = self.link.is_broadcast(source);
-        if !may_be_source(source) || broadcast || self.link.owns(source) {
-            return Err(DropReason::BadSource);
+        match (to_us, from_host) {
+            (true, true) => Ok(()),
+            (true, false) => Err(DropReason::BadSource),
+            (false, _) => Err(DropReason::NotOurs),
         }
-        Ok(())
     }
 
     fn deliver(&mut self, arrival: &Arrival<'_>) -> Check<()> {

@@ -3,7 +3,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::device::{Medium, NoRoom, Packet};
+use crate::device::Medium;
 use crate::socket::Route;
 #[cfg(feature = "ethernet")]
 use crate::time::Instant;
@@ -21,9 +21,6 @@ use super::headers::Headers;
 #[cfg(feature = "ethernet")]
 use super::neighbor::Hop;
 use super::reply::Replies;
-
-/// Where packets go.
-pub(super) type Sink<'s> = &'s mut dyn FnMut(&Packet<'_>) -> Result<(), NoRoom>;
 
 /// What became of an attempt to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -50,8 +50,8 @@ use crate::wire::ethernet;
 
 #[cfg(feature = "ethernet")]
 use frames::Frames;
-use headers::Headers;
-use link::{Attempt, Link, Sink};
+use headers::{Headers, Sink};
+use link::{Attempt, Link};
 #[cfg(feature = "ethernet")]
 use neighbor::{Neighbor, Neighbors};
 use reply::Replies;

@@ -15,8 +15,8 @@ use crate::wire::{Malformed, Protocol, icmpv6, ipv6};
 
 use super::Stack;
 use super::frames::{Answer, group};
+use super::headers::Sink;
 use super::ingress::Check;
-use super::link::Sink;
 
 /// All nodes of the link (RFC 4291 §2.7.1).
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);

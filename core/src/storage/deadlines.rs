@@ -27,6 +27,9 @@ pub trait Deadlines<'a> {
     /// The earliest deadline and whose it is; of several at the same time, any.
     fn first(&self) -> Option<(Due, Id)>;
 
+    /// The earliest deadline.
+    fn earliest(&self) -> Due;
+
     /// Sets a deadline that may have moved. Where that is lazy, one that has moved towards later
     /// stays filed as it was, to be looked at when it comes up.
     fn refile(&mut self, id: Id, at: Due) {
@@ -87,6 +90,10 @@ impl<'a> Deadlines<'a> for Heap<'a> {
     fn of(&self, id: Id) -> Due {
         let entry = self.place(id).and_then(|place| self.entry(place));
         entry.map_or(Due::NEVER, |(at, _)| at)
+    }
+
+    fn earliest(&self) -> Due {
+        self.first().map_or(Due::NEVER, |(at, _)| at)
     }
 
     fn first(&self) -> Option<(Due, Id)> {
@@ -176,10 +183,12 @@ impl Empty for ScanSlot {
     const EMPTY: Self = Self(Due::NEVER);
 }
 
-/// Deadlines in a row: `set` is O(1), `first` looks at all. For up to 16.
+/// Deadlines in a row: `first` looks at all, and so does `set` where the earliest moves towards
+/// later. For up to 16.
 #[derive(Debug)]
 pub struct Scan<'a> {
     slots: ManagedSlice<'a, ScanSlot>,
+    earliest: Due,
 }
 
 impl<'a> Deadlines<'a> for Scan<'a> {
@@ -188,17 +197,25 @@ impl<'a> Deadlines<'a> for Scan<'a> {
     const LAZY: bool = false;
 
     fn new(slots: ManagedSlice<'a, ScanSlot>) -> Self {
-        Self { slots }
+        Self { slots, earliest: Due::NEVER }
     }
 
     fn set(&mut self, id: Id, at: Due) {
-        if let Some(slot) = self.slots.get_mut(id.index()) {
-            slot.0 = at;
+        let Some(slot) = self.slots.get_mut(id.index()) else { return };
+        let was = core::mem::replace(&mut slot.0, at);
+        if at.before(self.earliest) {
+            self.earliest = at;
+        } else if was == self.earliest && was != at {
+            self.earliest = self.first().map_or(Due::NEVER, |(at, _)| at);
         }
     }
 
     fn of(&self, id: Id) -> Due {
         self.slots.get(id.index()).map_or(Due::NEVER, |slot| slot.0)
+    }
+
+    fn earliest(&self) -> Due {
+        self.earliest
     }
 
     fn first(&self) -> Option<(Due, Id)> {

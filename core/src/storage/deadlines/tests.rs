@@ -58,6 +58,7 @@ fn check<'a, D: Deadlines<'a>>(
         }
         let earliest = model.values().min().copied();
         let first = deadlines.first();
+        prop_assert_eq!(deadlines.earliest(), earliest.map_or(Due::NEVER, due));
         prop_assert_eq!(first.map(|(at, _)| at), earliest.map(due));
         prop_assert!(first.is_none_or(|(at, id)| model.get(&id).copied().map(due) == Some(at)));
         for index in 0..18 {
