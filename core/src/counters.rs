@@ -37,6 +37,8 @@ drop_reasons! {
     WrongMedium => "frame of another medium",
     /// An ARP packet that is not about IPv4 over Ethernet, or of an unknown operation.
     BadArp => "malformed ARP packet",
+    /// A neighbour discovery message that has crossed a router, or cannot be one (RFC 4861 §7.1).
+    BadNdp => "malformed neighbour discovery message",
     /// An ARP or neighbour discovery message that says what cannot be, or what nobody asked for.
     NeighborIgnored => "neighbour message without effect",
     /// A packet of ours, to be sent to a neighbour that does not answer, or behind no gateway.

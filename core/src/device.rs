@@ -142,8 +142,9 @@ impl<'p> Packet<'p> {
 
     /// The packet in pieces, for gathering writes. The checksum field holds zero: it is the
     /// device's to fill in, as [`Packet::checksum`] says.
-    pub fn parts(&self) -> impl Iterator<Item = &'p [u8]> + '_ {
-        core::iter::once(self.header).chain(self.payload.clone().into_iter().flatten())
+    #[must_use]
+    pub fn parts(&self) -> Parts<'p> {
+        Parts { header: Some(self.header), payload: self.payload.clone() }
     }
 
     /// Copies the packet into `buffer`, summing as it goes, and patches the checksum last.
@@ -168,6 +169,24 @@ impl<'p> Packet<'p> {
             *field = sum.to_be_bytes();
         }
         Some(at)
+    }
+}
+
+/// The pieces of a [`Packet`], its headers first.
+#[derive(Debug, Clone)]
+pub struct Parts<'p> {
+    header: Option<&'p [u8]>,
+    payload: Option<Slices<'p>>,
+}
+
+impl<'p> Iterator for Parts<'p> {
+    type Item = &'p [u8];
+
+    fn next(&mut self) -> Option<&'p [u8]> {
+        match self.header.take() {
+            None => self.payload.as_mut()?.next(),
+            header => header,
+        }
     }
 }
 

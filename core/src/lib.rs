@@ -160,7 +160,7 @@ pub use socket::tcp::{
 #[cfg(feature = "udp")]
 pub use socket::udp::{BindError, Datagram, RecvError, SendError, UdpConfig, UdpSocket};
 pub use socket::{Handle, ListenerHandle, StaleHandle, TcpHandle, UdpHandle};
-pub use stack::{Capacity, Config, ConfigError, Stack, Storage, Usage, Wake};
+pub use stack::{AddressState, Capacity, Config, ConfigError, Stack, Storage, Usage, Wake};
 pub use storage::policy::AllocationPolicy;
 pub use tcp::connection::{CloseReason, PathError};
 pub use tcp::settings::ConnectionConfig;

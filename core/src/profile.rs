@@ -41,6 +41,9 @@ pub trait Profile: 'static {
     const URGENT: bool;
     /// Whether listeners that are flooded with SYNs answer with cookies (RFC 4987 §3.6).
     const COOKIES: bool;
+    /// Whether IPv4 addresses can be probed for and are defended (RFC 5227). Claims of others are
+    /// counted in any case.
+    const ADDRESS_CONFLICTS: bool = true;
     /// Whether, where memory is overcommitted, text in order takes the place of what other
     /// connections hold behind holes.
     const PRUNING: bool = true;
@@ -145,5 +148,6 @@ impl Profile for Small {
     // Deviation: decision 0020. The mark, not the data: that stays in the stream.
     const URGENT: bool = false;
     const COOKIES: bool = false;
+    const ADDRESS_CONFLICTS: bool = false;
     const PRUNING: bool = false;
 }

@@ -3,6 +3,8 @@
 //! The observer is part of the [`Profile`](crate::Profile); the one that does nothing, `()`, costs
 //! nothing.
 
+use core::net::IpAddr;
+
 use crate::counters::DropReason;
 use crate::flow::FlowKey;
 use crate::seq::SeqNum;
@@ -25,6 +27,13 @@ pub enum Event {
         octets: u32,
         /// Whether it, or a part of it, was sent before.
         again: bool,
+    },
+    /// Somebody else on the link claims an address that is ours, or that we probe for (RFC 5227,
+    /// RFC 4862 §5.4).
+    AddressConflict {
+        /// The address.
+        #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
+        address: IpAddr,
     },
     /// Three retransmissions or probes of a connection stayed unanswered: the way to its peer may
     /// be broken (RFC 9293 §3.8.3, MUST-20: what R1 tells those who choose the way).

@@ -603,52 +603,131 @@ fn what_is_sent_to_all_reaches_udp_and_is_not_answered_otherwise() {
     }
 }
 
+/// What DHCP is on a link of frames.
 #[cfg(feature = "ethernet")]
-#[test]
-fn over_ethernet_all_is_broadcast_and_the_router_becomes_the_gateway() {
-    let mut world = World::on_ethernet();
-    let (everybody, server) = ([0xff; 6], [2, 0, 0, 0, 0, 1]);
-    let mut buffer = [0; 1600];
-    let mut last = None;
-    for kind in [OFFER, ACK] {
-        assert_eq!(world.client.poll(&mut world.stack, world.now), None);
-        let len = world.stack.transmit(world.now, &mut buffer).expect("a request");
-        let (head, packet) = buffer[..len].split_at(14);
-        assert_eq!(*head, [&everybody[..], &HARDWARE, &[8, 0]].concat());
-        let ask = Ask::read(world.now, packet);
-        let answer = Answer::to(&ask, kind).packet();
-        // To another station, to everybody a packet for one host, and as it should be.
-        let mut strange = answer.clone();
-        strange[16..20].copy_from_slice(&OURS.octets());
-        for (to, packet) in [(server, &answer), (everybody, &strange), (everybody, &answer)] {
-            assert_eq!(world.client.counters().taken, u32::from(kind == ACK) as usize);
-            let frame = [&to[..], &server, &[8, 0], packet].concat();
-            world.stack.receive(world.now, &frame);
+mod on_ethernet {
+    use super::*;
+
+    const EVERYBODY: [u8; 6] = [0xff; 6];
+    const THEIRS: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+    /// The server's frames reach us: up to the grant of [`OURS`].
+    fn grant(world: &mut World) {
+        let mut buffer = [0; 1600];
+        for kind in [OFFER, ACK] {
+            assert_eq!(world.client.poll(&mut world.stack, world.now), None);
+            let len = world.stack.transmit(world.now, &mut buffer).expect("a request");
+            let (head, packet) = buffer[..len].split_at(14);
+            assert_eq!(*head, [&EVERYBODY[..], &HARDWARE, &[8, 0]].concat());
+            let answer = Answer::to(&Ask::read(world.now, packet), kind).packet();
+            // To another station, to everybody a packet for one host, and as it should be.
+            let mut strange = answer.clone();
+            strange[16..20].copy_from_slice(&OURS.octets());
+            for (to, packet) in [(THEIRS, &answer), (EVERYBODY, &strange), (EVERYBODY, &answer)] {
+                assert_eq!(world.client.counters().taken, usize::from(kind == ACK));
+                let frame = [&to[..], &THEIRS, &[8, 0], packet].concat();
+                world.stack.receive(world.now, &frame);
+            }
         }
-        last = world.client.poll(&mut world.stack, world.now);
     }
-    let Some(Event::Configured(lease)) = last else { panic!("no lease") };
-    assert_eq!(lease.router, Some(SERVER));
-    let far = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 7);
-    let connect = hikyaku::ConnectConfig::new();
-    let connection = world.stack.connect(world.now, far, &connect).expect("a way to it");
-    let asks_for = |buffer: &[u8]| <[u8; 4]>::try_from(&buffer[38..42]).expect("a target");
-    let mut asked = Vec::new();
-    while let Some(len) = world.stack.transmit(world.now, &mut buffer) {
-        assert_eq!(buffer[12..14], [8, 6], "ARP: {:?}", &buffer[..len]);
-        asked.push(Ipv4Addr::from(asks_for(&buffer)));
+
+    /// Time passes until there is news of the client's, and `answer` hears what is sent.
+    fn next_event(world: &mut World, mut answer: impl FnMut(&[u8]) -> Option<Vec<u8>>) -> Event {
+        let end = world.now + secs(20);
+        let mut buffer = [0; 1600];
+        while world.now < end {
+            while let Some(len) = world.stack.transmit(world.now, &mut buffer) {
+                if let Some(frame) = answer(&buffer[..len]) {
+                    world.stack.receive(world.now, &frame);
+                }
+            }
+            if let Some(event) = world.client.poll(&mut world.stack, world.now) {
+                return event;
+            }
+            world.now = world.now + Duration::from_millis(10);
+        }
+        panic!("nothing happened: {:?}", world.client);
     }
-    assert!(asked.contains(&SERVER), "{asked:?}");
-    // With the address goes the way to others. The client wants its blocks back for that.
-    let mut connection = world.stack.tcp(connection).expect("it is held");
-    connection.abort();
-    connection.release();
-    world.client.on_conflict();
-    let lost = world.client.poll(&mut world.stack, world.now);
-    assert_eq!(lost, Some(Event::Lost(OURS, Loss::Conflict)));
-    world.stack.add_address(IpAddr::V4(Ipv4Addr::new(10, 1, 0, 9)), 24).expect("room");
-    let gateway = IpAddr::V4(SERVER);
-    assert!(world.stack.set_gateway(gateway).is_err(), "it is no neighbour any more");
+
+    /// The target of an ARP request, and whether it is a probe.
+    fn asked_for(frame: &[u8]) -> Option<(Ipv4Addr, bool)> {
+        let is_arp = frame[12..14] == [8, 6];
+        let four = |at: usize| Ipv4Addr::from(<[u8; 4]>::try_from(&frame[at..at + 4]).unwrap());
+        is_arp.then(|| (four(38), four(28) == NOBODY))
+    }
+
+    #[test]
+    fn all_is_broadcast_probed_for_and_the_router_becomes_the_gateway() {
+        let mut world = World::on_ethernet();
+        grant(&mut world);
+        let granted_at = world.now;
+        let mut probes = 0;
+        let event = next_event(&mut world, |frame| {
+            probes += usize::from(asked_for(frame) == Some((OURS, true)));
+            None
+        });
+        let Event::Configured(lease) = event else { panic!("{event:?}") };
+        assert_eq!((lease.address, lease.router, probes), (OURS, Some(SERVER), 3));
+        let waited = world.now.since(granted_at);
+        assert!(secs(4) <= waited && waited <= secs(8), "{waited:?}");
+        assert!(world.stack.counters().datagrams_out == 2);
+
+        let far = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 7);
+        let connect = hikyaku::ConnectConfig::new();
+        let connection = world.stack.connect(world.now, far, &connect).expect("a way to it");
+        let (mut buffer, mut asked) = ([0; 1600], Vec::new());
+        while let Some(len) = world.stack.transmit(world.now, &mut buffer) {
+            asked.extend(asked_for(&buffer[..len]));
+        }
+        assert!(asked.contains(&(SERVER, false)), "{asked:?}");
+        // With the address goes the way to others. The client wants its blocks back for that.
+        let mut connection = world.stack.tcp(connection).expect("it is held");
+        connection.abort();
+        connection.release();
+        world.client.on_conflict();
+        let lost = world.client.poll(&mut world.stack, world.now);
+        assert_eq!(lost, Some(Event::Lost(OURS, Loss::Conflict)));
+        let gateway = IpAddr::V4(SERVER);
+        assert!(world.stack.set_gateway(gateway).is_err(), "it is no neighbour any more");
+    }
+
+    #[test]
+    fn an_address_that_somebody_claims_is_declined() {
+        let mut world = World::on_ethernet();
+        grant(&mut world);
+        let mut declined = None;
+        let now = world.now;
+        let event = next_event(&mut world, |frame| {
+            if frame[12..14] == [8, 0] {
+                declined = Some(Ask::read(now, &frame[14..]));
+            }
+            // Somebody has it, and says so.
+            asked_for(frame).filter(|asked| *asked == (OURS, true))?;
+            let head = [&HARDWARE[..], &THEIRS, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2], &THEIRS];
+            let ends = [&OURS.octets()[..], &HARDWARE, &[0; 4]];
+            Some([head.concat(), ends.concat()].concat())
+        });
+        assert_eq!(event, Event::Lost(OURS, Loss::Conflict));
+        let mut buffer = [0; 1600];
+        while let Some(len) = world.stack.transmit(world.now, &mut buffer) {
+            declined = Some(Ask::read(now, &buffer[14..len]));
+        }
+        let declined = declined.expect("a message to the server");
+        assert_eq!((declined.kind, declined.requested), (DECLINE, Some(OURS)));
+        assert_eq!(declined.source, NOBODY);
+        assert_eq!((world.client.state(), world.client.lease()), (State::Init, None));
+        assert_eq!(world.stack.address_state(IpAddr::V4(OURS)), None);
+    }
+
+    #[test]
+    fn who_wants_no_probe_has_the_address_at_once() {
+        let config = Config { probe: false, ..Config::new(HARDWARE) };
+        let mut world = World::on_ethernet();
+        world.client = hikyaku::service::dhcp::Client::new(config);
+        grant(&mut world);
+        let event = world.client.poll(&mut world.stack, world.now);
+        assert!(matches!(event, Some(Event::Configured(_))), "{event:?}");
+    }
 }
 
 proptest! {

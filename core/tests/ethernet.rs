@@ -30,12 +30,12 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn data_arrives_over_ethernet_between_all_profiles() {
     for kinds in [[Kind::Full; 2], [Kind::Small; 2], [Kind::Full, Kind::Small]] {
-        for loss in [0, 5] {
+        for (loss, family) in [(0, Family::V4), (5, Family::V4), (0, Family::V6), (5, Family::V6)] {
             let link = Impairments { loss: Chance::percent(loss), ..Impairments::NONE };
             let setup = Setup::new(3).profiles(kinds).ethernet().link(link);
             let mut pair = setup.build();
             pair.serve(RIGHT, 7, Script::answer(30_000));
-            pair.open(LEFT, Family::V4, 7, Script::send(20_000));
+            pair.open(LEFT, family, 7, Script::send(20_000));
             pair.finish(Duration::from_secs(3600));
             let read: Vec<_> = pair.applications.iter().map(|one| one.outcome.read).collect();
             assert_eq!(read, [30_000, 20_000]);
@@ -173,7 +173,7 @@ fn a_neighbour_that_does_not_answer_is_asked_thrice_and_the_connection_told() {
 fn what_is_beyond_the_link_goes_to_the_gateway() {
     let mut station = Station::<Full>::new();
     let far = "192.0.2.7:7".parse().expect("an address");
-    let bad = ["10.0.0.2", "10.0.0.255", "224.0.0.1", "192.0.2.1", "0.0.0.0", "fe80::1"];
+    let bad = ["10.0.0.2", "10.0.0.255", "224.0.0.1", "192.0.2.1", "0.0.0.0", "fd00::1"];
     for bad in bad {
         let gateway = bad.parse().expect("an address");
         assert_eq!(station.stack.set_gateway(gateway), Err(ConfigError::InvalidGateway), "{bad}");

@@ -59,7 +59,7 @@ fn accepts<P: Profile>(policy: AllocationPolicy, connections: usize, blocks: usi
         half_open: 1,
         time_wait: 1,
         records: 1,
-        ..Capacity::new()
+        ..Capacity::small()
     };
     let config = Config { policy, ..Config::new() };
     let secret = Secret::new([1; 16]).expect("not all zero");

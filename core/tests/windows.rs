@@ -17,6 +17,9 @@ const TICK: Duration = Duration::from_micros(1);
 /// The first timeout after a round trip that took no time.
 const RTO: Duration = Duration::from_micros(200_001);
 
+/// No segment leaves.
+const NOTHING: [u32; 0] = [];
+
 fn each_with(change: impl Fn(&mut HostSetup), act: impl Fn(&mut Lone)) {
     for kind in [Kind::Full, Kind::Small] {
         for family in Family::BOTH {
@@ -57,21 +60,21 @@ fn nagle_holds_small_segments_back_until_all_is_acknowledged() {
     each(|lone| {
         let mut peer = lone.passive(0);
         assert_eq!(write(lone, &peer, 10), [10], "RFC 9293 §3.7.4: nothing is outstanding");
-        assert_eq!(write(lone, &peer, 20), []);
-        assert_eq!(write(lone, &peer, 505), []);
+        assert_eq!(write(lone, &peer, 20), NOTHING);
+        assert_eq!(write(lone, &peer, 505), NOTHING);
         assert_eq!(write(lone, &peer, 12), [MSS], "a full one goes");
-        assert_eq!(tell(lone, &mut peer, 10, 65_535), [], "one is outstanding still");
+        assert_eq!(tell(lone, &mut peer, 10, 65_535), NOTHING, "one is outstanding still");
         assert_eq!(tell(lone, &mut peer, MSS, 65_535), [1]);
         // MUST-17: it can be switched off, and on again.
         lone.host.set_nagle(peer.handle, false);
         assert_eq!(write(lone, &peer, 3), [3]);
         assert_eq!(write(lone, &peer, 4), [4]);
         lone.host.set_nagle(peer.handle, true);
-        assert_eq!(write(lone, &peer, 5), []);
+        assert_eq!(write(lone, &peer, 5), NOTHING);
         lone.host.set_nagle(peer.handle, false);
         assert_eq!(lens(&lone.sent()), [5], "what was held back leaves when it is switched off");
         lone.host.set_nagle(peer.handle, true);
-        assert_eq!(write(lone, &peer, 6), []);
+        assert_eq!(write(lone, &peer, 6), NOTHING);
         // What ends the stream does not wait.
         lone.host.close(peer.handle);
         assert_eq!(lens(&lone.sent()), [6]);
@@ -111,7 +114,7 @@ fn the_override_sends_what_a_little_window_takes_after_a_timeout() {
     each(|lone| {
         let mut peer = lone.passive(0);
         tell(lone, &mut peer, 0, 100);
-        assert_eq!(write(lone, &peer, 300), []);
+        assert_eq!(write(lone, &peer, 300), NOTHING);
         let start = lone.now;
         assert!(lone.pass(Duration::from_micros(RTO.micros() - 1)).is_empty());
         let sent = lone.pass(TICK);
@@ -121,7 +124,7 @@ fn the_override_sends_what_a_little_window_takes_after_a_timeout() {
         );
         // The next one waits as long, from when nothing is outstanding any more; the timeout was
         // that of a window, not of the path.
-        assert_eq!(tell(lone, &mut peer, 100, 100), []);
+        assert_eq!(tell(lone, &mut peer, 100, 100), NOTHING);
         let sent = lone.pass(Duration::from_secs(1));
         assert_eq!(sent.first().map(|(_, one)| one.text), Some(100));
         assert_eq!(tell(lone, &mut peer, 100, 100), [100], "all that is left");
@@ -134,7 +137,7 @@ fn a_probe_does_not_count_as_sent() {
     each(|lone| {
         let mut peer = lone.passive(0);
         tell(lone, &mut peer, 0, 0);
-        assert_eq!(write(lone, &peer, 300), []);
+        assert_eq!(write(lone, &peer, 300), NOTHING);
         // What comes early is acknowledged at once: our number must lie in the peer's window.
         let acks_from = |lone: &mut Lone, peer: &Peer| {
             let mut early = peer.segment(A, b"early");

@@ -64,6 +64,10 @@ pub(crate) struct LinkArgs {
     /// Get our IPv4 address by DHCP, on a TAP, and give it back in the end
     #[arg(long, global = true)]
     pub(crate) dhcp: bool,
+    /// Use the address that DHCP gives us at once, without asking for five seconds whether somebody
+    /// has it
+    #[arg(long, global = true, requires = "dhcp")]
+    pub(crate) no_probe: bool,
     /// Our IPv4 address; the kernel's side is the first other one of its /24
     #[arg(long, global = true, value_name = "IP", default_value = "192.168.69.2")]
     pub(crate) addr: Ipv4Addr,
@@ -378,6 +382,7 @@ mod tests {
             "hikyaku demo --tun a/b",
             "hikyaku demo --tun much-too-long-a-name",
             "hikyaku demo --tun a --tap b",
+            "hikyaku demo --link tap --no-probe",
             "hikyaku demo --link tap --mac 02:00:00:00:00",
             "hikyaku demo --link tap --mac 02:00:00:00:00:0",
             "hikyaku demo --link tap --mac 01:00:00:00:00:00",

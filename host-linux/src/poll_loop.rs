@@ -104,6 +104,8 @@ impl Net {
     ) -> anyhow::Result<Self> {
         let mut config = Config::new();
         config.hardware_address = link.hardware();
+        // On a device of our own there is nobody but the kernel, whose address we know.
+        config.probe_ipv6 = args.tap.is_some();
         config.mtu = link.mtu();
         config.policy = AllocationPolicy::Overcommit;
         config.connection = connection_config();
@@ -136,7 +138,10 @@ impl Net {
             }
         }
         let hardware = link.hardware().filter(|_| args.dhcp);
-        let dhcp = hardware.map(|address| dhcp::Client::new(dhcp::Config::new(address.0)));
+        let dhcp = hardware.map(|address| {
+            let config = dhcp::Config::new(address.0);
+            dhcp::Client::new(dhcp::Config { probe: !args.no_probe, ..config })
+        });
         Ok(Self { stack, link, dhcp, clock: Clock::start() })
     }
 

@@ -320,7 +320,9 @@ fn icmp_6(message: &icmpv6::Message<'_>) -> String {
         M::TimeExceeded { .. } => "time exceeded in-transit".to_owned(),
         M::ParameterProblem { pointer, .. } => format!("parameter problem, octet {pointer}"),
         M::Other { kind: 133, .. } => "router solicitation".to_owned(),
+        M::Other { kind: 134, .. } => "router advertisement".to_owned(),
         M::Other { kind: 135, .. } => "neighbor solicitation".to_owned(),
+        M::Other { kind: 136, .. } => "neighbor advertisement".to_owned(),
         M::Other { kind: 143, .. } => "multicast listener report v2".to_owned(),
         M::Other { kind, .. } => format!("type-#{kind}"),
     }

@@ -36,6 +36,17 @@ fn demo_over_a_tun_of_its_own() {
 }
 
 #[test]
+fn demo_over_a_tap_of_its_own() {
+    let lab = Lab::new("demo");
+    let report = lab.hikyaku(&["-v", "demo", "--link", "tap", "--json"]).succeeded();
+    let told = demo_json(&report);
+    assert_all_equal(&told);
+    assert!(told["ms"].as_u64().unwrap() <= 3_000, "{told}");
+    assert!(told["link"].as_str().unwrap().ends_with("-tap"), "{told}");
+    assert!(report.counter("neighbor_replies") > 0, "{}", report.stderr);
+}
+
+#[test]
 fn demo_without_nc_uses_a_kernel_socket_and_says_so() {
     let lab = Lab::new("demo");
     let report = lab.finish(Command::new(HIKYAKU).args(["demo", "--json"]).env("PATH", "/nowhere"));

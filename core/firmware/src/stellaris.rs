@@ -116,27 +116,22 @@ impl Sending {
     /// The next octets of the frame.
     pub fn put(&mut self, octets: &[u8]) {
         let mut rest = octets;
-        while self.shift != 0
-            && let Some((octet, others)) = rest.split_first()
-        {
-            self.put_octet(*octet);
+        loop {
+            if self.shift == 0
+                && let Some((word, others)) = rest.split_first_chunk::<4>()
+            {
+                DATA.write(u32::from_le_bytes(*word));
+                rest = others;
+                continue;
+            }
+            let Some((octet, others)) = rest.split_first() else { return };
+            self.word |= u32::from(*octet) << self.shift;
+            self.shift = (self.shift + 8) & 31;
+            if self.shift == 0 {
+                DATA.write(self.word);
+                self.word = 0;
+            }
             rest = others;
-        }
-        let (words, rest) = rest.as_chunks::<4>();
-        for word in words {
-            DATA.write(u32::from_le_bytes(*word));
-        }
-        for octet in rest {
-            self.put_octet(*octet);
-        }
-    }
-
-    fn put_octet(&mut self, octet: u8) {
-        self.word |= u32::from(octet) << self.shift;
-        self.shift = (self.shift + 8) & 31;
-        if self.shift == 0 {
-            DATA.write(self.word);
-            self.word = 0;
         }
     }
 
@@ -162,39 +157,40 @@ impl Device for Stellaris<'_> {
         if !self.has_room() {
             return Err(NoRoom);
         }
-        let checksum = checksum(packet);
         let mut sending = Sending::begin(packet.len());
-        let mut parts = packet.parts();
-        // The checksum lies in the first part: the headers.
-        if let Some((at, value)) = checksum
-            && let Some(headers) = parts.next()
-            && let Some((before, [_, _, behind @ ..])) = headers.split_at_checked(at)
-        {
-            sending.put(before);
-            sending.put(&value);
-            sending.put(behind);
+        let mut sum = Sum::ZERO;
+        let mut skip = 0;
+        let mut field = None;
+        if let Some(job) = packet.checksum() {
+            sum.add_u16(job.partial);
+            skip = usize::from(job.start);
+            field = Some(skip.saturating_add(usize::from(job.offset)));
         }
-        for part in parts {
-            sending.put(part);
+        // Everything is looked at twice: for the sum, then to be sent.
+        for is_summed in [false, true] {
+            let value = match sum.finish() {
+                0 if packet.checksum().is_some_and(|job| job.zero_is_none) => 0xffff,
+                value => value,
+            };
+            for part in packet.parts() {
+                let mut part = part;
+                if !is_summed {
+                    sum.add_bytes(part.get(skip..).unwrap_or(&[]));
+                    skip = skip.saturating_sub(part.len());
+                    continue;
+                }
+                // The field lies in the first part: the headers.
+                if let Some(at) = field.take()
+                    && let Some((before, [_, _, behind @ ..])) = part.split_at_checked(at)
+                {
+                    sending.put(before);
+                    sending.put(&value.to_be_bytes());
+                    part = behind;
+                }
+                sending.put(part);
+            }
         }
         sending.end();
         Ok(())
     }
-}
-
-/// Where in the packet its checksum goes, and what it is.
-fn checksum(packet: &Packet<'_>) -> Option<(usize, [u8; 2])> {
-    let job = packet.checksum()?;
-    let mut sum = Sum::ZERO;
-    sum.add_u16(job.partial);
-    let mut skip = usize::from(job.start);
-    for part in packet.parts() {
-        sum.add_bytes(part.get(skip..).unwrap_or(&[]));
-        skip = skip.saturating_sub(part.len());
-    }
-    let sum = match sum.finish() {
-        0 if job.zero_is_none => 0xffff,
-        sum => sum,
-    };
-    Some((usize::from(job.start).saturating_add(usize::from(job.offset)), sum.to_be_bytes()))
 }

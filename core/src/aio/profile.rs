@@ -49,6 +49,7 @@ impl<P: Profile> Profile for Async<P> {
     const URGENT: bool = P::URGENT;
     const COOKIES: bool = P::COOKIES;
     const PRUNING: bool = P::PRUNING;
+    const ADDRESS_CONFLICTS: bool = P::ADDRESS_CONFLICTS;
 }
 
 #[cfg(test)]

@@ -28,7 +28,9 @@ use crate::counters::{Count, bump};
 use crate::profile::Profile;
 use crate::socket::UdpHandle;
 use crate::socket::udp::UdpConfig;
-use crate::stack::Stack;
+#[cfg(feature = "ethernet")]
+use crate::stack::AddressState;
+use crate::stack::{ConfigError, Stack};
 use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, may_be_source};
 use crate::wire::dhcp::{CLIENT_PORT, DNS_MAX, Kind, REPLY_MAX, Reply, Request, SERVER_PORT};
@@ -67,13 +69,17 @@ pub struct Config {
     /// devices that get power at the same time do not all ask at once. RFC 2131 §4.4.1 advises ten
     /// seconds.
     pub start_delay: Duration,
+    /// Whether an address that was granted is probed for before it is used, and declined where
+    /// somebody has it (RFC 2131 §3.1, step 5): it takes about five seconds. Where the profile or
+    /// the link knows no probes, it is used at once.
+    pub probe: bool,
 }
 
 impl Config {
-    /// Asks for any address, at once.
+    /// Asks for any address, at once, and probes for it.
     #[must_use]
     pub const fn new(hardware: [u8; 6]) -> Self {
-        Self { hardware, previous: None, start_delay: Duration::ZERO }
+        Self { hardware, previous: None, start_delay: Duration::ZERO, probe: true }
     }
 }
 
@@ -373,21 +379,57 @@ impl Client {
         if self.state == State::Bound || (self.state == State::Stopped && self.due.is_none()) {
             self.close(stack);
         }
-        let is_longer = self.news.take()?;
-        let lease = self.lease.clone()?;
-        if had != wanted && stack.add_address(lease.address.into(), lease.prefix).is_err() {
-            self.lose(Loss::Refused);
-            self.begin(now);
-            self.due = Some(now + DELAY_MIN.doubled(DOUBLINGS_MAX.into()));
-            return Some(Event::NoRoom);
+        let (is_longer, lease) = (self.news?, self.lease.clone()?);
+        if had != wanted {
+            if self.give(stack, &lease).is_err() {
+                self.lose(Loss::Refused);
+                self.begin(now);
+                self.due = Some(now + DELAY_MIN.doubled(DOUBLINGS_MAX.into()));
+                return Some(Event::NoRoom);
+            }
+            self.applied = wanted;
         }
-        self.applied = wanted;
+        if !self.is_usable(stack, lease.address) {
+            return None;
+        }
+        self.news = None;
+        if is_longer {
+            return Some(Event::Renewed(lease));
+        }
         #[cfg(feature = "ethernet")]
-        if let Some(router) = lease.router.filter(|_| had != wanted) {
+        if let Some(router) = lease.router {
             // One that is not on the link is no way to anywhere; the user may know better.
             let _ = stack.set_gateway(IpAddr::V4(router));
         }
-        Some(if is_longer { Event::Renewed(lease) } else { Event::Configured(lease) })
+        Some(Event::Configured(lease))
+    }
+
+    /// Gives the stack the address, to be probed for where that can be done.
+    fn give<P: Profile>(&self, stack: &mut Stack<'_, P>, lease: &Lease) -> Result<(), ConfigError> {
+        let address = IpAddr::V4(lease.address);
+        #[cfg(feature = "ethernet")]
+        if self.config.probe {
+            let probed = stack.probe_address(address, lease.prefix);
+            if probed != Err(ConfigError::CannotProbe) {
+                return probed;
+            }
+        }
+        stack.add_address(address, lease.prefix)
+    }
+
+    /// Whether nobody has objected to our address. Where somebody has, it is a conflict.
+    #[cfg(feature = "ethernet")]
+    fn is_usable<P: Profile>(&mut self, stack: &Stack<'_, P>, address: Ipv4Addr) -> bool {
+        let state = stack.address_state(IpAddr::V4(address));
+        if state == Some(AddressState::Duplicate) {
+            self.on_conflict();
+        }
+        state == Some(AddressState::Usable)
+    }
+
+    #[cfg(not(feature = "ethernet"))]
+    fn is_usable<P: Profile>(&mut self, _: &Stack<'_, P>, _: Ipv4Addr) -> bool {
+        true
     }
 
     fn draw<P: Profile>(&mut self, stack: &Stack<'_, P>) -> u64 {
@@ -613,7 +655,9 @@ impl Client {
         lease.expires_at = at(seconds);
         self.due = at(renewal);
         self.rebind_at = at(rebinding);
-        self.news = Some(self.lease.as_ref().is_some_and(|had| had.is_like(&lease)));
+        // What nobody was told of yet is new all the same.
+        let is_known = self.news != Some(false);
+        self.news = Some(is_known && self.lease.as_ref().is_some_and(|had| had.is_like(&lease)));
         self.lease = Some(lease);
         self.failures = 0;
         self.secs = 0;

@@ -282,7 +282,10 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     ///
     /// Nothing is there yet, or the connection was broken off.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
-        self.with(|connection, commons| connection.read(buffer, commons))
+        self.pool
+            .with_reader(self.id, self.commons, |connection, commons| {
+                connection.read(buffer, commons)
+            })
             .unwrap_or(Err(ReadError::WouldBlock))
     }
 
@@ -294,11 +297,12 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     /// As for [`TcpSocket::read`]; `take` is not called then.
     pub fn read_with(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<usize, ReadError> {
         let mut take = Some(take);
-        self.with(|connection, commons| {
-            let mut once = |octets: &[u8]| take.take().map_or(0, |take| take(octets));
-            connection.read_with(&mut once, commons)
-        })
-        .unwrap_or(Err(ReadError::WouldBlock))
+        self.pool
+            .with_reader(self.id, self.commons, |connection, commons| {
+                let mut once = |octets: &[u8]| take.take().map_or(0, |take| take(octets));
+                connection.read_with(&mut once, commons)
+            })
+            .unwrap_or(Err(ReadError::WouldBlock))
     }
 
     /// Copies what has arrived and leaves it unread.

@@ -22,6 +22,7 @@ use crate::tcp::bare::Bare;
 use crate::tcp::connection::{Connection, PathError};
 use crate::tcp::departs::Plan;
 use crate::tcp::segment::{Segment, text_len};
+use crate::tcp::state::State;
 use crate::tcp::time_wait;
 use crate::time::{Due, Instant};
 use crate::trace::{Event, Observer};
@@ -142,23 +143,29 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         Some(result)
     }
 
+    /// Lets `act` read from a connection. That changes nothing but what it has to send.
+    pub(super) fn with_reader<R>(
+        &mut self,
+        id: Id,
+        commons: &mut Commons<'a>,
+        act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
+    ) -> Option<R> {
+        let slot = self.connections.get_mut(id)?;
+        let result = act(&mut slot.connection, commons);
+        if slot.connection.owes_update() {
+            self.take_turn(id, commons);
+        }
+        Some(result)
+    }
+
     /// Files a connection where it belongs now: its deadline, the lists, its end.
     pub fn settle(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get_mut(id) else { return };
         let connection = &mut slot.connection;
         connection.settle_timers(commons.now);
-        let until = commons.now + commons.time_wait;
-        if connection.is_done() {
-            return self.free(id, commons);
-        }
-        if let Some(record) = connection.to_time_wait(until) {
-            let entry = TimeWaitSlot::new(record);
-            self.free(id, commons);
-            return self.enter_time_wait(entry, commons);
-        }
-        if connection.leaves_flow() {
-            let hash = flow_hash::<P>(commons.table_keys, connection.flow());
-            self.by_flow.remove(&mut self.connections, hash, id);
+        let may_end = matches!(connection.state(), State::Closed | State::TimeWait);
+        if may_end && self.retire(id, commons) {
+            return;
         }
         let Some(slot) = self.connections.get(id) else { return };
         let connection = &slot.connection;
@@ -167,16 +174,45 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let flushed = slot.waiters.flusher.is_waiting() && connection.is_flushed();
         let has_news = connection.has_news() || flushed;
         let holds_early = connection.holds_early();
-        if connection.owes_now(commons.ack_per_burst) {
-            // These must leave before the connection's next arrival.
-            self.egress.push_front(&mut self.connections, id);
-        } else if connection.may_have_to_send(&commons.records) {
-            self.egress.push_back(&mut self.connections, id);
-        }
         if has_news {
             self.news.push_back(&mut self.connections, id);
         }
         self.file_early(id, holds_early, commons);
+        self.take_turn(id, commons);
+    }
+
+    /// Files a connection among those that may have something to send, if it has.
+    fn take_turn(&mut self, id: Id, commons: &Commons<'a>) {
+        let Some(slot) = self.connections.get(id) else { return };
+        if slot.connection.owes_now(commons.ack_per_burst) {
+            // These must leave before the connection's next arrival.
+            self.egress.push_front(&mut self.connections, id);
+        } else if slot.connection.may_have_to_send(&commons.records) {
+            self.egress.push_back(&mut self.connections, id);
+        }
+    }
+
+    /// The protocol is done with a connection, or only waits. Whether its slot came free.
+    #[cold]
+    #[inline(never)]
+    fn retire(&mut self, id: Id, commons: &mut Commons<'a>) -> bool {
+        let Some(slot) = self.connections.get(id) else { return true };
+        let connection = &slot.connection;
+        if connection.is_done() {
+            self.free(id, commons);
+            return true;
+        }
+        if let Some(record) = connection.to_time_wait(commons.now + commons.time_wait) {
+            let entry = TimeWaitSlot::new(record);
+            self.free(id, commons);
+            self.enter_time_wait(entry, commons);
+            return true;
+        }
+        if connection.leaves_flow() {
+            let hash = flow_hash::<P>(commons.table_keys, connection.flow());
+            self.by_flow.remove(&mut self.connections, hash, id);
+        }
+        false
     }
 
     /// Files a connection among those that hold text behind a hole, or takes it out.

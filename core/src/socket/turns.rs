@@ -65,7 +65,9 @@ impl<Q: Line<Egress>> Turns<Q> {
 
     /// A record takes its turn last; one that has a turn, or waits, is left where it is.
     pub fn push_back<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
-        self.ready.push_back(slab, id);
+        if !self.is_parked(slab, id) {
+            self.ready.push_back(slab, id);
+        }
     }
 
     /// A record takes the next turn, unless it waits.

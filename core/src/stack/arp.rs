@@ -2,12 +2,15 @@
 //!
 //! What is remembered of neighbours, and when they are asked again, is in `neighbor`.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::counters::{DropReason, bump};
 use crate::device::NoRoom;
 use crate::profile::Profile;
-use crate::wire::address::may_be_source;
+use crate::socket::Route as _;
+use crate::time::{Duration, Instant};
+use crate::trace::{Event, Observer};
+use crate::wire::address::may_be_source_v4;
 use crate::wire::arp::{self, Packet};
 use crate::wire::ethernet::Address;
 use crate::wire::{Malformed, ethernet};
@@ -27,15 +30,19 @@ impl<P: Profile> Stack<'_, P> {
         if !hardware.is_unicast() || Some(hardware) == self.link.frames.hardware {
             return Err(DropReason::NeighborIgnored);
         }
-        if self.link.owns(sender) {
-            bump(&mut self.commons.counters.address_conflicts);
-            return Err(DropReason::NeighborIgnored);
+        // RFC 5227 §2.1.1: somebody has the address that we probe for, or probes for it too.
+        let is_probe = packet.sender.is_unspecified();
+        let wants = P::ADDRESS_CONFLICTS
+            && (self.link.addresses.on_duplicate(sender)
+                || (is_probe && self.link.addresses.on_duplicate(target)));
+        if wants || self.link.owns(sender) {
+            return self.conflict(if wants && is_probe { target } else { sender });
         }
         let asks_us = packet.operation == arp::REQUEST && self.link.owns(target);
         // RFC 5227 §2.1.1: who probes for an address has none yet, and is told that it is taken.
-        let is_probe = packet.sender.is_unspecified();
-        let is_neighbor =
-            may_be_source(sender) && self.link.is_near(sender) && !self.link.is_broadcast(sender);
+        let is_neighbor = may_be_source_v4(packet.sender)
+            && self.link.is_near(sender)
+            && !self.link.is_broadcast(sender);
         let neighbors = &mut self.link.frames.neighbors;
         let known = is_neighbor && neighbors.on_claim(sender, hardware, asks_us, self.commons.now);
         self.release_parked();
@@ -45,50 +52,125 @@ impl<P: Profile> Stack<'_, P> {
         if known { Ok(()) } else { Err(DropReason::NeighborIgnored) }
     }
 
-    fn answer(&mut self, answer: Option<Answer>) -> Check<()> {
+    pub(super) fn answer(&mut self, answer: Option<Answer>) -> Check<()> {
         if self.link.frames.push_answer(answer) { Ok(()) } else { Err(DropReason::ReplyLimited) }
     }
 
-    /// Whether there is an answer or a request to be sent to a neighbour.
-    pub(super) fn has_neighbor_message(&self) -> bool {
-        let frames = &self.link.frames;
-        frames.first_answer().is_some() || frames.neighbors.next_request(self.commons.now).is_some()
+    /// Somebody else has an address of ours, or one that we want.
+    pub(super) fn conflict(&mut self, address: IpAddr) -> Check<()> {
+        bump(&mut self.commons.counters.address_conflicts);
+        let now = self.commons.now;
+        self.observer.on_event(now, &Event::AddressConflict { address });
+        // RFC 5227 §2.4 (c): defended, and kept.
+        if P::ADDRESS_CONFLICTS && address.is_ipv4() && self.link.owns(address) {
+            self.link.addresses.defend(address, now);
+        }
+        Err(DropReason::NeighborIgnored)
     }
 
-    /// Sends an answer, or else a request.
-    pub(super) fn send_neighbor_message(&mut self, sink: Sink<'_>) -> Result<(), NoRoom> {
+    /// When there is a request, or a message about an address of ours, to be sent.
+    pub(super) fn next_neighbor_message(&self) -> Option<Instant> {
+        let request = self.link.frames.neighbors.next_due(self.commons.now);
+        let notice = if Self::PROBES { self.link.addresses.next_due() } else { None };
+        request.into_iter().chain(notice).min()
+    }
+
+    /// Whether addresses may have to be probed for.
+    const PROBES: bool = P::ADDRESS_CONFLICTS || cfg!(feature = "ipv6");
+
+    /// Sends an answer, or else a request or a notice that is due. Returns whether there was one.
+    pub(super) fn send_neighbor_message(&mut self, sink: Sink<'_>) -> Result<bool, NoRoom> {
         if let Some(answer) = self.link.frames.first_answer() {
-            let (ours, theirs) = (answer.ours(), answer.theirs());
-            self.send_arp(arp::REPLY, (ours, theirs), (answer.hardware, answer.hardware), sink)?;
+            self.send_answer(&answer, sink)?;
             bump(&mut self.commons.counters.neighbor_replies);
             self.link.frames.pop_answer();
-            return Ok(());
+            return Ok(true);
         }
         let now = self.commons.now;
-        let Some(request) = self.link.frames.neighbors.next_request(now) else { return Ok(()) };
-        let to = request.hardware.unwrap_or(Address::BROADCAST);
-        let target = request.hardware.unwrap_or(Address::ZERO);
-        if let Some(ours) = self.link.address_near(request.address) {
-            self.send_arp(arp::REQUEST, (ours, request.address), (to, target), sink)?;
-            bump(&mut self.commons.counters.neighbor_requests);
+        let request = self.link.frames.neighbors.next_request(now);
+        self.release_parked();
+        if let Some(request) = request {
+            let (address, to) = (request.address, request.hardware);
+            if let Some(ours) = self.link.source_for(address) {
+                self.send_request((ours, address), to, sink)?;
+                bump(&mut self.commons.counters.neighbor_requests);
+            }
+            self.link.frames.neighbors.on_requested(&request, now);
+            return Ok(true);
         }
-        self.link.frames.neighbors.on_requested(&request, now);
-        Ok(())
+        if Self::PROBES && self.link.addresses.next_due().is_some_and(|at| at <= now) {
+            return self.send_notice(sink);
+        }
+        Ok(false)
+    }
+
+    fn send_answer(&mut self, answer: &Answer, sink: Sink<'_>) -> Result<(), NoRoom> {
+        match (answer.ours(), answer.theirs()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                self.send_arp(arp::REPLY, (ours, theirs), Some(answer.hardware), sink)
+            }
+            #[cfg(feature = "ipv6")]
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                self.send_advertisement((ours, theirs), answer.hardware, sink)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks for a neighbour.
+    fn send_request(
+        &mut self,
+        ends: (IpAddr, IpAddr),
+        to: Option<Address>,
+        sink: Sink<'_>,
+    ) -> Result<(), NoRoom> {
+        match ends {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                self.send_arp(arp::REQUEST, (ours, theirs), to, sink)
+            }
+            #[cfg(feature = "ipv6")]
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                self.send_solicitation((ours, theirs), to, sink)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks whether somebody has an address that we want, or tells that it is ours.
+    fn send_notice(&mut self, sink: Sink<'_>) -> Result<bool, NoRoom> {
+        let now = self.commons.now;
+        let Some(notice) = self.link.addresses.next_notice(now) else { return Ok(false) };
+        // RFC 5227 §2.1.1, §2.3: a probe comes from nobody, an announcement asks for oneself.
+        let nobody = match notice.address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let from = if notice.is_probe { nobody } else { notice.address };
+        self.send_request((from, notice.address), None, sink)?;
+        let jitter = self.jitter();
+        self.link.addresses.on_notice(&notice, now, jitter);
+        Ok(true)
+    }
+
+    /// Up to half a second that nobody else draws: stations that start together do not ask
+    /// together (RFC 5227 §2.1.1, RFC 4862 §5.4.2).
+    pub(super) fn jitter(&self) -> Duration {
+        let draw = self.draw(b"prob", 0);
+        Duration::from_micros(draw & 0x7_ffff)
     }
 
     fn send_arp(
         &mut self,
         operation: u16,
-        (ours, theirs): (IpAddr, IpAddr),
-        (to, target_hardware): (Address, Address),
+        (sender, target): (Ipv4Addr, Ipv4Addr),
+        to: Option<Address>,
         sink: Sink<'_>,
     ) -> Result<(), NoRoom> {
-        let (IpAddr::V4(sender), IpAddr::V4(target)) = (ours, theirs) else { return Ok(()) };
-        self.link.frames.next_hop = to;
+        self.link.frames.next_hop = to.unwrap_or(Address::BROADCAST);
         let Some(header) = self.link.frames.header(ethernet::EtherType::ARP) else {
             return Ok(());
         };
-        let sender_hardware = header.source;
+        let (sender_hardware, target_hardware) = (header.source, to.unwrap_or(Address::ZERO));
         let packet = Packet { operation, sender_hardware, sender, target_hardware, target };
         let mut headers = Headers::EMPTY;
         headers.push(|buffer| header.emit(buffer));

@@ -17,6 +17,7 @@ use crate::storage::Id;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::queue::Queue;
 use crate::tcp::bare::Bare;
+#[cfg(feature = "ethernet")]
 use crate::tcp::connection::PathError;
 use crate::tcp::departs::{Plan, Purpose};
 use crate::trace::{Event, Observer};
@@ -58,9 +59,9 @@ impl<P: Profile> Stack<'_, P> {
             return Attempt::Full;
         }
         #[cfg(feature = "ethernet")]
-        if self.has_neighbor_message() {
-            let sent = self.send_neighbor_message(sink);
-            return self.attempt(sent);
+        match self.send_neighbor_message(sink) {
+            Ok(false) => {}
+            sent => return self.attempt(sent.map(drop)),
         }
         let sent = if let Some((flow, bare)) = self.link.replies.first_segment().copied() {
             self.send_bare(&flow, &bare, sink)
@@ -148,39 +149,44 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     fn send_departure(&mut self, departure: &Departure, sink: Sink<'_>) -> Result<(), NoRoom> {
+        let flow = match departure {
+            Departure::SynAck(_, flow, _) => *flow,
+            Departure::Segment(id, _) => {
+                let Some(connection) = self.tcp.connection(*id) else { return Ok(()) };
+                *connection.flow()
+            }
+        };
+        let wanted = matches!(departure, Departure::Segment(..));
+        let reach = self.reach(flow.remote().ip(), wanted);
         match departure {
-            // Where its peer is not known it counts as sent: it is repeated.
-            Departure::SynAck(_, flow, _)
-                if self.reach(flow.remote().ip(), false) != Reach::Ready =>
-            {
-                self.tcp.on_departed(departure, &mut self.commons);
+            #[cfg(feature = "ethernet")]
+            Departure::Segment(id, _) if reach == Reach::Wait => {
+                self.tcp.park(*id);
                 return Ok(());
             }
-            Departure::SynAck(_, flow, bare) => {
-                let headers = self.tcp_headers(flow, bare, &bare.options(), 0);
+            // What cannot be sent counts as lost on the way: timers decide how it goes on.
+            _ if reach != Reach::Ready => {}
+            Departure::SynAck(_, _, bare) => {
+                let headers = self.tcp_headers(&flow, bare, &bare.options(), 0);
                 send(&headers, None, &self.commons.blocks, sink)?;
+                bump(&mut self.commons.counters.packets_out);
             }
-            Departure::Segment(id, plan) => {
-                if !self.send_segment(*id, plan, sink)? {
-                    return Ok(());
-                }
-            }
+            Departure::Segment(id, plan) => self.send_segment(*id, plan, sink)?,
         }
-        bump(&mut self.commons.counters.packets_out);
         self.tcp.on_departed(departure, &mut self.commons);
+        #[cfg(feature = "ethernet")]
+        if let Departure::Segment(_, plan) = departure
+            && reach == Reach::Never
+        {
+            let quoted = (&flow, plan.seq);
+            self.tcp.on_path_error(PathError::Unreachable, quoted, &mut self.commons);
+        }
         Ok(())
     }
 
-    /// Whether the segment has left; else its connection waits.
-    fn send_segment(&mut self, id: Id, plan: &Plan, sink: Sink<'_>) -> Result<bool, NoRoom> {
-        let Some(connection) = self.tcp.connection(id) else { return Ok(false) };
+    fn send_segment(&mut self, id: Id, plan: &Plan, sink: Sink<'_>) -> Result<(), NoRoom> {
+        let Some(connection) = self.tcp.connection(id) else { return Ok(()) };
         let flow = *connection.flow();
-        let reach = self.reach(flow.remote().ip(), true);
-        if reach != Reach::Ready {
-            self.hold(id, &flow, plan, reach);
-            return Ok(false);
-        }
-        let Some(connection) = self.tcp.connection(id) else { return Ok(false) };
         let options = connection.options(plan, self.commons.now);
         let bare = Bare {
             seq: plan.seq,
@@ -195,22 +201,11 @@ impl<P: Profile> Stack<'_, P> {
         let queue = connection.send_space();
         let payload = Payload { queue, offset: plan.offset, len: plan.len };
         send(&headers, Some(payload), &self.commons.blocks, sink)?;
+        bump(&mut self.commons.counters.packets_out);
         let again = plan.purpose == Purpose::Again;
         let event = Event::Sent { flow, seq: plan.seq, octets: plan.len, again };
         self.observer.on_event(self.commons.now, &event);
-        Ok(true)
-    }
-
-    /// The neighbour is not known: the connection waits. Where it cannot be reached the segment
-    /// counts as lost on the way, so that the connection's own timers decide how it goes on.
-    fn hold(&mut self, id: Id, flow: &FlowKey, plan: &Plan, reach: Reach) {
-        #[cfg(feature = "ethernet")]
-        if reach == Reach::Wait {
-            return self.tcp.park(id);
-        }
-        let _ = reach;
-        self.tcp.on_departed(&Departure::Segment(id, *plan), &mut self.commons);
-        self.tcp.on_path_error(PathError::Unreachable, (flow, plan.seq), &mut self.commons);
+        Ok(())
     }
 
     /// Counts what does not wait any longer.
@@ -310,7 +305,7 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     /// The IP header before `payload` octets, and the pseudo-header's part of their checksum.
-    fn ip_headers(
+    pub(super) fn ip_headers(
         &self,
         ends: (IpAddr, IpAddr),
         protocol: Protocol,
@@ -399,12 +394,20 @@ impl Headers {
     }
 
     /// Where in the transport header its checksum goes, and whether that covers nothing else.
-    fn checksum_at(&mut self, offset: u16, alone: bool) {
+    pub(super) fn checksum_at(&mut self, offset: u16, alone: bool) {
         if let Some(job) = &mut self.job {
             job.offset = offset;
             if alone {
                 job.partial = 0;
             }
+        }
+    }
+
+    /// Sets the hop limit of the IPv6 header behind the frame's.
+    #[cfg(all(feature = "ethernet", feature = "ipv6"))]
+    pub(super) fn set_ipv6_hop_limit(&mut self, hop_limit: u8) {
+        if let Some(field) = self.octets.get_mut(FRAME + 7) {
+            *field = hop_limit;
         }
     }
 

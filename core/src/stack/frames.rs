@@ -1,7 +1,7 @@
 //! What a link needs beyond addresses where it carries Ethernet frames: our hardware address, the
 //! neighbours, and answers to those who asked for us.
 //!
-//! The messages themselves are in `arp`.
+//! The messages themselves are in `arp` and `ndp`.
 
 use core::net::IpAddr;
 
@@ -45,11 +45,26 @@ pub(super) struct Frames<'a> {
     /// Where the packet in the making goes.
     pub(super) next_hop: Address,
     answers: [Option<Answer>; ANSWERS],
+    /// Who has sent the frame that is looked at.
+    #[cfg(feature = "ipv6")]
+    pub(super) from: Address,
+    /// Whether that frame was sent to a group.
+    #[cfg(feature = "ipv6")]
+    pub(super) to_group: bool,
 }
 
 impl<'a> Frames<'a> {
     pub(super) fn new(hardware: Option<Address>, neighbors: Neighbors<'a>) -> Self {
-        Self { hardware, neighbors, next_hop: Address::ZERO, answers: [None; ANSWERS] }
+        Self {
+            hardware,
+            neighbors,
+            next_hop: Address::ZERO,
+            answers: [None; ANSWERS],
+            #[cfg(feature = "ipv6")]
+            from: Address::ZERO,
+            #[cfg(feature = "ipv6")]
+            to_group: false,
+        }
     }
 
     /// The header of a frame to the next hop.
@@ -62,6 +77,10 @@ impl<'a> Frames<'a> {
     pub(super) fn push_answer(&mut self, answer: Option<Answer>) -> bool {
         let free = self.answers.iter_mut().find(|place| place.is_none());
         free.map(|place| *place = answer).is_some()
+    }
+
+    pub(super) fn has_answers(&self) -> bool {
+        self.first_answer().is_some()
     }
 
     pub(super) fn first_answer(&self) -> Option<Answer> {

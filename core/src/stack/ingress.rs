@@ -14,6 +14,8 @@ use crate::trace::{Event, Observer};
 use crate::wire::address::{is_unicast, may_be_source};
 #[cfg(feature = "ethernet")]
 use crate::wire::ethernet::{self, EtherType};
+#[cfg(all(feature = "ethernet", feature = "ipv6"))]
+use crate::wire::ndp;
 use crate::wire::{self, Malformed, Protocol, icmpv4, ipv4};
 #[cfg(feature = "ipv6")]
 use crate::wire::{icmpv6, ipv6};
@@ -64,10 +66,18 @@ impl<P: Profile> Stack<'_, P> {
             return Err(DropReason::BadSource);
         }
         let to_us = header.destination == ours;
+        #[cfg(feature = "ipv6")]
+        {
+            (self.link.frames.from, self.link.frames.to_group) = (header.source, !to_us);
+        }
         let to_all = header.destination == ethernet::Address::BROADCAST;
         let version = packet.first().map(|octet| octet >> 4);
         match (header.kind, version) {
             (EtherType::ARP, _) if to_us || to_all => self.take_arp(packet),
+            #[cfg(feature = "ipv6")]
+            (EtherType::IPV6, Some(6)) if !to_us && self.listens_to(header.destination) => {
+                self.packet(packet, meta)
+            }
             #[cfg(feature = "udp")]
             (EtherType::IPV4, Some(4)) if to_all && self.is_for_all(packet) => {
                 self.packet(packet, meta)
@@ -99,7 +109,10 @@ impl<P: Profile> Stack<'_, P> {
         let arrival = match packet.first().map(|octet| octet >> 4) {
             Some(4) => self.ipv4(packet, meta)?,
             #[cfg(feature = "ipv6")]
-            Some(6) => self.ipv6(packet, meta)?,
+            Some(6) => match self.ipv6(packet, meta)? {
+                Some(arrival) => arrival,
+                None => return Ok(()),
+            },
             Some(_) => return Err(DropReason::BadVersion),
             None => return Err(DropReason::Truncated),
         };
@@ -126,10 +139,23 @@ impl<P: Profile> Stack<'_, P> {
         })
     }
 
+    /// `None` where all is done.
     #[cfg(feature = "ipv6")]
-    fn ipv6<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
+    fn ipv6<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Option<Arrival<'p>>> {
         let (header, payload) = ipv6::Header::parse(packet).map_err(Malformed::reason)?;
         let (source, destination) = (header.source.into(), header.destination.into());
+        #[cfg(feature = "ethernet")]
+        if self.link.frames.hardware.is_some() {
+            let frames = &self.link.frames;
+            let kind = payload.first().filter(|_| header.next_header == Protocol::ICMPV6);
+            if kind.is_some_and(|kind| ndp::TYPES.contains(kind)) {
+                return self.take_ndp(&header, payload, frames.from).map(|()| None);
+            }
+            // RFC 4861 is all that is spoken in groups.
+            if frames.to_group {
+                return Err(DropReason::NotOurs);
+            }
+        }
         self.check_addresses(source, destination, header.next_header)?;
         let end = packet.len().min(ipv6::HEADER_LEN.saturating_add(payload.len()));
         let quote = packet.get(..end.min(QUOTE_IPV6)).unwrap_or(packet);
@@ -144,7 +170,7 @@ impl<P: Profile> Stack<'_, P> {
         if upper.fragment.is_some_and(|fragment| !fragment.is_atomic()) {
             return Err(DropReason::Fragment);
         }
-        Ok(Arrival {
+        Ok(Some(Arrival {
             source,
             destination,
             protocol: upper.protocol,
@@ -152,7 +178,7 @@ impl<P: Profile> Stack<'_, P> {
             quote,
             protocol_at: upper.protocol_offset as u32,
             verified: meta.checksum_verified,
-        })
+        }))
     }
 
     /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us; or with UDP to all

@@ -7,10 +7,12 @@ use crate::device::{Medium, NoRoom, Packet};
 use crate::socket::Route;
 #[cfg(feature = "ethernet")]
 use crate::time::Instant;
-use crate::wire::address::Cidr;
 #[cfg(feature = "ethernet")]
 use crate::wire::ethernet::Address;
 
+use super::addresses::Addresses;
+#[cfg(feature = "ethernet")]
+use super::addresses::is_link_local;
 #[cfg(feature = "ethernet")]
 use super::frames::{Frames, group};
 #[cfg(feature = "ethernet")]
@@ -31,13 +33,10 @@ pub(super) enum Attempt {
     Full,
 }
 
-/// The most addresses of a link.
-const ADDRESSES_MAX: usize = 4;
-
 /// A link.
 #[derive(Debug)]
 pub(super) struct Link<'a> {
-    addresses: heapless::Vec<Cidr, ADDRESSES_MAX>,
+    pub(super) addresses: Addresses,
     /// Who takes what is for other links, IPv4 and IPv6.
     #[cfg(feature = "ethernet")]
     gateways: [Option<IpAddr>; 2],
@@ -55,7 +54,7 @@ pub(super) struct Link<'a> {
 impl<'a> Link<'a> {
     pub(super) fn new(replies: Replies, #[cfg(feature = "ethernet")] frames: Frames<'a>) -> Self {
         Self {
-            addresses: heapless::Vec::new(),
+            addresses: Addresses::EMPTY,
             #[cfg(feature = "ethernet")]
             gateways: [None; 2],
             #[cfg(feature = "ethernet")]
@@ -77,23 +76,12 @@ impl<'a> Link<'a> {
         Medium::Ip
     }
 
-    /// Adds an address; gives it back where there is no room for it.
-    pub(super) fn add(&mut self, address: Cidr) -> Result<(), Cidr> {
-        self.addresses.push(address)
-    }
-
     /// Takes an address away; returns whether it was there.
     pub(super) fn remove(&mut self, address: IpAddr) -> bool {
-        let mut kept = heapless::Vec::new();
-        for ours in self.addresses.iter().filter(|ours| ours.address != address) {
-            // There is room for all of them, and for this one not less.
-            let _ = kept.push(*ours);
-        }
-        let is_gone = kept.len() < self.addresses.len();
-        self.addresses = kept;
+        let is_gone = self.addresses.remove(address);
         #[cfg(feature = "ethernet")]
         for gateway in self.gateways.into_iter().flatten() {
-            if !self.is_near(gateway) {
+            if !self.addresses.covers(gateway) {
                 self.set_gateway(gateway.is_ipv4(), None);
             }
         }
@@ -102,27 +90,20 @@ impl<'a> Link<'a> {
 
     /// Whether an address is ours.
     pub(super) fn owns(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|ours| ours.address == address)
+        self.addresses.owns(address)
     }
 
     /// Whether everybody on the link is meant by an address.
     pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
-        address == IpAddr::V4(Ipv4Addr::BROADCAST)
-            || self.addresses.iter().any(|ours| ours.is_broadcast(address))
+        address == IpAddr::V4(Ipv4Addr::BROADCAST) || self.addresses.is_broadcast(address)
     }
 }
 
 #[cfg(feature = "ethernet")]
 impl Link<'_> {
-    /// Our address on the network that another one is on.
-    pub(super) fn address_near(&self, other: IpAddr) -> Option<IpAddr> {
-        let near = self.addresses.iter().find(|ours| ours.contains(other));
-        near.map(|ours| ours.address)
-    }
-
     /// Whether an address is one of a neighbour's.
     pub(super) fn is_near(&self, other: IpAddr) -> bool {
-        self.address_near(other).is_some()
+        is_link_local(other) || self.addresses.near(other).is_some()
     }
 
     /// Sends what is for other links to a neighbour.
@@ -157,8 +138,6 @@ impl Link<'_> {
 
 impl Route for Link<'_> {
     fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
-        let family = |ours: &&Cidr| ours.address.is_ipv4() == remote.is_ipv4();
-        let near = self.addresses.iter().find(|ours| ours.contains(remote));
-        near.or_else(|| self.addresses.iter().find(family)).map(|ours| ours.address)
+        self.addresses.source_for(remote)
     }
 }

@@ -4,6 +4,7 @@
 //! [`Stack::next_wake`] and [`Stack::next_event`] need none: they suit simulators and other event
 //! loops.
 
+mod addresses;
 #[cfg(feature = "ethernet")]
 mod arp;
 mod egress;
@@ -11,6 +12,8 @@ mod egress;
 mod frames;
 mod ingress;
 mod link;
+#[cfg(all(feature = "ethernet", feature = "ipv6"))]
+mod ndp;
 #[cfg(feature = "ethernet")]
 mod neighbor;
 mod reply;
@@ -36,7 +39,7 @@ use crate::socket::{Commons, Handle, ListenerHandle, Route, StaleHandle, TcpHand
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::slab::Slab;
-#[cfg(feature = "dhcp")]
+#[cfg(any(feature = "dhcp", feature = "ethernet"))]
 use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;
 use crate::time::{Duration, Instant};
@@ -51,6 +54,7 @@ use link::{Attempt, Link, Sink};
 use neighbor::{Neighbor, Neighbors};
 use reply::Replies;
 
+pub use addresses::AddressState;
 pub use storage::{Arrays, Capacity, Lend, StaticStorage, Storage};
 
 /// The smallest MTU of IPv6 (RFC 8200 §5).
@@ -67,6 +71,10 @@ pub struct Config {
     /// or is local (1): `02:xx:xx:xx:xx:xx` is free for one's own use.
     #[cfg(feature = "ethernet")]
     pub hardware_address: Option<ethernet::Address>,
+    /// Whether IPv6 addresses are probed for before they are used on an Ethernet link (RFC 4862
+    /// §5.4 wants it); false where the link is known to have no second one.
+    #[cfg(all(feature = "ethernet", feature = "ipv6"))]
+    pub probe_ipv6: bool,
     /// The largest IP packet, octets: 68 at least, with IPv6 1280. A device that takes less cuts
     /// this down for whatever begins after it was polled first.
     pub mtu: u16,
@@ -97,6 +105,8 @@ impl Config {
         Self {
             #[cfg(feature = "ethernet")]
             hardware_address: None,
+            #[cfg(all(feature = "ethernet", feature = "ipv6"))]
+            probe_ipv6: true,
             mtu: 1500,
             policy: AllocationPolicy::Reserved,
             time_wait: Duration::from_secs(60),
@@ -135,6 +145,8 @@ crate::socket::error_enum! {
         InvalidHardwareAddress => "not the hardware address of one station",
         /// An Ethernet link needs a place for one neighbour at least.
         NoNeighbors => "no place for a neighbour",
+        /// There is no Ethernet to ask, or the profile asks for no IPv4 address.
+        CannotProbe => "addresses cannot be probed for here",
         /// A gateway that is not on the link.
         InvalidGateway => "the gateway is not a neighbour of ours",
         /// The link has all the addresses that it can hold.
@@ -194,6 +206,8 @@ pub struct Stack<'a, P: Profile = Full> {
     ingress_budget: u16,
     egress_budget: u16,
     hop_limit: u8,
+    #[cfg(all(feature = "ethernet", feature = "ipv6"))]
+    probe_ipv6: bool,
 }
 
 impl<'a, P: Profile> Stack<'a, P> {
@@ -244,6 +258,8 @@ impl<'a, P: Profile> Stack<'a, P> {
             ingress_budget: config.ingress_budget.max(1),
             egress_budget: config.egress_budget.max(1),
             hop_limit: config.hop_limit,
+            #[cfg(all(feature = "ethernet", feature = "ipv6"))]
+            probe_ipv6: config.probe_ipv6 && config.hardware_address.is_some(),
         };
         let slots = stack.tcp.slots_max();
         #[cfg(feature = "udp")]
@@ -258,12 +274,22 @@ impl<'a, P: Profile> Stack<'a, P> {
         Ok(stack)
     }
 
-    /// Gives the link an address, up to four.
+    /// Gives the link an address, up to four. It is used at once, but for IPv6 on Ethernet: there
+    /// it is probed for if [`Config::probe_ipv6`] says so.
     ///
     /// # Errors
     ///
     /// It is not a host's address, IPv6 does not fit the MTU, or there is no room for it.
     pub fn add_address(&mut self, address: IpAddr, prefix: u8) -> Result<(), ConfigError> {
+        let cidr = self.cidr(address, prefix)?;
+        #[cfg(all(feature = "ethernet", feature = "ipv6"))]
+        if self.probe_ipv6 && address.is_ipv6() {
+            return self.probe(cidr);
+        }
+        if self.link.addresses.add(cidr) { Ok(()) } else { Err(ConfigError::TooManyAddresses) }
+    }
+
+    fn cidr(&self, address: IpAddr, prefix: u8) -> Result<Cidr, ConfigError> {
         let cidr = Cidr::new(address, prefix).ok_or(ConfigError::InvalidAddress)?;
         if !is_unicast(address) || (cfg!(not(feature = "ipv6")) && address.is_ipv6()) {
             return Err(ConfigError::InvalidAddress);
@@ -271,7 +297,52 @@ impl<'a, P: Profile> Stack<'a, P> {
         if address.is_ipv6() && self.commons.mtu < MTU_MIN_IPV6 {
             return Err(ConfigError::MtuTooSmall);
         }
-        self.link.add(cidr).map_err(|_| ConfigError::TooManyAddresses)
+        Ok(cidr)
+    }
+
+    /// Likewise, but asks the link first whether somebody has it: for IPv4 three times in about
+    /// five seconds (RFC 5227 §2.1), for IPv6 once in about one (RFC 4862 §5.4). Until then it is
+    /// neither sent from nor answered for; [`Stack::address_state`] tells.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Stack::add_address`], or the profile has no probes for IPv4, or the link is no
+    /// Ethernet.
+    #[cfg(feature = "ethernet")]
+    pub fn probe_address(&mut self, address: IpAddr, prefix: u8) -> Result<(), ConfigError> {
+        let cidr = self.cidr(address, prefix)?;
+        if self.link.frames.hardware.is_none() || !(P::ADDRESS_CONFLICTS || address.is_ipv6()) {
+            return Err(ConfigError::CannotProbe);
+        }
+        self.probe(cidr)
+    }
+
+    #[cfg(feature = "ethernet")]
+    fn probe(&mut self, cidr: Cidr) -> Result<(), ConfigError> {
+        let first = self.commons.now + self.jitter();
+        let added = self.link.addresses.probe(cidr, first);
+        if added { Ok(()) } else { Err(ConfigError::TooManyAddresses) }
+    }
+
+    /// Gives the link the link-local address that follows from the hardware address (RFC 4291,
+    /// Appendix A), and returns it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Stack::add_address`], or the link is no Ethernet.
+    #[cfg(all(feature = "ethernet", feature = "ipv6"))]
+    pub fn add_link_local(&mut self) -> Result<core::net::Ipv6Addr, ConfigError> {
+        let hardware = self.link.frames.hardware.ok_or(ConfigError::InvalidHardwareAddress)?;
+        let address = crate::wire::ndp::link_local(hardware);
+        self.add_address(address.into(), 64)?;
+        Ok(address)
+    }
+
+    /// How far an address has come; `None` where it is not one of ours.
+    #[cfg(feature = "ethernet")]
+    #[must_use]
+    pub fn address_state(&self, address: IpAddr) -> Option<AddressState> {
+        self.link.addresses.state(address)
     }
 
     /// Takes an address from the link; returns whether the link had it. Nothing that is sent to it
@@ -284,7 +355,7 @@ impl<'a, P: Profile> Stack<'a, P> {
 
     /// Sixty-four bits that nobody can foresee: others for each purpose, each number and each
     /// point in time.
-    #[cfg(feature = "dhcp")]
+    #[cfg(any(feature = "dhcp", feature = "ethernet"))]
     pub(crate) fn draw(&self, purpose: &[u8; 4], number: u32) -> u64 {
         let now = self.commons.now.micros().to_be_bytes();
         hash64(self.commons.secret.octets(), &[purpose, &number.to_be_bytes(), &now])
@@ -300,7 +371,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     #[cfg(feature = "ethernet")]
     pub fn set_gateway(&mut self, gateway: IpAddr) -> Result<(), ConfigError> {
         let is_ours = self.link.owns(gateway) || self.link.is_broadcast(gateway);
-        if !is_unicast(gateway) || is_ours || !self.link.is_near(gateway) {
+        if !is_unicast(gateway) || is_ours || !self.link.addresses.covers(gateway) {
             return Err(ConfigError::InvalidGateway);
         }
         self.link.set_gateway(gateway.is_ipv4(), Some(gateway));
@@ -332,7 +403,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             }
             self.flush(&mut |packet| device.transmit(packet));
         }
-        self.on_time();
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         for _ in 0..self.egress_budget {
             if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
                 break;
@@ -354,7 +425,7 @@ impl<'a, P: Profile> Stack<'a, P> {
 
     fn is_urgent(&self) -> bool {
         #[cfg(feature = "ethernet")]
-        if self.link.frames.first_answer().is_some() {
+        if self.link.frames.has_answers() {
             return true;
         }
         !self.link.replies.is_empty() || self.tcp.is_urgent(&self.commons)
@@ -373,7 +444,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     /// longer one.
     pub fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
         self.advance(now);
-        self.on_time();
+        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         let mut len = None;
         // What waits for a neighbour takes a turn, but leaves nothing in the buffer.
         for _ in 0..self.egress_budget {
@@ -396,34 +467,26 @@ impl<'a, P: Profile> Stack<'a, P> {
         self.wake()
     }
 
-    /// Acts on what is due.
-    fn on_time(&mut self) {
-        #[cfg(feature = "ethernet")]
-        {
-            self.link.frames.neighbors.on_time(self.commons.now);
-            self.release_parked();
-        }
-        self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
-    }
-
     fn wake(&mut self) -> Wake {
+        let now = self.commons.now;
         let due = self.tcp.next_due();
-        #[cfg(feature = "ethernet")]
-        let due = [due, self.link.frames.neighbors.next_due(self.commons.now)];
-        #[cfg(feature = "ethernet")]
-        let due = due.into_iter().flatten().min();
-        if due.is_some_and(|at| at <= self.commons.now) {
+        if due.is_some_and(|at| at <= now) {
             return Wake::Now;
         }
-        if self.has_departures() {
+        #[cfg(feature = "ethernet")]
+        let request = self.next_neighbor_message();
+        #[cfg(not(feature = "ethernet"))]
+        let request: Option<Instant> = None;
+        if self.has_departures() || request.is_some_and(|at| at <= now) {
             return if self.link.is_full { Wake::OnRoom { or_at: due } } else { Wake::Now };
         }
+        let due = due.into_iter().chain(request).min();
         due.map_or(Wake::OnIngress, Wake::At)
     }
 
     fn has_departures(&self) -> bool {
         #[cfg(feature = "ethernet")]
-        if self.has_neighbor_message() {
+        if self.link.frames.has_answers() {
             return true;
         }
         #[cfg(feature = "udp")]

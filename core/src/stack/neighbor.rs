@@ -13,7 +13,7 @@ use core::net::IpAddr;
 
 use managed::ManagedSlice;
 
-use crate::flow::{Octets, octets};
+use crate::flow::{Octets, address, octets};
 use crate::storage::Empty;
 use crate::time::Instant;
 use crate::wire::ethernet::Address;
@@ -130,15 +130,15 @@ pub(super) struct Request {
 pub(super) struct Neighbors<'a> {
     slots: ManagedSlice<'a, Neighbor>,
     last: usize,
-    /// When the first entry asks for something.
-    earliest: Option<Tick>,
+    /// Whether any neighbour is asked for; may say so a while longer.
+    asking: bool,
     /// Those who wait for a neighbour may have waited long enough.
     released: bool,
 }
 
 impl<'a> Neighbors<'a> {
     pub(super) fn new(slots: ManagedSlice<'a, Neighbor>) -> Self {
-        Self { slots, last: 0, earliest: None, released: false }
+        Self { slots, last: 0, asking: false, released: false }
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -159,12 +159,16 @@ impl<'a> Neighbors<'a> {
         core::mem::take(&mut self.released)
     }
 
-    /// When [`Neighbors::on_time`] has something to do, or a request is due.
+    /// When [`Neighbors::next_request`] has something to do.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
-        let ahead = self.earliest?.wrapping_sub(tick(now)) as i32;
-        let ahead = u64::from(ahead.max(0).unsigned_abs());
-        // Rounded up to where the tick begins.
-        Some(Instant::from_micros(((now.micros() >> 10).saturating_add(ahead)) << 10).max(now))
+        if !self.asking {
+            return None;
+        }
+        let ahead = |slot: &Neighbor| (slot.due.wrapping_sub(tick(now)) as i32).max(0);
+        let ahead = self.slots.iter().filter(|slot| slot.asks()).map(ahead).min()?;
+        // Where that tick begins; the one that is now has begun.
+        let at = (now.micros() >> 10).wrapping_add(u64::from(ahead as u32)) << 10;
+        Some(now.max(Instant::from_micros(at)))
     }
 
     fn find(&mut self, address: &Octets) -> Option<usize> {
@@ -213,22 +217,16 @@ impl<'a> Neighbors<'a> {
         if wanted {
             (slot.wanted, slot.used) = (true, now);
         }
-        let hop = match slot.state {
-            State::Reachable if !has_come(slot.due, now) => return Hop::Send(slot.hardware),
-            State::Probing => return Hop::Send(slot.hardware),
+        let ask = match slot.state {
+            State::Reachable if has_come(slot.due, now) => State::Probing,
+            State::Reachable | State::Probing => return Hop::Send(slot.hardware),
             State::Incomplete => return Hop::Wait,
             State::Failed if !has_come(slot.due, now) => return Hop::Unreachable,
-            State::Reachable => {
-                slot.ask(State::Probing, now);
-                Hop::Send(slot.hardware)
-            }
-            State::Free | State::Failed => {
-                slot.ask(State::Incomplete, now);
-                Hop::Wait
-            }
+            State::Free | State::Failed => State::Incomplete,
         };
-        self.settle();
-        hop
+        slot.ask(ask, now);
+        self.asking = true;
+        if ask == State::Probing { Hop::Send(slot.hardware) } else { Hop::Wait }
     }
 
     /// A station says that it has an address. Returns whether that is believed: because we asked,
@@ -257,60 +255,51 @@ impl<'a> Neighbors<'a> {
                 // Once a second at most, however often it is claimed.
                 if !same && has_come(confirmed.wrapping_add(SECOND), now) {
                     slot.ask(State::Probing, now);
+                    self.asking = true;
                 }
                 false
             }
-            State::Free | State::Incomplete | State::Failed => true,
+            State::Incomplete => true,
+            State::Free | State::Failed => asks_us,
         };
         if believed {
             self.released |= slot.state == State::Incomplete;
             slot.confirm(hardware, now);
         }
-        self.settle();
         believed || same
     }
 
-    /// Gives up on neighbours that have not answered.
-    pub(super) fn on_time(&mut self, now: Instant) {
-        let now = tick(now);
-        if !self.is_due(now) {
-            return;
-        }
-        for slot in &mut *self.slots {
-            if !slot.asks() || slot.tries < TRIES || !has_come(slot.due, now) {
-                continue;
-            }
-            if slot.state == State::Incomplete {
-                (slot.state, slot.due) = (State::Failed, now.wrapping_add(SECOND));
-                self.released = true;
-            } else {
-                *slot = Neighbor::EMPTY;
-            }
-        }
-        self.settle();
-    }
-
-    fn is_due(&self, now: Tick) -> bool {
-        self.earliest.is_some_and(|at| has_come(at, now))
-    }
-
-    /// Notes when the first entry asks for something.
-    fn settle(&mut self) {
-        let asking = self.slots.iter().filter(|slot| slot.asks()).map(|slot| slot.due);
-        self.earliest = asking.reduce(|a, b| if has_come(a, b) { a } else { b });
-    }
-
-    /// A request that is due.
-    pub(super) fn next_request(&self, now: Instant) -> Option<Request> {
-        let now = tick(now);
-        if !self.is_due(now) {
+    /// A request that is due. Gives up on neighbours that have not answered.
+    pub(super) fn next_request(&mut self, now: Instant) -> Option<Request> {
+        if !self.asking {
             return None;
         }
-        let due = |slot: &Neighbor| slot.asks() && slot.tries < TRIES && has_come(slot.due, now);
-        let index = self.slots.iter().position(due)?;
-        let slot = self.slots.get(index)?;
-        let hardware = (slot.state == State::Probing).then_some(slot.hardware);
-        Some(Request { address: crate::flow::address(slot.address), hardware, index })
+        let now = tick(now);
+        self.asking = false;
+        let mut next = 0usize;
+        for slot in &mut *self.slots {
+            let index = next;
+            next = index.wrapping_add(1);
+            if !slot.asks() {
+                continue;
+            }
+            self.asking = true;
+            if !has_come(slot.due, now) {
+                continue;
+            }
+            let probes = slot.state == State::Probing;
+            if slot.tries < TRIES {
+                let hardware = probes.then_some(slot.hardware);
+                return Some(Request { address: address(slot.address), hardware, index });
+            }
+            if probes {
+                *slot = Neighbor::EMPTY;
+            } else {
+                (slot.state, slot.due) = (State::Failed, now.wrapping_add(SECOND));
+                self.released = true;
+            }
+        }
+        None
     }
 
     /// The request has left.
@@ -319,7 +308,6 @@ impl<'a> Neighbors<'a> {
             slot.tries = slot.tries.saturating_add(1);
             slot.due = tick(now).wrapping_add(SECOND);
         }
-        self.settle();
     }
 }
 

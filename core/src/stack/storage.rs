@@ -73,6 +73,23 @@ impl Capacity {
             records: 65_536,
         }
     }
+
+    /// For the tables of `Small`, on a heap: sixteen connections over 64 KiB of blocks, and no
+    /// records of segments in flight.
+    #[must_use]
+    pub const fn small() -> Self {
+        Self {
+            connections: 16,
+            listeners: 4,
+            half_open: 16,
+            time_wait: 16,
+            udp_sockets: 4,
+            neighbors: 16,
+            blocks: 128,
+            block_size: 512,
+            records: 0,
+        }
+    }
 }
 
 impl Default for Capacity {

@@ -82,8 +82,7 @@ pub trait Empty {
 /// instruction. The `memcpy` that a compiler for ARM brings along aligns both ends before, at nine
 /// instructions for each word; the blocks of a stream see to it that they seldom are.
 ///
-/// Processors before ARMv7 have, but for a few, no compare-and-swap, by which this tells them
-/// apart.
+/// Processors before ARMv7 have, but for a few, no compare-and-swap: by that they are known here.
 const BY_WORDS: bool = cfg!(all(target_arch = "arm", target_os = "none", target_has_atomic = "32"));
 
 /// Copies as much of `source` to the front of `destination` as fits; returns how many octets.

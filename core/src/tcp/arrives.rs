@@ -45,7 +45,8 @@ const fn dropped(reason: DropReason) -> Check {
 }
 
 impl<P: Profile> Connection<P> {
-    /// A segment of this connection has arrived, its checksum verified.
+    /// A segment of this connection has arrived, its checksum verified. The timers are settled by
+    /// the caller, as after all else.
     pub fn on_segment(&mut self, segment: &mut Segment<'_>, commons: &mut Commons<'_>) -> Verdict {
         let owed = self.debt.single;
         let flow = match self.state {
@@ -57,7 +58,6 @@ impl<P: Profile> Connection<P> {
         };
         // More than one step may want an answer; none wants one of its own.
         self.debt.single = self.debt.single.min(owed.saturating_add(1));
-        self.settle_timers(commons.now);
         match flow {
             ControlFlow::Continue(()) => Verdict::Accepted,
             ControlFlow::Break(verdict) => verdict,

@@ -93,6 +93,12 @@ impl<P: Profile> Connection<P> {
             .or_else(|| self.plan_keepalive())
     }
 
+    /// Whether one ACK is owed for several arrivals, or for a window that has opened.
+    #[must_use]
+    pub fn owes_update(&self) -> bool {
+        self.debt.together
+    }
+
     /// Whether an ACK is owed that must not wait for other arrivals.
     #[must_use]
     pub fn owes_now(&self, per_burst: bool) -> bool {
@@ -268,7 +274,8 @@ impl<P: Profile> Connection<P> {
         options
     }
 
-    /// A planned segment has left.
+    /// A planned segment has left. The timers are settled by the caller (RFC 6298 §5.1: whatever
+    /// is outstanding has one running).
     pub fn on_sent(&mut self, plan: &Plan, commons: &mut Commons<'_>) {
         let now = commons.now;
         count(plan, &mut commons.counters);
@@ -294,18 +301,9 @@ impl<P: Profile> Connection<P> {
             _ => return,
         }
         self.sent_tick = tick(now);
-        self.keep_time(now);
-    }
-
-    /// RFC 6298 §5.1: whatever is outstanding has a timer running.
-    fn keep_time(&mut self, now: Instant) {
-        match self.timers.sending() {
-            SendTimer::Idle => self.settle_timers(now),
-            // What was forced out into a window that is open after all is lost or arrives.
-            SendTimer::Persist if self.snd.wnd > 0 => {
-                self.start_send_timer(SendTimer::Retransmit, now);
-            }
-            _ => {}
+        // What was forced out into a window that is open after all is lost or arrives.
+        if self.timers.sending() == SendTimer::Persist && self.snd.wnd > 0 {
+            self.start_send_timer(SendTimer::Retransmit, now);
         }
     }
 

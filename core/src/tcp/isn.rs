@@ -81,9 +81,23 @@ fn sip_hash(key: &[u8; 16], message: &mut [u8; PADDED_MAX], len: usize) -> u64 {
 const INITIAL: [u64; 4] =
     [0x736f_6d65_7073_6575, 0x646f_7261_6e64_6f6d, 0x6c79_6765_6e65_7261, 0x7465_6462_7974_6573];
 
-/// So many rounds of SipHash: on a 32-bit processor once in the image, not once for each call.
-#[inline(never)]
+/// So many rounds of SipHash: twice in an image for a host, where that makes it twice as fast, and
+/// once in one for a small processor.
 fn rounds(state: &mut [u64; 4], count: u32) {
+    if usize::BITS < 64 {
+        rounds_apart(state, count);
+    } else {
+        rounds_in_place(state, count);
+    }
+}
+
+#[inline(never)]
+fn rounds_apart(state: &mut [u64; 4], count: u32) {
+    rounds_in_place(state, count);
+}
+
+#[inline]
+fn rounds_in_place(state: &mut [u64; 4], count: u32) {
     let [mut v0, mut v1, mut v2, mut v3] = *state;
     for _ in 0..count {
         v0 = v0.wrapping_add(v1);

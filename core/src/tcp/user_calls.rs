@@ -340,7 +340,6 @@ impl<P: Profile> Connection<P> {
         if self.state == State::Closed {
             self.rcv.clear(&mut commons.blocks);
         }
-        self.settle_timers(commons.now);
     }
 
     /// SEND with the urgent flag: all that is queued now is urgent. The peer hears of it at once,

@@ -22,12 +22,7 @@ pub const fn is_unicast(address: IpAddr) -> bool {
 #[must_use]
 pub const fn may_be_source(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => {
-            // RFC 1122 §3.2.1.3: 0/8 is for hosts that do not know their address yet, 127/8 never
-            // leaves a host; RFC 1112 §4: 224/4 are groups and 240/4 is reserved.
-            let [first, ..] = address.octets();
-            !matches!(first, 0 | 127 | 224..)
-        }
+        IpAddr::V4(address) => may_be_source_v4(address),
         IpAddr::V6(address) => {
             // RFC 4291 §2.5.2, §2.5.3, §2.7; RFC 4942 §2.2: a mapped address would get past
             // filters as the IPv4 address that it stands for.
@@ -37,6 +32,15 @@ pub const fn may_be_source(address: IpAddr) -> bool {
                 || address.to_ipv4_mapped().is_some())
         }
     }
+}
+
+/// Whether a packet from a network may come from this IPv4 address: see [`may_be_source`].
+#[must_use]
+pub const fn may_be_source_v4(address: Ipv4Addr) -> bool {
+    // RFC 1122 §3.2.1.3: 0/8 is for hosts that do not know their address yet, 127/8 never leaves a
+    // host; RFC 1112 §4: 224/4 are groups and 240/4 is reserved.
+    let [first, ..] = address.octets();
+    !matches!(first, 0 | 127 | 224..)
 }
 
 /// An address and the length of the prefix that its link shares.
@@ -65,8 +69,9 @@ impl Cidr {
     pub fn contains(&self, other: IpAddr) -> bool {
         match (self.address, other) {
             (IpAddr::V4(ours), IpAddr::V4(other)) => {
-                same_prefix(&ours.octets(), &other.octets(), self.prefix)
+                (ours.to_bits() ^ other.to_bits()) & !host_bits(self.prefix) == 0
             }
+            #[cfg(feature = "ipv6")]
             (IpAddr::V6(ours), IpAddr::V6(other)) => {
                 same_prefix(&ours.octets(), &other.octets(), self.prefix)
             }
@@ -81,12 +86,17 @@ impl Cidr {
         let (IpAddr::V4(ours), IpAddr::V4(other)) = (self.address, other) else {
             return false;
         };
-        let host = u32::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
-        let directed = Ipv4Addr::from_bits(ours.to_bits() | host);
-        other.is_broadcast() || (self.prefix < 31 && other == directed)
+        let directed = ours.to_bits() | host_bits(self.prefix);
+        other.is_broadcast() || (self.prefix < 31 && other.to_bits() == directed)
     }
 }
 
+/// The bits of an IPv4 address behind a prefix.
+fn host_bits(prefix: u8) -> u32 {
+    u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0)
+}
+
+#[cfg(feature = "ipv6")]
 fn same_prefix(ours: &[u8], other: &[u8], prefix: u8) -> bool {
     let mut bits = prefix;
     for (ours, other) in ours.iter().zip(other) {
@@ -152,11 +162,15 @@ mod tests {
             ("192.0.2.1", 32, "192.0.2.0", false, false),
             ("192.0.2.1", 0, "8.8.8.8", true, false),
             ("192.0.2.1", 0, "2001:db8::1", false, false),
+            #[cfg(feature = "ipv6")]
             ("2001:db8::1", 64, "2001:db8::ffff:1", true, false),
             ("2001:db8::1", 64, "2001:db8:0:1::1", false, false),
+            #[cfg(feature = "ipv6")]
             ("2001:db8::1", 63, "2001:db8:0:1::1", true, false),
+            #[cfg(feature = "ipv6")]
             ("2001:db8::1", 128, "2001:db8::1", true, false),
             ("2001:db8::1", 128, "2001:db8::", false, false),
+            #[cfg(feature = "ipv6")]
             ("2001:db8::1", 0, "::", true, false),
         ];
         for (address, prefix, other, contains, broadcast) in table {

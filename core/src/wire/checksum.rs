@@ -32,16 +32,16 @@ impl Sum {
     }
 
     /// Goes on with the two octets of a number in network order.
-    pub const fn add_u16(&mut self, number: u16) {
+    pub fn add_u16(&mut self, number: u16) {
         self.add_native(number.to_be() as u32);
     }
 
     /// Goes on with the four octets of a number in network order.
-    pub const fn add_u32(&mut self, number: u32) {
+    pub fn add_u32(&mut self, number: u32) {
         self.add_native(number.to_be());
     }
 
-    const fn add_native(&mut self, words: u32) {
+    fn add_native(&mut self, words: u32) {
         // Modulo 2¹⁶ - 1 a step of eight bits is the same either way.
         let words = if self.odd { words.rotate_left(8) } else { words };
         self.sum = add(self.sum, words);

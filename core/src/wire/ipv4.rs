@@ -51,7 +51,8 @@ impl<'a> Header<'a> {
     ///
     /// The version, either length, the checksum or an option is wrong, or there is a source route.
     pub fn parse(packet: &'a [u8]) -> Result<(Self, &'a [u8]), Malformed> {
-        let (header, head, behind, payload_len) = Self::parse_fields(packet)?;
+        let (header, behind, payload_len) = Self::parse_fields(packet)?;
+        let head = packet.first_chunk().ok_or(Malformed::Truncated)?;
         let payload = behind.get(..payload_len).ok_or(Malformed::Truncated)?;
         // RFC 1122 §3.2.1.2: every host verifies the header checksum and discards silently.
         if checksum::of_header(head, header.options) != 0 {
@@ -70,16 +71,14 @@ impl<'a> Header<'a> {
     ///
     /// The version or a length is wrong, or the header itself is cut short.
     pub fn parse_quoted(packet: &'a [u8]) -> Result<(Self, &'a [u8]), Malformed> {
-        let (header, _, behind, payload_len) = Self::parse_fields(packet)?;
+        let (header, behind, payload_len) = Self::parse_fields(packet)?;
         Ok((header, behind.get(..payload_len).unwrap_or(behind)))
     }
 
-    /// The header, its fixed part, all that lies behind it, and how much of that belongs to the
-    /// packet by its own account.
+    /// The header, all that lies behind it, and how much of that belongs to the packet by its own
+    /// account.
     #[inline]
-    fn parse_fields(
-        packet: &'a [u8],
-    ) -> Result<(Self, &'a [u8; HEADER_MIN], &'a [u8], usize), Malformed> {
+    fn parse_fields(packet: &'a [u8]) -> Result<(Self, &'a [u8], usize), Malformed> {
         let (head, rest) = packet.split_first_chunk::<HEADER_MIN>().ok_or(Malformed::Truncated)?;
         if head[0] >> 4 != 4 {
             return Err(Malformed::BadVersion);
@@ -103,7 +102,7 @@ impl<'a> Header<'a> {
             destination: Ipv4Addr::from_bits(NetworkEndian::read_u32(&head[16..20])),
             options,
         };
-        Ok((header, head, behind, payload_len))
+        Ok((header, behind, payload_len))
     }
 
     /// Whether this packet is but a part of one.

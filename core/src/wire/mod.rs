@@ -20,6 +20,8 @@ pub mod icmpv6;
 pub mod ipv4;
 #[cfg(feature = "ipv6")]
 pub mod ipv6;
+#[cfg(all(feature = "ethernet", feature = "ipv6"))]
+pub mod ndp;
 pub mod tcp;
 pub mod tcp_options;
 pub mod udp;
@@ -52,6 +54,8 @@ pub enum Malformed {
     TooManyHeaders,
     /// An ARP packet that is not about IPv4 over Ethernet, or of another operation.
     BadArp,
+    /// A neighbour discovery message that cannot be one.
+    BadNdp,
 }
 
 impl Malformed {
@@ -68,6 +72,7 @@ impl Malformed {
             Self::SourceRoute => DropReason::SourceRoute,
             Self::TooManyHeaders => DropReason::TooManyHeaders,
             Self::BadArp => DropReason::BadArp,
+            Self::BadNdp => DropReason::BadNdp,
         }
     }
 }
@@ -166,6 +171,7 @@ mod tests {
             Malformed::SourceRoute,
             Malformed::TooManyHeaders,
             Malformed::BadArp,
+            Malformed::BadNdp,
         ];
         for (index, fault) in all.iter().enumerate() {
             assert!(all[..index].iter().all(|other| other.reason() != fault.reason()));

@@ -74,26 +74,42 @@ impl Options {
     /// too; a length that cannot be ends the reading. Of an option that comes twice the last
     /// counts.
     #[must_use]
+    #[inline]
     pub fn parse(options: &[u8]) -> Self {
-        let mut parsed = Self::EMPTY;
+        // Unlike a copy of `EMPTY` this leaves the blocks that are not there alone.
+        let mut parsed = Self {
+            mss: None,
+            window_scale: None,
+            sack_permitted: false,
+            sack: Vec::new(),
+            timestamps: None,
+        };
+        // Most segments have none.
+        if !options.is_empty() {
+            parsed.read(options);
+        }
+        parsed
+    }
+
+    #[inline(never)]
+    fn read(&mut self, options: &[u8]) {
         let mut rest = options.get(..LEN_MAX).unwrap_or(options);
         // Each step takes at least one octet: 40 steps at most.
         while let [kind, behind @ ..] = rest {
             rest = match *kind {
-                END => break,
+                END => return,
                 NO_OPERATION => behind,
                 kind => {
                     // RFC 9293 §3.1, MUST-7: a length that is impossible must not hurt us. It
                     // counts the kind and itself.
                     let length = behind.first().map_or(0, |length| usize::from(*length));
-                    let Some((option, next)) = rest.split_at_checked(length) else { break };
-                    let Some(data) = option.get(2..) else { break };
-                    parsed.take(kind, data);
+                    let Some((option, next)) = rest.split_at_checked(length) else { return };
+                    let Some(data) = option.get(2..) else { return };
+                    self.take(kind, data);
                     next
                 }
             };
         }
-        parsed
     }
 
     /// Notes one option, unless its length is not that of its kind.

@@ -4,6 +4,7 @@
 //! test's mistake and panics; [`Host::is_stale`] asks.
 
 use hikyaku::counters::Counters;
+use hikyaku::profile::Tables;
 use hikyaku::time::{Duration, Instant};
 use hikyaku::{
     AcceptError, Capacity, CloseReason, Config, ConnectConfig, ConnectError, Full, Half, Handle,
@@ -276,7 +277,7 @@ pub struct HostSetup {
     pub kind: Kind,
     /// Its configuration.
     pub config: Config,
-    /// Its pools.
+    /// Its pools, as far as the tables of the profile have places.
     pub capacity: Capacity,
     /// How far its clock is ahead.
     pub clock: Duration,
@@ -285,7 +286,13 @@ pub struct HostSetup {
 }
 
 fn made<P: Profile>(setup: &HostSetup, secret: u64) -> Box<dyn Host> {
-    let storage = Storage::<'static, P>::allocate(&setup.capacity);
+    let most = P::Tables::SLOTS_MAX;
+    let mut capacity = setup.capacity;
+    let kinds = [&mut capacity.connections, &mut capacity.half_open, &mut capacity.listeners];
+    for slots in kinds.into_iter().chain([&mut capacity.udp_sockets]) {
+        *slots = (*slots).min(most);
+    }
+    let storage = Storage::<'static, P>::allocate(&capacity);
     let mut octets = [0x5a; 16];
     octets[..8].copy_from_slice(&secret.to_be_bytes());
     let secret = hikyaku::Secret::new(octets).expect("not all zero");

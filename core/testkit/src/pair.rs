@@ -108,6 +108,7 @@ impl Setup {
         for (host, last) in self.hosts.iter_mut().zip(1..) {
             let address = hikyaku::wire::ethernet::Address([2, 0, 0, 0, 0, last]);
             host.config.hardware_address = Some(address);
+            host.config.probe_ipv6 = false;
         }
         self
     }

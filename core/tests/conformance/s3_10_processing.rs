@@ -83,7 +83,7 @@ impl Device for Series {
 }
 
 fn series_on_a_device<P: Profile>() {
-    let capacity = Capacity { connections: 4, blocks: 64, block_size: 2048, ..Capacity::new() };
+    let capacity = Capacity { connections: 4, blocks: 64, block_size: 2048, ..Capacity::small() };
     let storage = Storage::<'static, P>::allocate(&capacity);
     let secret = hikyaku::Secret::new([3; 16]).expect("not all zero");
     let mut stack: Stack<'static, P> =

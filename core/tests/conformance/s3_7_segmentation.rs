@@ -156,7 +156,7 @@ fn must_17_holds_nagle_is_chosen_by_connection() {
 
 /// Off and on again while the connection is in use.
 fn switched<P: Profile>() {
-    let capacity = Capacity { connections: 4, blocks: 64, block_size: 1024, ..Capacity::new() };
+    let capacity = Capacity { connections: 4, blocks: 64, block_size: 1024, ..Capacity::small() };
     let storage = Storage::<'static, P>::allocate(&capacity);
     let secret = hikyaku::Secret::new([3; 16]).expect("not all zero");
     let mut stack: Stack<'static, P> =

@@ -1,14 +1,16 @@
 //! A stack on an Ethernet link, and frames made by hand.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hikyaku::wire::arp::{self, REQUEST};
 use hikyaku::wire::ethernet::{Address, EtherType, Header};
+use hikyaku::wire::ndp::{self, Message};
 use hikyaku::{
     Capacity, Config, ConnectConfig, DropReason, Instant, Profile, Secret, Stack, Storage,
     TcpHandle, Wake,
 };
+use hikyaku_testkit::forge::icmp;
 
 /// Our hardware address.
 pub(crate) const OURS: Address = Address([2, 0, 0, 0, 0, 0xee]);
@@ -74,9 +76,10 @@ impl<P: Profile> Station<P> {
             blocks: 64,
             block_size: 2048,
             neighbors: 8,
-            ..Capacity::new()
+            ..Capacity::small()
         };
-        let mut config = Config { hardware_address: Some(OURS), ..Config::new() };
+        let hardware_address = Some(OURS);
+        let mut config = Config { hardware_address, probe_ipv6: false, ..Config::new() };
         change(&mut config, &mut capacity);
         let secret = Secret::new([3; 16]).expect("not zero");
         let storage = Storage::<P>::allocate(&capacity);
@@ -131,4 +134,53 @@ impl<P: Profile> Station<P> {
     pub(crate) fn drops(&self, reason: DropReason) -> usize {
         self.stack.counters().drops.of(reason)
     }
+}
+
+/// The IPv6 address of a neighbour.
+pub(crate) const fn ip6(last: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last)
+}
+
+/// Our IPv6 address.
+pub(crate) const US6: Ipv6Addr = ip6(2);
+/// Nobody's.
+pub(crate) const NOBODY: Ipv6Addr = Ipv6Addr::UNSPECIFIED;
+/// All nodes of the link.
+pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+/// A message of neighbour discovery in a packet, in a frame from `from`: to a group where the
+/// packet is.
+pub(crate) fn discovery(from: Address, ends: (Ipv6Addr, Ipv6Addr), message: &Message) -> Vec<u8> {
+    let mut octets = vec![0; message.emitted_len()];
+    message.emit(&mut octets).expect("room");
+    packet6(from, ends, &octets, 255)
+}
+
+/// An ICMPv6 message in a frame, with a hop limit.
+pub(crate) fn packet6(
+    from: Address,
+    (source, destination): (Ipv6Addr, Ipv6Addr),
+    message: &[u8],
+    hop_limit: u8,
+) -> Vec<u8> {
+    let mut packet = icmp(source.into(), destination.into(), message);
+    packet[7] = hop_limit;
+    let [.., a, b, c, d] = destination.octets();
+    let group = Address([0x33, 0x33, a, b, c, d]);
+    let to = if destination.is_multicast() { group } else { OURS };
+    frame(to, from, EtherType::IPV6, &packet)
+}
+
+/// Asks for `target`.
+pub(crate) const fn solicitation(target: Ipv6Addr, hardware: Option<Address>) -> Message {
+    Message { kind: ndp::NEIGHBOR_SOLICITATION, flags: 0, target, hardware }
+}
+
+/// Answers for `target`.
+pub(crate) const fn advertisement(
+    target: Ipv6Addr,
+    flags: u32,
+    hardware: Option<Address>,
+) -> Message {
+    Message { kind: ndp::NEIGHBOR_ADVERTISEMENT, flags, target, hardware }
 }

@@ -49,6 +49,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "wire/icmp.rs",
             "wire/ethernet.rs",
             "wire/arp.rs",
+            "wire/ndp.rs",
             "wire/ipv4.rs",
             "wire/ipv6.rs",
             "wire/icmpv4.rs",
@@ -136,8 +137,10 @@ pub(super) const FLOORS: &[Floor] = &[
         files: &[
             "stack/storage.rs",
             "stack/neighbor.rs",
+            "stack/addresses.rs",
             "stack/frames.rs",
             "stack/arp.rs",
+            "stack/ndp.rs",
             "stack/link.rs",
             "stack/reply.rs",
             "stack/ingress.rs",

@@ -10,11 +10,12 @@ PATIENCE=700
 ip tuntap add dev tap7 mode tap
 ip addr add 192.168.70.1/24 dev tap7
 ip link set tap7 up
-serve() { # FIRST LAST: addresses
+serve() { # FIRST LAST [OPTION]: addresses
     if [ "$DNSMASQ" = yes ]; then
         dnsmasq -k -p 0 --user=root --conf-file=/dev/null --interface=tap7 --bind-interfaces \
             --dhcp-range="$1,$2,120" --dhcp-option-force=58,3 --dhcp-authoritative --no-ping \
-            --dhcp-leasefile="$PWD/leases" --pid-file= --log-facility=- 2>log & server=$!
+            ${3:-} --dhcp-leasefile="$PWD/leases" --pid-file= --log-facility=- \
+            2>log & server=$!
         wait_for grep -q 'sockets bound' log
     else
         "$HIKYAKU" kernel-dhcp --device tap7 --server 192.168.70.1 --first "$1" --renewal 3 \
@@ -50,7 +51,7 @@ fn run_with(lab: &Lab, by_dnsmasq: bool, script: &str) -> Report {
 
 /// Acquired, used, renewed at the server's T1, used, given back.
 const LIFE: &str = "serve 192.168.70.50 192.168.70.59\n\
-                    we\n\
+                    we --no-probe\n\
                     wait_for grep -q 'our address' err\n\
                     wait_for talks\n\
                     wait_for grep -q 'dhcp: still' err\n\
@@ -92,7 +93,7 @@ fn the_stand_in_gives_addresses_too() {
 fn a_server_that_has_forgotten_us_gives_us_another_address() {
     let lab = Lab::new("nak");
     let script = "serve 192.168.70.50 192.168.70.59\n\
-                  we\n\
+                  we --no-probe\n\
                   wait_for talks\n\
                   kill $server; wait $server || true\n\
                   rm -f leases\n\
@@ -114,9 +115,31 @@ fn a_connection_waits_for_its_address() {
     let script = "serve 192.168.70.50 192.168.70.59\n\
                   $NC -l 192.168.70.1 5000 </dev/null >out & they=$!\n\
                   wait_for sh -c \"$KERNEL_LISTENS\" sh 5000\n\
-                  \"$HIKYAKU\" --tap tap7 --addr6 fd70::2 --dhcp connect -N 192.168.70.1 5000 <in 2>err\n\
+                  \"$HIKYAKU\" --tap tap7 --addr6 fd70::2 --dhcp --no-probe \\
+                  connect -N 192.168.70.1 5000 <in 2>err\n\
                   wait $they\n\
                   kill $server";
     run(&lab, script);
     lab.assert_equal("in", "out");
+}
+
+#[test]
+fn an_address_that_somebody_has_is_declined() {
+    let lab = Lab::new("decline");
+    // Linux answers for all that it has, on whatever device it asked for.
+    let script = "ip addr add 192.168.70.50/32 dev lo\n\
+                  mac=02:00:00:00:00:77\n\
+                  serve 192.168.70.50 192.168.70.59 --dhcp-host=$mac,192.168.70.50\n\
+                  we --mac $mac\n\
+                  wait_for grep -q 'somebody else uses it' err\n\
+                  # The search goes on after ten seconds, and after five more it is ours.\n\
+                  sleep 15\n\
+                  wait_for talks\n\
+                  leave; kill $server";
+    let report = run(&lab, script);
+    let (err, log) = (lab.read("err"), lab.read("log"));
+    assert!(log.contains("DHCPDECLINE(tap7) 192.168.70.50"), "{log}\n{err}");
+    let ours = err.lines().find(|line| line.contains("our address is")).expect("an address");
+    assert!(!ours.contains("192.168.70.50/"), "{err}");
+    assert!(report.seconds > 15.0);
 }

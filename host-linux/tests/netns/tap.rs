@@ -4,7 +4,7 @@ use crate::OWN;
 use crate::lab::{Lab, counter, is_there, require, stand_in};
 
 /// The addresses of the stack beside the script.
-const FAMILIES: [&str; 1] = ["$HIKYAKU_ADDR"];
+const FAMILIES: [&str; 2] = ["$HIKYAKU_ADDR", "$HIKYAKU_ADDR6"];
 const TAP: [&str; 2] = ["--link", "tap"];
 
 #[test]

@@ -26,7 +26,6 @@ fn cache(slots: usize) -> Neighbors<'static> {
 fn pass(cache: &mut Neighbors<'_>, from: u64, to: u64) -> Vec<(u64, IpAddr, Option<Address>)> {
     let mut asked = Vec::new();
     for at in from..=to {
-        cache.on_time(ms(at));
         while let Some(request) = cache.next_request(ms(at)) {
             cache.on_requested(&request, ms(at));
             asked.push((at, request.address, request.hardware));

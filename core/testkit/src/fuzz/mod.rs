@@ -6,6 +6,10 @@
 
 #[cfg(all(feature = "ipv6", feature = "dhcp"))]
 mod dhcp;
+#[cfg(all(feature = "ethernet", feature = "ipv6", feature = "udp"))]
+mod ethernet;
+#[cfg(all(feature = "ethernet", feature = "ipv6", feature = "udp"))]
+mod ethernet_seeds;
 mod icmp;
 mod ipv4;
 #[cfg(feature = "ipv6")]
@@ -22,6 +26,8 @@ mod transport;
 
 #[cfg(all(feature = "ipv6", feature = "dhcp"))]
 pub use dhcp::dhcp;
+#[cfg(all(feature = "ethernet", feature = "ipv6", feature = "udp"))]
+pub use ethernet::ethernet;
 pub use icmp::icmp;
 pub use ipv4::ipv4;
 #[cfg(feature = "ipv6")]
@@ -51,6 +57,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "tcp_options", run: tcp_options },
     #[cfg(all(feature = "ipv6", feature = "udp"))]
     Target { name: "stack", run: stack },
+    #[cfg(all(feature = "ethernet", feature = "ipv6", feature = "udp"))]
+    Target { name: "ethernet", run: ethernet },
 ];
 
 /// Longest input that is looked at in octets: more is payload, and payload is not parsed.

@@ -51,6 +51,8 @@ pub fn all() -> Vec<Seed> {
     seeds.tcp_options();
     #[cfg(all(feature = "ipv6", feature = "udp"))]
     seeds.0.extend(super::stack_seeds::all());
+    #[cfg(all(feature = "ethernet", feature = "ipv6", feature = "udp"))]
+    seeds.0.extend(super::ethernet_seeds::all());
     seeds.0
 }
 

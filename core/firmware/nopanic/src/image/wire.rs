@@ -8,7 +8,7 @@ use hikyaku::wire::address::Cidr;
 use hikyaku::wire::checksum::{self, Sum};
 use hikyaku::wire::{Protocol, arp, dhcp, ethernet, icmpv4, ipv4, tcp, tcp_options, udp};
 #[cfg(feature = "ipv6")]
-use hikyaku::wire::{icmpv6, ipv6};
+use hikyaku::wire::{icmpv6, ipv6, ndp};
 
 use super::input::Input;
 
@@ -89,6 +89,15 @@ operations! {
     fn icmpv6_message_emit(message: &icmpv6::Message<'_>, input: &mut Input, other: &Ipv6Addr) {
         message.emit(input.buffer, input.ipv6, *other)
     }
+
+    #[cfg(feature = "ipv6")]
+    fn ndp_message_parse(input: &mut Input, kind: u8, code: u8) {
+        core::hint::black_box(&ndp::Message::parse(kind, code, input.buffer));
+    }
+    #[cfg(feature = "ipv6")]
+    fn ndp_message_emitted_len(message: &ndp::Message) { message.emitted_len() }
+    #[cfg(feature = "ipv6")]
+    fn ndp_message_emit(message: &ndp::Message, input: &mut Input) { message.emit(input.buffer) }
 
     fn tcp_header_parse(input: &mut Input) {
         core::hint::black_box(&tcp::Header::parse(input.buffer));

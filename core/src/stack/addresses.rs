@@ -1,0 +1,234 @@
+//! The addresses of a link, and how one comes into use: at once, or once nobody has objected.
+//!
+//! The messages that ask and tell about an address are written in `arp` and `ndp`.
+
+use core::net::IpAddr;
+
+#[cfg(feature = "ethernet")]
+use crate::time::{Duration, Instant};
+use crate::wire::address::Cidr;
+
+/// The most addresses of a link.
+const ADDRESSES_MAX: usize = 4;
+
+/// RFC 5227 §1.1: PROBE_NUM and ANNOUNCE_NUM; RFC 4862 §5.1: DupAddrDetectTransmits.
+#[cfg(feature = "ethernet")]
+const PROBES_IPV4: u8 = 3;
+#[cfg(feature = "ethernet")]
+const PROBES_IPV6: u8 = 1;
+#[cfg(feature = "ethernet")]
+const ANNOUNCEMENTS: u8 = 2;
+/// RFC 5227 §1.1: ANNOUNCE_WAIT and ANNOUNCE_INTERVAL.
+#[cfg(feature = "ethernet")]
+const ANNOUNCE: Duration = Duration::from_secs(2);
+/// RFC 5227 §1.1: PROBE_MIN; RFC 4861 §10: RETRANS_TIMER.
+#[cfg(feature = "ethernet")]
+const PROBE: Duration = Duration::from_secs(1);
+/// RFC 5227 §1.1: DEFEND_INTERVAL.
+#[cfg(feature = "ethernet")]
+const DEFEND: Duration = Duration::from_secs(10);
+
+/// How far an address has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum AddressState {
+    /// It is ours.
+    Usable,
+    /// The link is being asked whether somebody has it. Nothing is sent from it, or taken for it.
+    Tentative,
+    /// Somebody has it: it is not used.
+    Duplicate,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    cidr: Cidr,
+    state: AddressState,
+    /// Probes or announcements that are still to be sent.
+    #[cfg(feature = "ethernet")]
+    left: u8,
+    /// When the next one is, or the state ends.
+    #[cfg(feature = "ethernet")]
+    due: Instant,
+    /// It may be defended from then on.
+    #[cfg(feature = "ethernet")]
+    defend: Instant,
+}
+
+/// A message about an address of ours that is due.
+#[cfg(feature = "ethernet")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Notice {
+    pub(super) address: IpAddr,
+    /// Whether it asks, or else tells.
+    pub(super) is_probe: bool,
+    index: usize,
+}
+
+/// The addresses of a link.
+#[derive(Debug)]
+pub(super) struct Addresses([Option<Held>; ADDRESSES_MAX]);
+
+impl Addresses {
+    pub(super) const EMPTY: Self = Self([None; ADDRESSES_MAX]);
+
+    /// Adds an address that is usable; false where there is no room for it.
+    pub(super) fn add(&mut self, cidr: Cidr) -> bool {
+        self.push(cidr, AddressState::Usable)
+    }
+
+    fn push(&mut self, cidr: Cidr, state: AddressState) -> bool {
+        let Some(place) = self.0.iter_mut().find(|place| place.is_none()) else { return false };
+        *place = Some(Held {
+            cidr,
+            state,
+            #[cfg(feature = "ethernet")]
+            left: 0,
+            #[cfg(feature = "ethernet")]
+            due: Instant::ZERO,
+            #[cfg(feature = "ethernet")]
+            defend: Instant::ZERO,
+        });
+        true
+    }
+
+    /// Whether another address is on the network of one that we have, or are about to have.
+    #[cfg(feature = "ethernet")]
+    pub(super) fn covers(&self, other: IpAddr) -> bool {
+        is_link_local(other) || self.0.iter().flatten().any(|held| held.cidr.contains(other))
+    }
+
+    /// Takes an address away; false where it was not there.
+    pub(super) fn remove(&mut self, address: IpAddr) -> bool {
+        let is_it = |held: Held| held.cidr.address == address;
+        let place = self.0.iter_mut().find(|place| place.is_some_and(is_it));
+        place.map(|place| *place = None).is_some()
+    }
+
+    fn usable(&self) -> impl Iterator<Item = &Cidr> {
+        let usable = self.0.iter().flatten().filter(|held| held.state == AddressState::Usable);
+        usable.map(|held| &held.cidr)
+    }
+
+    /// Whether an address is ours.
+    pub(super) fn owns(&self, address: IpAddr) -> bool {
+        self.usable().any(|ours| ours.address == address)
+    }
+
+    /// Whether everybody on the link is meant by an address.
+    pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
+        self.usable().any(|ours| ours.is_broadcast(address))
+    }
+
+    /// Our address on the network that another one is on.
+    pub(super) fn near(&self, other: IpAddr) -> Option<IpAddr> {
+        self.usable().find(|ours| ours.contains(other)).map(|ours| ours.address)
+    }
+
+    /// Our address to speak from to another one.
+    pub(super) fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
+        let serves = |ours: &&Cidr| {
+            // RFC 4007 §6: a link-local address is of no use beyond the link.
+            let family = ours.address.is_ipv4() == remote.is_ipv4();
+            family && (is_link_local(remote) || !is_link_local(ours.address))
+        };
+        let near = self.near(remote);
+        near.or_else(|| self.usable().find(serves).map(|ours| ours.address))
+    }
+}
+
+/// Whether an address is valid on its link only, in IPv6.
+pub(super) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => cfg!(feature = "ipv6") && address.is_unicast_link_local(),
+    }
+}
+
+#[cfg(feature = "ethernet")]
+impl Addresses {
+    /// Adds an address that is tentative until nobody has objected; false where there is no room.
+    /// The first probe is due at `first`.
+    pub(super) fn probe(&mut self, cidr: Cidr, first: Instant) -> bool {
+        let added = self.push(cidr, AddressState::Tentative);
+        let is_it = |held: &&mut Held| held.cidr == cidr;
+        if added && let Some(held) = self.0.iter_mut().flatten().find(is_it) {
+            let left = if cidr.address.is_ipv4() { PROBES_IPV4 } else { PROBES_IPV6 };
+            (held.left, held.due) = (left, first);
+        }
+        added
+    }
+
+    /// How far an address has come; `None` where it is not one of ours.
+    pub(super) fn state(&self, address: IpAddr) -> Option<AddressState> {
+        self.0.iter().flatten().find(|held| held.cidr.address == address).map(|held| held.state)
+    }
+
+    /// All that we have or want.
+    #[cfg(feature = "ipv6")]
+    pub(super) fn all(&self) -> impl Iterator<Item = IpAddr> {
+        self.0.iter().flatten().map(|held| held.cidr.address)
+    }
+
+    /// Somebody has an address, or wants it, that is tentative. Returns whether there is one.
+    pub(super) fn on_duplicate(&mut self, address: IpAddr) -> bool {
+        let is_it = |held: &&mut Held| {
+            held.cidr.address == address && held.state == AddressState::Tentative
+        };
+        let held = self.0.iter_mut().flatten().find(is_it);
+        held.map(|held| (held.state, held.left) = (AddressState::Duplicate, 0)).is_some()
+    }
+
+    /// Somebody claims an address of ours: it is announced once more, once in ten seconds.
+    pub(super) fn defend(&mut self, address: IpAddr, now: Instant) {
+        for held in self.0.iter_mut().flatten() {
+            if held.cidr.address == address && held.defend <= now {
+                held.defend = now + DEFEND;
+                (held.left, held.due) = (held.left.max(1), now);
+            }
+        }
+    }
+
+    /// When [`Addresses::next_notice`] has something to do.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let waits = |held: &&Held| held.left > 0 || held.state == AddressState::Tentative;
+        self.0.iter().flatten().filter(waits).map(|held| held.due).min()
+    }
+
+    /// What is to be asked or told now. Addresses to which nobody has objected become usable.
+    pub(super) fn next_notice(&mut self, now: Instant) -> Option<Notice> {
+        let mut next = 0usize;
+        for place in &mut self.0 {
+            let index = next;
+            next = index.wrapping_add(1);
+            let Some(held) = place else { continue };
+            let is_tentative = held.state == AddressState::Tentative;
+            if held.due > now || (held.left == 0 && !is_tentative) {
+                continue;
+            }
+            let address = held.cidr.address;
+            if held.left == 0 {
+                held.state = AddressState::Usable;
+                if address.is_ipv6() {
+                    continue;
+                }
+                held.left = ANNOUNCEMENTS;
+            }
+            let is_probe = held.state == AddressState::Tentative;
+            return Some(Notice { address, is_probe, index });
+        }
+        None
+    }
+
+    /// It has left. `jitter` is up to half a second.
+    pub(super) fn on_notice(&mut self, notice: &Notice, now: Instant, jitter: Duration) {
+        let Some(Some(held)) = self.0.get_mut(notice.index) else { return };
+        held.left = held.left.saturating_sub(1);
+        held.due = match (notice.is_probe, held.left, notice.address) {
+            (true, 1.., _) => now + PROBE + jitter,
+            // RFC 4862 §5.4: RETRANS_TIMER after the last one.
+            (true, 0, IpAddr::V6(_)) => now + PROBE,
+            _ => now + ANNOUNCE,
+        };
+    }
+}
