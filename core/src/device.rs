@@ -150,16 +150,20 @@ impl<'p> Packet<'p> {
     /// Copies the packet into `buffer`, summing as it goes, and patches the checksum last.
     /// Returns its length; `None`, with nothing worth sending written, where the buffer is shorter.
     pub fn copy_into(&self, buffer: &mut [u8]) -> Option<usize> {
-        let mut at = 0usize;
-        for part in self.parts() {
-            let end = at.checked_add(part.len())?;
-            copy_prefix(buffer.get_mut(at..end)?, part);
-            at = end;
+        let len = self.len();
+        let buffer = buffer.get_mut(..len)?;
+        let copied = copy_prefix(buffer, self.header);
+        let mut rest = buffer.get_mut(copied..)?;
+        if let Some(payload) = &self.payload {
+            for part in payload.clone() {
+                let copied = copy_prefix(rest, part);
+                rest = rest.get_mut(copied..)?;
+            }
         }
         if let Some(job) = self.job {
             let mut sum = Sum::ZERO;
             sum.add_u16(job.partial);
-            let covered = buffer.get_mut(usize::from(job.start)..at)?;
+            let covered = buffer.get_mut(usize::from(job.start)..)?;
             sum.add_bytes(covered);
             let sum = match sum.finish() {
                 0 if job.zero_is_none => 0xffff,
@@ -168,7 +172,7 @@ impl<'p> Packet<'p> {
             let field = covered.get_mut(usize::from(job.offset)..)?.first_chunk_mut::<2>()?;
             *field = sum.to_be_bytes();
         }
-        Some(at)
+        Some(len)
     }
 }
 

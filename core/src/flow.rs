@@ -40,27 +40,51 @@ impl FlowKey {
     /// this build leaves out.
     #[must_use]
     pub fn new(local: SocketAddr, remote: SocketAddr) -> Option<Self> {
-        if local.is_ipv4() != remote.is_ipv4() {
+        Self::between((local.ip(), local.port()), (remote.ip(), remote.port()))
+    }
+
+    /// Likewise, without the fields of an endpoint that no flow has.
+    #[inline]
+    pub(crate) fn between(local: (IpAddr, u16), remote: (IpAddr, u16)) -> Option<Self> {
+        if local.0.is_ipv4() != remote.0.is_ipv4() {
             return None;
         }
         Some(Self {
-            local: octets(local.ip())?,
-            remote: octets(remote.ip())?,
-            local_port: local.port(),
-            remote_port: remote.port(),
+            local: octets(local.0)?,
+            remote: octets(remote.0)?,
+            local_port: local.1,
+            remote_port: remote.1,
         })
     }
 
     /// Our own endpoint.
     #[must_use]
     pub fn local(&self) -> SocketAddr {
-        SocketAddr::new(address(self.local), self.local_port)
+        SocketAddr::new(self.local_address(), self.local_port)
     }
 
     /// The peer's endpoint.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
-        SocketAddr::new(address(self.remote), self.remote_port)
+        SocketAddr::new(self.remote_address(), self.remote_port)
+    }
+
+    /// Our own address.
+    #[must_use]
+    pub fn local_address(&self) -> IpAddr {
+        address(self.local)
+    }
+
+    /// The peer's address.
+    #[must_use]
+    pub fn remote_address(&self) -> IpAddr {
+        address(self.remote)
+    }
+
+    /// Our own port and the peer's.
+    #[must_use]
+    pub const fn ports(&self) -> (u16, u16) {
+        (self.local_port, self.remote_port)
     }
 
     /// Whether the flow runs over IPv4.

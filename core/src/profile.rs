@@ -31,6 +31,9 @@ pub trait Profile: 'static {
     type Waker: WakerSlot;
     /// Whether echo requests are answered.
     const ICMP_ECHO: bool;
+    /// Whether the sender of a packet that nobody here takes is told so by ICMP (RFC 1122 §3.2.2.1:
+    /// a host should; RFC 4443 §2.4: for IPv6 it must).
+    const ICMP_ERRORS: bool = true;
     /// Whether silent peers can be asked whether they are still there.
     const KEEPALIVE: bool;
     /// Whether timestamps are offered, sent and checked (RFC 7323).
@@ -43,7 +46,7 @@ pub trait Profile: 'static {
     const COOKIES: bool;
     /// Whether IPv4 addresses can be probed for and are defended (RFC 5227). Claims of others are
     /// counted in any case.
-    const ADDRESS_CONFLICTS: bool = true;
+    const ADDRESS_CONFLICTS: bool = false;
     /// Whether, where memory is overcommitted, text in order takes the place of what other
     /// connections hold behind holes.
     const PRUNING: bool = true;
@@ -127,6 +130,7 @@ impl Profile for Full {
     const SACK: bool = true;
     const URGENT: bool = true;
     const COOKIES: bool = true;
+    const ADDRESS_CONFLICTS: bool = true;
 }
 
 /// What fits a small controller: no records of segments in flight, one congestion controller,
@@ -148,6 +152,5 @@ impl Profile for Small {
     // Deviation: decision 0020. The mark, not the data: that stays in the stream.
     const URGENT: bool = false;
     const COOKIES: bool = false;
-    const ADDRESS_CONFLICTS: bool = false;
     const PRUNING: bool = false;
 }

@@ -21,6 +21,7 @@ use crate::tcp::arrives::Verdict;
 use crate::tcp::bare::Bare;
 use crate::tcp::connection::{Connection, PathError};
 use crate::tcp::departs::Plan;
+use crate::tcp::listener::HalfOpen;
 use crate::tcp::segment::{Segment, text_len};
 use crate::tcp::state::State;
 use crate::tcp::time_wait;
@@ -62,8 +63,8 @@ const REUSE_GAP: u32 = 0x1_0000;
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Departure {
-    /// A SYN-ACK of a half-open record.
-    SynAck(Id, FlowKey, Bare),
+    /// The SYN-ACK of a half-open record.
+    SynAck(Id),
     /// A segment of a connection.
     Segment(Id, Plan),
 }
@@ -128,6 +129,12 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     #[must_use]
     pub fn connection(&self, id: Id) -> Option<&Connection<P>> {
         self.connections.get(id).map(|slot| &slot.connection)
+    }
+
+    /// The record of a handshake that a peer has begun.
+    #[must_use]
+    pub fn half_open(&self, id: Id) -> Option<&HalfOpen> {
+        self.half_open.get(id).map(|slot| &slot.record)
     }
 
     /// Lets `act` work on a connection, then files it anew.
@@ -453,11 +460,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// What would leave first: SYN-ACKs, then connections in turn. Changes nothing but the list of
     /// those that turn out to have nothing to send.
     pub fn next_departure(&mut self, commons: &Commons<'a>) -> Option<Departure> {
-        if let Some(id) = self.half_open_egress.first()
-            && let Some(slot) = self.half_open.get(id)
-        {
-            let bare = slot.record.syn_ack(commons.now);
-            return Some(Departure::SynAck(id, *slot.record.flow(), bare));
+        if let Some(id) = self.half_open_egress.first() {
+            return Some(Departure::SynAck(id));
         }
         while let Some(id) = self.egress.first() {
             let slot = self.connections.get(id)?;
@@ -481,25 +485,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.egress.unpark(&mut self.connections);
     }
 
-    /// What was planned has left.
-    pub fn on_departed(&mut self, departure: &Departure, commons: &mut Commons<'a>) {
-        match departure {
-            Departure::SynAck(id, ..) => {
-                bump(&mut commons.counters.segments_out);
-                self.half_open_egress.remove(&mut self.half_open, *id);
-                if let Some(slot) = self.half_open.get_mut(*id) {
-                    let again = slot.record.on_sent(commons.now);
-                    self.half_open_deadlines.set(*id, Due::at(again));
-                }
-            }
-            Departure::Segment(id, plan) => {
-                // In turn: who has sent goes to the end, where `settle` finds more to send.
-                self.egress.pop_front(&mut self.connections);
-                self.with(*id, commons, |connection, commons| {
-                    connection.on_sent(plan, commons);
-                });
-            }
+    /// The SYN-ACK of a half-open record has left.
+    pub fn on_syn_ack_departed(&mut self, id: Id, commons: &mut Commons<'a>) {
+        bump(&mut commons.counters.segments_out);
+        self.half_open_egress.remove(&mut self.half_open, id);
+        if let Some(slot) = self.half_open.get_mut(id) {
+            let again = slot.record.on_sent(commons.now);
+            self.half_open_deadlines.set(id, Due::at(again));
         }
+    }
+
+    /// What was planned for a connection has left.
+    pub fn on_departed(&mut self, id: Id, plan: &Plan, commons: &mut Commons<'a>) {
+        // In turn: who has sent goes to the end, where `settle` finds more to send.
+        self.egress.pop_front(&mut self.connections);
+        self.with(id, commons, |connection, commons| connection.on_sent(plan, commons));
     }
 
     /// Whether the connection at the front owes what must leave before its next arrival.

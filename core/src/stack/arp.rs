@@ -16,7 +16,6 @@ use crate::wire::ethernet::Address;
 use crate::wire::{Malformed, ethernet};
 
 use super::Stack;
-use super::egress::{Headers, send};
 use super::frames::Answer;
 use super::ingress::Check;
 use super::link::Sink;
@@ -172,9 +171,10 @@ impl<P: Profile> Stack<'_, P> {
         };
         let (sender_hardware, target_hardware) = (header.source, to.unwrap_or(Address::ZERO));
         let packet = Packet { operation, sender_hardware, sender, target_hardware, target };
-        let mut headers = Headers::EMPTY;
+        let headers = &mut self.link.headers;
+        headers.clear();
         headers.push(|buffer| header.emit(buffer));
         headers.push(|buffer| packet.emit(buffer));
-        send(&headers, None, &self.commons.blocks, sink)
+        headers.send(None, &self.commons.blocks, sink)
     }
 }

@@ -5,10 +5,13 @@
 
 use core::net::IpAddr;
 
+use heapless::Vec;
+
 use crate::flow::{Octets, address, octets};
 use crate::wire::ethernet::{Address, EtherType, Header};
 
 use super::neighbor::Neighbors;
+use super::reply::pop_first;
 
 /// Answers that wait for the device to have room.
 const ANSWERS: usize = 4;
@@ -44,7 +47,7 @@ pub(super) struct Frames<'a> {
     pub(super) neighbors: Neighbors<'a>,
     /// Where the packet in the making goes.
     pub(super) next_hop: Address,
-    answers: [Option<Answer>; ANSWERS],
+    answers: Vec<Answer, ANSWERS>,
     /// Who has sent the frame that is looked at.
     #[cfg(feature = "ipv6")]
     pub(super) from: Address,
@@ -59,7 +62,7 @@ impl<'a> Frames<'a> {
             hardware,
             neighbors,
             next_hop: Address::ZERO,
-            answers: [None; ANSWERS],
+            answers: Vec::new(),
             #[cfg(feature = "ipv6")]
             from: Address::ZERO,
             #[cfg(feature = "ipv6")]
@@ -75,27 +78,25 @@ impl<'a> Frames<'a> {
 
     /// Queues an answer; false where there is no place for it.
     pub(super) fn push_answer(&mut self, answer: Option<Answer>) -> bool {
-        let free = self.answers.iter_mut().find(|place| place.is_none());
-        free.map(|place| *place = answer).is_some()
+        answer.is_some_and(|answer| self.answers.push(answer).is_ok())
     }
 
     pub(super) fn has_answers(&self) -> bool {
-        self.first_answer().is_some()
+        !self.answers.is_empty()
     }
 
     pub(super) fn first_answer(&self) -> Option<Answer> {
-        self.answers.iter().flatten().next().copied()
+        self.answers.first().copied()
     }
 
     pub(super) fn pop_answer(&mut self) {
-        if let Some(place) = self.answers.iter_mut().find(|place| place.is_some()) {
-            *place = None;
-        }
+        pop_first(&mut self.answers);
     }
 }
 
 /// The group address of a multicast or broadcast address (RFC 1112 §6.4, RFC 2464 §7); `None` for
 /// that of one host.
+#[cfg(any(feature = "ipv6", feature = "udp"))]
 pub(super) fn group(destination: IpAddr) -> Option<Address> {
     match destination {
         IpAddr::V4(group) if group.is_multicast() => {

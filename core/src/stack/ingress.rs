@@ -2,7 +2,7 @@
 //!
 //! Whatever is wrong with a packet ends in a counter; what may be answered waits in the replies.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
 use crate::counters::{DropReason, bump};
 use crate::device::RxMeta;
@@ -106,20 +106,16 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     fn packet(&mut self, packet: &[u8], meta: RxMeta) -> Check<()> {
-        let arrival = match packet.first().map(|octet| octet >> 4) {
-            Some(4) => self.ipv4(packet, meta)?,
+        match packet.first().map(|octet| octet >> 4) {
+            Some(4) => self.ipv4(packet, meta),
             #[cfg(feature = "ipv6")]
-            Some(6) => match self.ipv6(packet, meta)? {
-                Some(arrival) => arrival,
-                None => return Ok(()),
-            },
-            Some(_) => return Err(DropReason::BadVersion),
-            None => return Err(DropReason::Truncated),
-        };
-        self.deliver(&arrival)
+            Some(6) => self.ipv6(packet, meta),
+            Some(_) => Err(DropReason::BadVersion),
+            None => Err(DropReason::Truncated),
+        }
     }
 
-    fn ipv4<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Arrival<'p>> {
+    fn ipv4(&mut self, packet: &[u8], meta: RxMeta) -> Check<()> {
         let (header, payload) = ipv4::Header::parse(packet).map_err(Malformed::reason)?;
         let (source, destination) = (header.source.into(), header.destination.into());
         self.check_addresses(source, destination, header.protocol)?;
@@ -127,7 +123,7 @@ impl<P: Profile> Stack<'_, P> {
             return Err(DropReason::Fragment);
         }
         let quoted = header.header_len().saturating_add(payload.len().min(QUOTE_IPV4));
-        Ok(Arrival {
+        self.deliver(&Arrival {
             source,
             destination,
             protocol: header.protocol,
@@ -139,9 +135,8 @@ impl<P: Profile> Stack<'_, P> {
         })
     }
 
-    /// `None` where all is done.
     #[cfg(feature = "ipv6")]
-    fn ipv6<'p>(&mut self, packet: &'p [u8], meta: RxMeta) -> Check<Option<Arrival<'p>>> {
+    fn ipv6(&mut self, packet: &[u8], meta: RxMeta) -> Check<()> {
         let (header, payload) = ipv6::Header::parse(packet).map_err(Malformed::reason)?;
         let (source, destination) = (header.source.into(), header.destination.into());
         #[cfg(feature = "ethernet")]
@@ -149,7 +144,7 @@ impl<P: Profile> Stack<'_, P> {
             let frames = &self.link.frames;
             let kind = payload.first().filter(|_| header.next_header == Protocol::ICMPV6);
             if kind.is_some_and(|kind| ndp::TYPES.contains(kind)) {
-                return self.take_ndp(&header, payload, frames.from).map(|()| None);
+                return self.take_ndp(&header, payload, frames.from);
             }
             // RFC 4861 is all that is spoken in groups.
             if frames.to_group {
@@ -170,7 +165,7 @@ impl<P: Profile> Stack<'_, P> {
         if upper.fragment.is_some_and(|fragment| !fragment.is_atomic()) {
             return Err(DropReason::Fragment);
         }
-        Ok(Some(Arrival {
+        self.deliver(&Arrival {
             source,
             destination,
             protocol: upper.protocol,
@@ -178,7 +173,7 @@ impl<P: Profile> Stack<'_, P> {
             quote,
             protocol_at: upper.protocol_offset as u32,
             verified: meta.checksum_verified,
-        }))
+        })
     }
 
     /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us; or with UDP to all
@@ -222,15 +217,17 @@ impl<P: Profile> Stack<'_, P> {
 
     fn take_tcp(&mut self, arrival: &Arrival<'_>) -> Check<()> {
         let (source, destination) = (arrival.source, arrival.destination);
-        let (header, text) =
-            wire::tcp::Header::parse(arrival.payload).map_err(Malformed::reason)?;
+        let (header, text) = match wire::tcp::Header::parse(arrival.payload) {
+            Ok(parsed) => parsed,
+            Err(malformed) => return Err(malformed.reason()),
+        };
         // RFC 9293 §3.1, MUST-3: nothing of a segment is believed before its checksum is.
         if !arrival.verified && !wire::tcp::verify(arrival.payload, source, destination) {
             return Err(DropReason::BadChecksum);
         }
-        let local = SocketAddr::new(destination, header.destination_port);
-        let remote = SocketAddr::new(source, header.source_port);
-        let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
+        let local = (destination, header.destination_port);
+        let remote = (source, header.source_port);
+        let flow = FlowKey::between(local, remote).ok_or(DropReason::BadSource)?;
         let mut segment = Segment::new(&header, text);
         if let Some(answer) = self.tcp.on_segment(&flow, &mut segment, &mut self.commons) {
             self.link.replies.push_segment(flow, answer, &mut self.commons);
@@ -244,9 +241,9 @@ impl<P: Profile> Stack<'_, P> {
         let verify = !arrival.verified;
         let (header, payload) = wire::udp::parse(arrival.payload, source, destination, verify)
             .map_err(Malformed::reason)?;
-        let local = SocketAddr::new(destination, header.destination_port);
-        let remote = SocketAddr::new(source, header.source_port);
-        let flow = FlowKey::new(local, remote).ok_or(DropReason::BadSource)?;
+        let local = (destination, header.destination_port);
+        let remote = (source, header.source_port);
+        let flow = FlowKey::between(local, remote).ok_or(DropReason::BadSource)?;
         if self.udp.on_datagram(&flow, payload, &mut self.commons) {
             return Ok(());
         }
@@ -351,9 +348,9 @@ impl<P: Profile> Stack<'_, P> {
         else {
             return Err(DropReason::IcmpIgnored);
         };
-        let local = SocketAddr::new(local, u16::from_be_bytes([*a, *b]));
-        let remote = SocketAddr::new(remote, u16::from_be_bytes([*c, *d]));
-        let flow = FlowKey::new(local, remote).ok_or(DropReason::IcmpIgnored)?;
+        let local = (local, u16::from_be_bytes([*a, *b]));
+        let remote = (remote, u16::from_be_bytes([*c, *d]));
+        let flow = FlowKey::between(local, remote).ok_or(DropReason::IcmpIgnored)?;
         let seq = crate::seq::SeqNum::new(u32::from_be_bytes(*seq));
         self.tcp.on_path_error(error, (&flow, seq), &mut self.commons);
         Ok(())
@@ -380,7 +377,7 @@ impl<P: Profile> Stack<'_, P> {
     /// RFC 1122 §3.2.2: no error about a packet that was not sent to one host by one host; all
     /// others were dropped before.
     fn send_error(&mut self, arrival: &Arrival<'_>, header: icmpv4::Header) {
-        if is_unicast(arrival.source) {
+        if P::ICMP_ERRORS && is_unicast(arrival.source) {
             let ends = (arrival.destination, arrival.source);
             self.link.replies.push_error(ends, header, arrival.quote, &mut self.commons);
         }
@@ -388,7 +385,9 @@ impl<P: Profile> Stack<'_, P> {
 
     #[cfg(feature = "ipv6")]
     fn parameter_problem(&mut self, ends: (IpAddr, IpAddr), code: u8, pointer: u32, quote: &[u8]) {
-        let header = icmpv6::Header { kind: icmpv6::PARAMETER_PROBLEM, code, word: pointer };
-        self.link.replies.push_error(ends, header, quote, &mut self.commons);
+        if P::ICMP_ERRORS {
+            let header = icmpv6::Header { kind: icmpv6::PARAMETER_PROBLEM, code, word: pointer };
+            self.link.replies.push_error(ends, header, quote, &mut self.commons);
+        }
     }
 }

@@ -14,7 +14,10 @@ use super::addresses::Addresses;
 #[cfg(feature = "ethernet")]
 use super::addresses::is_link_local;
 #[cfg(feature = "ethernet")]
-use super::frames::{Frames, group};
+use super::frames::Frames;
+#[cfg(all(feature = "ethernet", feature = "udp"))]
+use super::frames::group;
+use super::headers::Headers;
 #[cfg(feature = "ethernet")]
 use super::neighbor::Hop;
 use super::reply::Replies;
@@ -45,6 +48,7 @@ pub(super) struct Link<'a> {
     #[cfg(not(feature = "ethernet"))]
     frames: core::marker::PhantomData<&'a ()>,
     pub(super) replies: Replies,
+    pub(super) headers: Headers,
     /// The device had no room for what was offered last.
     pub(super) is_full: bool,
     /// The device carries something else than this link.
@@ -52,7 +56,11 @@ pub(super) struct Link<'a> {
 }
 
 impl<'a> Link<'a> {
-    pub(super) fn new(replies: Replies, #[cfg(feature = "ethernet")] frames: Frames<'a>) -> Self {
+    pub(super) fn new(
+        replies: Replies,
+        headers: Headers,
+        #[cfg(feature = "ethernet")] frames: Frames<'a>,
+    ) -> Self {
         Self {
             addresses: Addresses::EMPTY,
             #[cfg(feature = "ethernet")]
@@ -62,6 +70,7 @@ impl<'a> Link<'a> {
             #[cfg(not(feature = "ethernet"))]
             frames: core::marker::PhantomData,
             replies,
+            headers,
             is_full: false,
             is_foreign: false,
         }
@@ -106,10 +115,15 @@ impl Link<'_> {
         is_link_local(other) || self.addresses.near(other).is_some()
     }
 
+    /// Who takes what is for other links, in IPv4 or IPv6.
+    fn gateway(&mut self, ipv4: bool) -> &mut Option<IpAddr> {
+        let [v4, v6] = &mut self.gateways;
+        if ipv4 || cfg!(not(feature = "ipv6")) { v4 } else { v6 }
+    }
+
     /// Sends what is for other links to a neighbour.
     pub(super) fn set_gateway(&mut self, ipv4: bool, gateway: Option<IpAddr>) {
-        let [v4, v6] = &mut self.gateways;
-        *(if ipv4 { v4 } else { v6 }) = gateway;
+        *self.gateway(ipv4) = gateway;
     }
 
     /// Where a frame for `destination` goes. `wanted` is true where a socket of ours sends it.
@@ -117,17 +131,19 @@ impl Link<'_> {
         if self.frames.hardware.is_none() {
             return Hop::Send(Address::ZERO);
         }
+        // TCP speaks to one host, and so do replies.
+        #[cfg(feature = "udp")]
         if self.is_broadcast(destination) {
             return Hop::Send(Address::BROADCAST);
         }
+        #[cfg(feature = "udp")]
         if let Some(group) = group(destination) {
             return Hop::Send(group);
         }
         let next = if self.is_near(destination) {
             Some(destination)
         } else {
-            let [v4, v6] = self.gateways;
-            if destination.is_ipv4() { v4 } else { v6 }
+            *self.gateway(destination.is_ipv4())
         };
         match next {
             Some(next) => self.frames.neighbors.resolve(next, wanted, now),

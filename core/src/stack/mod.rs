@@ -10,6 +10,7 @@ mod arp;
 mod egress;
 #[cfg(feature = "ethernet")]
 mod frames;
+mod headers;
 mod ingress;
 mod link;
 #[cfg(all(feature = "ethernet", feature = "ipv6"))]
@@ -49,6 +50,7 @@ use crate::wire::ethernet;
 
 #[cfg(feature = "ethernet")]
 use frames::Frames;
+use headers::Headers;
 use link::{Attempt, Link, Sink};
 #[cfg(feature = "ethernet")]
 use neighbor::{Neighbor, Neighbors};
@@ -205,7 +207,6 @@ pub struct Stack<'a, P: Profile = Full> {
     observer: P::Observer,
     ingress_budget: u16,
     egress_budget: u16,
-    hop_limit: u8,
     #[cfg(all(feature = "ethernet", feature = "ipv6"))]
     probe_ipv6: bool,
 }
@@ -246,6 +247,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             },
             link: Link::new(
                 Replies::new(config.resets, config.icmp_errors),
+                Headers::new(config.hop_limit),
                 #[cfg(feature = "ethernet")]
                 frames,
             ),
@@ -257,7 +259,6 @@ impl<'a, P: Profile> Stack<'a, P> {
             observer: P::Observer::default(),
             ingress_budget: config.ingress_budget.max(1),
             egress_budget: config.egress_budget.max(1),
-            hop_limit: config.hop_limit,
             #[cfg(all(feature = "ethernet", feature = "ipv6"))]
             probe_ipv6: config.probe_ipv6 && config.hardware_address.is_some(),
         };
@@ -497,7 +498,9 @@ impl<'a, P: Profile> Stack<'a, P> {
     }
 
     pub(crate) fn advance(&mut self, now: Instant) {
-        self.commons.now = self.commons.now.max(now);
+        if self.commons.now < now {
+            self.commons.now = now;
+        }
     }
 
     /// The next socket on which something may have become possible, and what. Events of one socket

@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv6Addr};
 
 use crate::counters::{DropReason, bump};
 use crate::device::NoRoom;
+use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::wire::address::may_be_source;
 use crate::wire::ethernet::Address;
@@ -13,7 +14,6 @@ use crate::wire::ndp::{self, Message, solicited_node};
 use crate::wire::{Malformed, Protocol, icmpv6, ipv6};
 
 use super::Stack;
-use super::egress::send;
 use super::frames::{Answer, group};
 use super::ingress::Check;
 use super::link::Sink;
@@ -161,13 +161,14 @@ impl<P: Profile> Stack<'_, P> {
     ) -> Result<(), NoRoom> {
         let to = group(destination.into()).or(to).unwrap_or(Address::BROADCAST);
         self.link.frames.next_hop = to;
-        let ends = (source.into(), destination.into());
+        let ends = ((source.into(), 0), (destination.into(), 0));
+        let Some(flow) = FlowKey::between(ends.0, ends.1) else { return Ok(()) };
         let len = message.emitted_len() as u32;
-        let mut headers = self.ip_headers(ends, Protocol::ICMPV6, len, 0);
+        let headers = self.link.ip_headers(&flow, Protocol::ICMPV6, len, 0);
         headers.set_ipv6_hop_limit(ndp::HOP_LIMIT);
         headers.push(|buffer| message.emit(buffer));
         headers.checksum_at(2, false);
-        send(&headers, None, &self.commons.blocks, sink)?;
+        headers.send(None, &self.commons.blocks, sink)?;
         bump(&mut self.commons.counters.packets_out);
         Ok(())
     }

@@ -7,7 +7,7 @@
 //! has failed for a second. One that is confirmed is good for a minute; the next use after that
 //! asks the neighbour itself, three times too, while packets go on. Only what was asked for
 //! confirms or changes an entry. A claim that contradicts one has the neighbour asked that is
-//! there, and the claim comes true once that one is silent.
+//! there, and the claim comes true once that one is silent. Deviation: decision 0041.
 
 use core::net::IpAddr;
 

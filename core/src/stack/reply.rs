@@ -91,8 +91,8 @@ fn site(peer: IpAddr) -> [u8; 8] {
 /// An ICMP message whose payload lies in blocks of the pool.
 #[derive(Debug)]
 pub(super) struct Message {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
+    /// From us to whom it is for; messages have no ports.
+    pub(super) flow: FlowKey,
     pub(super) header: Header,
     pub(super) payload: Queue,
 }
@@ -157,8 +157,10 @@ impl Replies {
         let mut queue = Queue::EMPTY;
         // What the link cannot carry would wait for ever, and all others behind it.
         let room = !self.messages.is_full() && fits(source, payload, commons.mtu);
-        if room && queue.append(&mut commons.blocks, payload) == payload.len() {
-            let message = Message { source, destination, header, payload: queue };
+        if let Some(flow) = FlowKey::between((source, 0), (destination, 0)).filter(|_| room)
+            && queue.append(&mut commons.blocks, payload) == payload.len()
+        {
+            let message = Message { flow, header, payload: queue };
             // There is room: it was asked for above.
             let _ = self.messages.push(message);
         } else {
@@ -176,16 +178,27 @@ impl Replies {
     }
 
     pub(super) fn pop_segment(&mut self) {
-        if !self.segments.is_empty() {
-            self.segments.remove(0);
-        }
+        pop_first(&mut self.segments);
     }
 
     pub(super) fn pop_message(&mut self, commons: &mut Commons<'_>) {
-        if !self.messages.is_empty() {
-            self.messages.remove(0).payload.clear(&mut commons.blocks);
+        if let Some(mut message) = pop_first(&mut self.messages) {
+            message.payload.clear(&mut commons.blocks);
         }
     }
+}
+
+/// Takes the first of a row. The others move up one by one: nothing else in an image may need the
+/// `memmove` that would be called for moving them at once.
+pub(super) fn pop_first<T, const N: usize>(row: &mut Vec<T, N>) -> Option<T> {
+    let mut rest = row.as_mut_slice();
+    while let [first, others @ ..] = rest {
+        if let Some(second) = others.first_mut() {
+            core::mem::swap(first, second);
+        }
+        rest = others;
+    }
+    row.pop()
 }
 
 /// Whether a message from `source` with this payload is no longer than the MTU. We do not fragment.

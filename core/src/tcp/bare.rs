@@ -2,8 +2,9 @@
 //!
 //! Which of them is due is decided by who judges the segment that they answer.
 
+use crate::flow::FlowKey;
 use crate::seq::SeqNum;
-use crate::wire::tcp::Flags;
+use crate::wire::tcp::{Flags, Header};
 use crate::wire::tcp_options::{Options, Timestamps};
 
 use super::options::Agreed;
@@ -15,7 +16,7 @@ use super::segment::Segment;
 pub struct Bare {
     /// SEG.SEQ.
     pub seq: SeqNum,
-    /// SEG.ACK.
+    /// SEG.ACK; zero without the ACK bit.
     pub ack: SeqNum,
     /// The control bits.
     pub flags: Flags,
@@ -65,11 +66,27 @@ impl Bare {
         Self { seq, ack, flags: Flags::ACK, wnd, ..Self::EMPTY }
     }
 
+    /// Its header, but for the options.
+    #[must_use]
+    pub const fn header(&self, flow: &FlowKey) -> Header<'static> {
+        let (source_port, destination_port) = flow.ports();
+        Header {
+            source_port,
+            destination_port,
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.wnd,
+            urgent: self.urgent,
+            options: &[],
+        }
+    }
+
     /// Its options.
     #[must_use]
     pub fn options(&self) -> Options {
         let syn = self.flags.intersects(Flags::SYN);
-        let options = if syn { self.agreed.to_options() } else { Options::EMPTY };
+        let options = if syn { self.agreed.to_options() } else { Options::none() };
         Options { timestamps: self.stamps, ..options }
     }
 }

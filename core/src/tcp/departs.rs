@@ -2,11 +2,12 @@
 //! [`Connection::on_sent`] takes note once it has really left.
 
 use crate::counters::{Counters, bump, bump_by};
+use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::seq::SeqNum;
 use crate::storage::queue::Queue;
 use crate::time::{Due, Instant};
-use crate::wire::tcp::Flags;
+use crate::wire::tcp::{Flags, Header};
 use crate::wire::tcp_options::Options;
 
 use super::commons::Commons;
@@ -46,7 +47,7 @@ pub struct Plan {
     pub purpose: Purpose,
     /// SEG.SEQ.
     pub seq: SeqNum,
-    /// SEG.ACK.
+    /// SEG.ACK; zero without the ACK bit.
     pub ack: SeqNum,
     /// The control bits.
     pub flags: Flags,
@@ -65,6 +66,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Its header, but for the options.
+    #[must_use]
+    pub const fn header(&self, flow: &FlowKey) -> Header<'static> {
+        let (source_port, destination_port) = flow.ports();
+        Header {
+            source_port,
+            destination_port,
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+            urgent: self.urgent,
+            options: &[],
+        }
+    }
+
     /// The sequence number behind the segment.
     #[must_use]
     pub fn end(&self) -> SeqNum {
@@ -256,7 +273,7 @@ impl<P: Profile> Connection<P> {
     /// The options of a planned segment that leaves `now`.
     #[must_use]
     pub fn options(&self, plan: &Plan, now: Instant) -> Options {
-        let mut options = if plan.is_syn { self.agreed.to_options() } else { Options::EMPTY };
+        let mut options = if plan.is_syn { self.agreed.to_options() } else { Options::none() };
         if plan.flags.intersects(Flags::RST) {
             return options;
         }

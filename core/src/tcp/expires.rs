@@ -30,8 +30,8 @@ const R1: u8 = 3;
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
 impl<P: Profile> Connection<P> {
-    /// Makes the sender's timer fit what is outstanding. Called after everything that may have
-    /// changed it, so that nothing outstanding is ever without a timer.
+    /// Makes the sender's timer fit what is outstanding. Called after every event, by whoever has
+    /// brought it, so that nothing outstanding is ever without a timer.
     pub fn settle_timers(&mut self, now: Instant) {
         if self.state == State::Closed {
             self.timers = Timers::EMPTY;

@@ -156,7 +156,7 @@ impl Agreed {
             mss: Some(offer.mss),
             window_scale: offer.window_shift,
             sack_permitted: offer.sack,
-            ..Options::EMPTY
+            ..Options::none()
         }
     }
 }

@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use byteorder::{ByteOrder, NetworkEndian};
 
 use super::checksum::pseudo_header;
+use super::tcp_options::Options;
 use super::{Malformed, NoRoom, Protocol, emit_options, padded};
 use crate::seq::SeqNum;
 
@@ -187,6 +188,23 @@ impl<'a> Header<'a> {
         }
         let (head, rest) = buffer.split_first_chunk_mut::<HEADER_MIN>().ok_or(NoRoom)?;
         emit_options(rest, self.options)?;
+        self.emit_fixed(head, header_len);
+        Ok(header_len)
+    }
+
+    /// Likewise, with these options in place of its own.
+    ///
+    /// # Errors
+    ///
+    /// The buffer is shorter than the header.
+    pub fn emit_with(&self, options: &Options, buffer: &mut [u8]) -> Result<usize, NoRoom> {
+        let (head, rest) = buffer.split_first_chunk_mut::<HEADER_MIN>().ok_or(NoRoom)?;
+        let header_len = options.emit(rest)?.wrapping_add(HEADER_MIN);
+        self.emit_fixed(head, header_len);
+        Ok(header_len)
+    }
+
+    fn emit_fixed(&self, head: &mut [u8; HEADER_MIN], header_len: usize) {
         let offset_and_flags = (header_len as u16) << 10 | self.flags.bits();
         NetworkEndian::write_u16(&mut head[0..2], self.source_port);
         NetworkEndian::write_u16(&mut head[2..4], self.destination_port);
@@ -196,7 +214,6 @@ impl<'a> Header<'a> {
         NetworkEndian::write_u16(&mut head[14..16], self.window);
         NetworkEndian::write_u16(&mut head[16..18], 0);
         NetworkEndian::write_u16(&mut head[18..20], self.urgent);
-        Ok(header_len)
     }
 }
 

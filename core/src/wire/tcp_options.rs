@@ -59,13 +59,20 @@ pub struct Options {
 
 impl Options {
     /// No options.
-    pub const EMPTY: Self = Self {
-        mss: None,
-        window_scale: None,
-        sack_permitted: false,
-        sack: Vec::new(),
-        timestamps: None,
-    };
+    pub const EMPTY: Self = Self::none();
+
+    /// No options, without clearing the room for the blocks.
+    #[inline(always)]
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            mss: None,
+            window_scale: None,
+            sack_permitted: false,
+            sack: Vec::new(),
+            timestamps: None,
+        }
+    }
 
     /// Reads the options of a segment, of which 40 octets are looked at.
     ///
@@ -76,14 +83,7 @@ impl Options {
     #[must_use]
     #[inline]
     pub fn parse(options: &[u8]) -> Self {
-        // Unlike a copy of `EMPTY` this leaves the blocks that are not there alone.
-        let mut parsed = Self {
-            mss: None,
-            window_scale: None,
-            sack_permitted: false,
-            sack: Vec::new(),
-            timestamps: None,
-        };
+        let mut parsed = Self::none();
         // Most segments have none.
         if !options.is_empty() {
             parsed.read(options);

@@ -142,6 +142,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "stack/arp.rs",
             "stack/ndp.rs",
             "stack/link.rs",
+            "stack/headers.rs",
             "stack/reply.rs",
             "stack/ingress.rs",
             "stack/egress.rs",

@@ -13,7 +13,7 @@ use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 use static_cell::StaticCell;
 
-/// `Small`, without answers to pings.
+/// `Small`, without answers by ICMP.
 struct Silent;
 
 impl Profile for Silent {
@@ -24,12 +24,14 @@ impl Profile for Silent {
     type Observer = <Small as Profile>::Observer;
     type Waker = <Small as Profile>::Waker;
     const ICMP_ECHO: bool = false;
+    const ICMP_ERRORS: bool = false;
     const KEEPALIVE: bool = Small::KEEPALIVE;
     const TIMESTAMPS: bool = Small::TIMESTAMPS;
     const SACK: bool = Small::SACK;
     const URGENT: bool = Small::URGENT;
     const COOKIES: bool = Small::COOKIES;
     const PRUNING: bool = Small::PRUNING;
+    const ADDRESS_CONFLICTS: bool = Small::ADDRESS_CONFLICTS;
 }
 
 storage!(static NET: Silent {

@@ -56,13 +56,6 @@ operations! {
     }
     #[cfg(feature = "ipv6")]
     fn stack_add_link_local(stack: &mut TheStack) { stack.add_link_local() }
-    fn stack_remove_address_v4(input: &mut Input, stack: &mut TheStack) {
-        stack.remove_address(input.address_v4())
-    }
-    #[cfg(feature = "ipv6")]
-    fn stack_remove_address_v6(input: &mut Input, stack: &mut TheStack) {
-        stack.remove_address(input.address_v6())
-    }
     fn stack_address_state_v4(input: &mut Input, stack: &mut TheStack) {
         stack.address_state(input.address_v4())
     }
