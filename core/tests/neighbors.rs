@@ -285,6 +285,7 @@ fn sec_28_neighbour_discovery_from_beyond_the_link_or_malformed() {
         (NOBODY, group, ask(Some(THEIRS)), 255, bad),
         (NOBODY, US6, ask(None), 255, bad),
         (ip6(1), group, ask(multicast), 255, ignored),
+        (ip6(1), group, ask(Some(OURS)), 255, ignored),
         (ALL_NODES, group, ask(Some(THEIRS)), 255, DropReason::BadSource),
         (US6, group, ask(Some(THEIRS)), 255, DropReason::BadSource),
         (ip6(1), ALL_NODES, tell(SOLICITED, Some(THEIRS)), 255, bad),

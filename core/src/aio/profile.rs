@@ -49,6 +49,8 @@ impl<P: Profile> Profile for Async<P> {
     const URGENT: bool = P::URGENT;
     const COOKIES: bool = P::COOKIES;
     const PRUNING: bool = P::PRUNING;
+    const ICMP_ERRORS: bool = P::ICMP_ERRORS;
+    const ADDRESS_CONFLICTS: bool = P::ADDRESS_CONFLICTS;
 }
 
 #[cfg(test)]

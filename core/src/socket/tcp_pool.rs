@@ -10,6 +10,7 @@ use crate::flow::FlowKey;
 use crate::profile::{DeadlinesOf, IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
+use crate::storage::block_pool::BlockPool;
 use crate::storage::deadlines::Deadlines;
 use crate::storage::hash_table::Index;
 use crate::storage::list::{Line, List};
@@ -237,15 +238,15 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.news.remove(&mut self.connections, id);
         self.file_early(id, false, commons);
         self.connections.release(id);
-        self.keep_back(commons);
+        self.keep_back(&mut commons.blocks);
     }
 
     /// The first connections leave the later ones a block each way. Returns how many blocks these
     /// will want.
-    pub fn keep_back(&self, commons: &mut Commons<'a>) -> u32 {
+    pub fn keep_back(&self, pool: &mut BlockPool<'_>) -> u32 {
         let free = self.connections.capacity().saturating_sub(self.connections.len());
         let blocks = free.saturating_mul(2).min(u32::MAX as usize) as u32;
-        commons.blocks.keep_back(blocks);
+        pool.keep_back(blocks);
         blocks
     }
 
@@ -364,12 +365,12 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         open: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> Option<()>,
     ) -> Option<Id> {
         let id = self.connections.acquire()?;
-        self.keep_back(commons);
+        self.keep_back(&mut commons.blocks);
         let slot = self.connections.get_mut(id)?;
         if open(&mut slot.connection, commons).is_none() {
             slot.connection.dismantle(commons);
             self.connections.release(id);
-            self.keep_back(commons);
+            self.keep_back(&mut commons.blocks);
             return None;
         }
         let hash = flow_hash::<P>(commons.table_keys, flow);

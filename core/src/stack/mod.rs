@@ -228,10 +228,22 @@ impl<'a, P: Profile> Stack<'a, P> {
         }
         #[cfg(feature = "ethernet")]
         let frames = frames(storage.neighbors, config.hardware_address)?;
-        let blocks = BlockPool::new(storage.blocks, storage.block_links, storage.block_size)
+        let mut blocks = BlockPool::new(storage.blocks, storage.block_links, storage.block_size)
             .ok_or(ConfigError::BadBlocks)?;
-        let tcp = TcpPool::new(storage.tcp);
-        let mut stack = Self {
+        let tcp = TcpPool::<P>::new(storage.tcp);
+        #[cfg(feature = "udp")]
+        let udp = UdpPool::new(storage.udp);
+        let slots = tcp.slots_max();
+        #[cfg(feature = "udp")]
+        let slots = slots.max(udp.capacity());
+        if slots > P::Tables::SLOTS_MAX {
+            return Err(ConfigError::TooManySlots);
+        }
+        if tcp.keep_back(&mut blocks) > blocks.capacity() {
+            return Err(ConfigError::TooFewBlocks);
+        }
+        // Made where it is to be: it is too large to be moved for nothing.
+        Ok(Self {
             commons: Commons {
                 now: Instant::ZERO,
                 secret,
@@ -253,7 +265,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             ),
             tcp,
             #[cfg(feature = "udp")]
-            udp: UdpPool::new(storage.udp),
+            udp,
             #[cfg(feature = "udp")]
             udp_turn: false,
             observer: P::Observer::default(),
@@ -261,18 +273,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             egress_budget: config.egress_budget.max(1),
             #[cfg(all(feature = "ethernet", feature = "ipv6"))]
             probe_ipv6: config.probe_ipv6 && config.hardware_address.is_some(),
-        };
-        let slots = stack.tcp.slots_max();
-        #[cfg(feature = "udp")]
-        let slots = slots.max(stack.udp.capacity());
-        if slots > P::Tables::SLOTS_MAX {
-            return Err(ConfigError::TooManySlots);
-        }
-        let wanted = stack.tcp.keep_back(&mut stack.commons);
-        if wanted > stack.commons.blocks.capacity() {
-            return Err(ConfigError::TooFewBlocks);
-        }
-        Ok(stack)
+        })
     }
 
     /// Gives the link an address, up to four. It is used at once, but for IPv6 on Ethernet: there

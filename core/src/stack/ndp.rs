@@ -53,7 +53,9 @@ impl<P: Profile> Stack<'_, P> {
             return Err(DropReason::IcmpIgnored);
         }
         let message = Message::parse(kind, code, body).map_err(Malformed::reason)?;
-        if message.hardware.is_some_and(|hardware| !hardware.is_unicast()) {
+        let ours = self.link.frames.hardware;
+        let is_neighbor = |hardware: Address| hardware.is_unicast() && Some(hardware) != ours;
+        if message.hardware.is_some_and(|hardware| !is_neighbor(hardware)) {
             return Err(DropReason::NeighborIgnored);
         }
         if kind == ndp::NEIGHBOR_SOLICITATION {

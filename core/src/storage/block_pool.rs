@@ -206,26 +206,21 @@ impl<'a> BlockPool<'a> {
     /// The octets of a block; none where there is no such block.
     #[must_use]
     pub fn block(&self, id: Id) -> &[u8] {
-        let start = id.index().wrapping_shl(self.block_shift);
-        match self.bytes.get(start..) {
-            Some(rest) if id.index() < self.capacity as usize => {
-                rest.get(..self.block_size() as usize).unwrap_or_default()
-            }
-            _ => &[],
-        }
+        self.bytes.get(self.place(id)).unwrap_or_default()
     }
 
     /// The octets of a block, to be changed; none where there is no such block.
     #[must_use]
     pub fn block_mut(&mut self, id: Id) -> &mut [u8] {
-        let size = self.block_size() as usize;
+        let place = self.place(id);
+        self.bytes.get_mut(place).unwrap_or_default()
+    }
+
+    /// Where in the memory a block lies.
+    fn place(&self, id: Id) -> core::ops::Range<usize> {
         let start = id.index().wrapping_shl(self.block_shift);
-        match self.bytes.get_mut(start..) {
-            Some(rest) if id.index() < self.capacity as usize => {
-                rest.get_mut(..size).unwrap_or_default()
-            }
-            _ => &mut [],
-        }
+        let is_there = id.index() < self.capacity as usize;
+        start..start.wrapping_add(if is_there { self.block_size() as usize } else { 0 })
     }
 }
 

@@ -307,14 +307,16 @@ impl Queue {
     pub fn consume(&mut self, pool: &mut BlockPool<'_>, octets: u32) {
         let octets = octets.min(self.len);
         let passed = self.base(pool).wrapping_add(octets).wrapping_shr(pool.block_shift());
-        for distance in 0..passed {
+        // The block in which all ends goes, too: an empty queue holds none.
+        let gone = passed.wrapping_add(u32::from(octets == self.extent));
+        for distance in 0..gone {
             self.free_block(pool, distance);
         }
         self.start = self.start.wrapping_add(octets);
         self.len = self.len.wrapping_sub(octets);
         self.extent = self.extent.wrapping_sub(octets);
         if self.extent == 0 {
-            self.free_all(pool);
+            self.free_directory(pool);
         }
     }
 
@@ -343,16 +345,18 @@ impl Queue {
     }
 
     fn free_all(&mut self, pool: &mut BlockPool<'_>) {
-        // An empty queue may hold one last block, in which all has been consumed.
-        let reach = self.extent.max(1);
-        for distance in 0..blocks_touched(self.base(pool), reach, pool.block_shift()) {
+        for distance in 0..blocks_touched(self.base(pool), self.extent, pool.block_shift()) {
             self.free_block(pool, distance);
         }
+        self.free_directory(pool);
+        self.len = 0;
+        self.extent = 0;
+    }
+
+    fn free_directory(&mut self, pool: &mut BlockPool<'_>) {
         if let Some(block) = self.directory.block.take() {
             pool.give_back(block);
         }
-        self.len = 0;
-        self.extent = 0;
     }
 
     /// Frees the block `distance` blocks behind the first, if it is held.

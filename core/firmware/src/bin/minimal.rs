@@ -8,7 +8,9 @@
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
-use hikyaku::{Instant, ListenConfig, Profile, Secret, Small, Stack, TcpHandle, storage};
+use hikyaku::{
+    ConfigError, Instant, ListenConfig, Profile, Secret, Small, Stack, TcpHandle, storage,
+};
 use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 use static_cell::StaticCell;
@@ -45,8 +47,9 @@ storage!(static NET: Silent {
     blocks: 16 x 256
 });
 
-/// In a static rather than on the stack, so that what is on the stack is only what calls need.
-static STACK: StaticCell<Stack<'static, Silent>> = StaticCell::new();
+/// In a static rather than on the stack, so that what is on the stack is only what calls need; and
+/// with the error that making it can end in, so that it is made in place.
+static STACK: StaticCell<Result<Stack<'static, Silent>, ConfigError>> = StaticCell::new();
 
 #[entry]
 fn main() -> ! {
@@ -61,7 +64,7 @@ fn main() -> ! {
 #[inline(never)]
 fn start(secret: Secret) -> Option<&'static mut Stack<'static, Silent>> {
     let storage = NET.take()?;
-    let stack = STACK.init(Stack::new(storage, &config(), secret).ok()?);
+    let stack = STACK.init_with(|| Stack::new(storage, &config(), secret)).as_mut().ok()?;
     stack.add_address(IPV4.into(), IPV4_PREFIX).ok()?;
     Some(stack)
 }

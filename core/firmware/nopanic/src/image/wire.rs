@@ -17,6 +17,8 @@ operations! {
     fn address_cidr_is_broadcast(cidr: &Cidr, other: &IpAddr) { cidr.is_broadcast(*other) }
 
     fn checksum_sum_add_bytes(sum: &mut Sum, input: &mut Input) { sum.add_bytes(input.buffer) }
+    fn checksum_sum_add_u16(sum: &mut Sum, number: u16) { sum.add_u16(number) }
+    fn checksum_sum_add_u32(sum: &mut Sum, number: u32) { sum.add_u32(number) }
     fn checksum_pseudo_header(source: &IpAddr, other: &IpAddr, protocol: u8, length: u32) {
         checksum::pseudo_header(*source, *other, Protocol(protocol), length)
     }
@@ -103,6 +105,13 @@ operations! {
         core::hint::black_box(&tcp::Header::parse(input.buffer));
     }
     fn tcp_header_emit(header: &tcp::Header<'_>, input: &mut Input) { header.emit(input.buffer) }
+    fn tcp_header_emit_with(
+        header: &tcp::Header<'_>,
+        options: &tcp_options::Options,
+        input: &mut Input
+    ) {
+        header.emit_with(options, input.buffer)
+    }
     fn tcp_verify(input: &mut Input, source: &IpAddr, other: &IpAddr) {
         tcp::verify(input.buffer, *source, *other)
     }
