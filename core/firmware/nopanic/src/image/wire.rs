@@ -105,13 +105,6 @@ operations! {
         core::hint::black_box(&tcp::Header::parse(input.buffer));
     }
     fn tcp_header_emit(header: &tcp::Header<'_>, input: &mut Input) { header.emit(input.buffer) }
-    fn tcp_header_emit_with(
-        header: &tcp::Header<'_>,
-        options: &tcp_options::Options,
-        input: &mut Input
-    ) {
-        header.emit_with(options, input.buffer)
-    }
     fn tcp_verify(input: &mut Input, source: &IpAddr, other: &IpAddr) {
         tcp::verify(input.buffer, *source, *other)
     }
