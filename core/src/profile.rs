@@ -47,6 +47,10 @@ pub trait Profile: 'static {
     /// Whether IPv4 addresses can be probed for and are defended (RFC 5227). Claims of others are
     /// counted in any case.
     const ADDRESS_CONFLICTS: bool = false;
+    /// Whether handshakes that peers begin, and connections that only wait out TIME-WAIT, are kept
+    /// in records of their own, a fifth as large as a connection. Without them both take the slot
+    /// of a connection; one in TIME-WAIT gives way where no other is free.
+    const RECORDS: bool = true;
     /// Whether, where memory is overcommitted, text in order takes the place of what other
     /// connections hold behind holes.
     const PRUNING: bool = true;
@@ -152,5 +156,6 @@ impl Profile for Small {
     // Deviation: decision 0020. The mark, not the data: that stays in the stream.
     const URGENT: bool = false;
     const COOKIES: bool = false;
+    const RECORDS: bool = false;
     const PRUNING: bool = false;
 }

@@ -13,6 +13,7 @@ use crate::storage::list::Line;
 use crate::tcp::bare::Bare;
 use crate::tcp::cookie::{self, Jar};
 use crate::tcp::listener::{self, HalfOpen, Knock, Reaction};
+use crate::tcp::options::Terms;
 use crate::tcp::segment::Segment;
 use crate::tcp::user_calls::Handshake;
 use crate::time::Due;
@@ -91,6 +92,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let listening = &mut self.listeners.get_mut(listener)?.listening;
         let mut terms = commons.terms::<P>(flow, &listening.config);
         terms.iss = beyond.map_or(terms.iss, |beyond| terms.iss.later(beyond));
+        if !P::RECORDS {
+            return self.begin_in_slot(flow, syn, listener, &terms, commons);
+        }
         let told = commons.first_window(&listening.config);
         let Some(id) = self.half_open.acquire() else {
             if P::COOKIES {
@@ -110,6 +114,33 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let hash = flow_hash::<P>(commons.table_keys, flow);
         self.half_open_by_flow.insert(&mut self.half_open, hash, id);
         self.half_open_egress.push_back(&mut self.half_open, id);
+        None
+    }
+
+    /// A handshake begins in the slot of a connection. Where none is free the SYN comes again.
+    fn begin_in_slot(
+        &mut self,
+        flow: &FlowKey,
+        syn: &Segment<'_>,
+        listener: Id,
+        terms: &Terms,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        let listening = &self.listeners.get(listener)?.listening;
+        let config = listening.config;
+        if listening.waiting.len() >= u32::from(listening.limit) {
+            commons.counters.drop(DropReason::QueueFull);
+            return None;
+        }
+        let begun = self.insert(flow, commons, |connection, commons| {
+            connection.receive_syn(*flow, syn, terms, &config, commons)
+        });
+        let Some(id) = begun else {
+            commons.counters.drop(DropReason::NoMemory);
+            return None;
+        };
+        let listener = self.listeners.key(listener);
+        self.connections.get_mut(id)?.listener = listener;
         None
     }
 
@@ -175,13 +206,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return None;
         };
         bump(&mut commons.counters.passive_opens);
-        if let Some(slot) = self.connections.get_mut(connection) {
-            slot.waits = true;
-        }
-        if let Some(slot) = self.listeners.get_mut(listener) {
-            slot.listening.waiting.push_back(&mut self.connections, connection);
-        }
-        self.listener_news.push_back(&mut self.listeners, listener);
+        self.offer(connection, listener);
         Some(connection)
     }
 

@@ -291,10 +291,14 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if let Some(id) = self.by_flow.find(&self.connections, hash, flow) {
             return self.connection_segment(id, segment, commons);
         }
-        if let Some(id) = self.half_open_by_flow.find(&self.half_open, hash, flow) {
+        if P::RECORDS
+            && let Some(id) = self.half_open_by_flow.find(&self.half_open, hash, flow)
+        {
             return self.half_open_segment(id, segment, commons);
         }
-        if let Some(id) = self.time_wait_by_flow.find(&self.time_wait, hash, flow) {
+        if P::RECORDS
+            && let Some(id) = self.time_wait_by_flow.find(&self.time_wait, hash, flow)
+        {
             return self.time_wait_segment(id, segment, commons);
         }
         self.knock(flow, segment, commons)
@@ -306,7 +310,15 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
+        if !P::RECORDS
+            && let Some(beyond) = self.connections.get(id)?.connection.gives_way(segment)
+        {
+            return self.replace(id, segment, beyond + REUSE_GAP, commons);
+        }
         let mut verdict = self.judge(id, segment, commons)?;
+        if !P::RECORDS {
+            self.hatch(id, commons);
+        }
         // What follows `seq` of a segment that found no room is all there still.
         if P::PRUNING
             && verdict == Verdict::Dropped(DropReason::NoMemory)
@@ -327,6 +339,60 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 Bare::reset(segment)
             }
         }
+    }
+
+    /// A connection that a peer has begun may be established now: it waits to be accepted.
+    fn hatch(&mut self, id: Id, commons: &mut Commons<'a>) {
+        let Some(slot) = self.connections.get_mut(id) else { return };
+        if slot.connection.is_embryo() {
+            return;
+        }
+        let Some(key) = slot.listener.take() else { return };
+        match self.listeners.resolve(key) {
+            Some(listener) => self.offer(id, listener),
+            None => {
+                self.with(id, commons, |connection, commons| {
+                    connection.abort(commons);
+                    connection.release(commons);
+                });
+            }
+        }
+    }
+
+    /// A connection waits to be accepted.
+    pub(super) fn offer(&mut self, id: Id, listener: Id) {
+        if let Some(slot) = self.connections.get_mut(id) {
+            slot.waits = true;
+        }
+        if let Some(slot) = self.listeners.get_mut(listener) {
+            slot.listening.waiting.push_back(&mut self.connections, id);
+        }
+        self.listener_news.push_back(&mut self.listeners, listener);
+    }
+
+    /// A SYN opens a connection in place of one that only waits out TIME-WAIT.
+    fn replace(
+        &mut self,
+        id: Id,
+        syn: &Segment<'_>,
+        beyond: SeqNum,
+        commons: &mut Commons<'a>,
+    ) -> Option<Bare> {
+        let flow = *self.connections.get(id)?.connection.flow();
+        let Some(listener) = self.listener_of(&flow, commons) else {
+            commons.counters.drop(DropReason::UnexpectedSyn);
+            return None;
+        };
+        self.free(id, commons);
+        self.begin(&flow, syn, listener, Some(beyond), commons)
+    }
+
+    /// Frees the slot of a connection that only waits out TIME-WAIT, where there is one.
+    fn make_room(&mut self, commons: &mut Commons<'a>) -> Option<Id> {
+        let waits = |slot: &ConnectionSlot<P>| !P::RECORDS && slot.connection.only_waits();
+        let id = self.connections.iter().find_map(|(id, slot)| waits(slot).then_some(id))?;
+        self.free(id, commons);
+        self.connections.acquire()
     }
 
     fn judge(
@@ -364,7 +430,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
         open: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> Option<()>,
     ) -> Option<Id> {
-        let id = self.connections.acquire()?;
+        let id = match self.connections.acquire() {
+            Some(id) => id,
+            None => self.make_room(commons)?,
+        };
         self.keep_back(&mut commons.blocks);
         let slot = self.connections.get_mut(id)?;
         if open(&mut slot.connection, commons).is_none() {
@@ -426,8 +495,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn knows(&mut self, flow: &FlowKey, keys: [u64; 2]) -> bool {
         let hash = flow_hash::<P>(keys, flow);
         self.by_flow.find(&self.connections, hash, flow).is_some()
-            || self.half_open_by_flow.find(&self.half_open, hash, flow).is_some()
-            || self.time_wait_by_flow.find(&self.time_wait, hash, flow).is_some()
+            || (P::RECORDS
+                && (self.half_open_by_flow.find(&self.half_open, hash, flow).is_some()
+                    || self.time_wait_by_flow.find(&self.time_wait, hash, flow).is_some()))
     }
 
     /// An ICMP error quotes the segment with number `seq` of a flow.
@@ -451,7 +521,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// The half-open record whose SYN-ACK would leave first.
     #[must_use]
     pub fn next_syn_ack(&self) -> Option<Id> {
-        self.half_open_egress.first()
+        if P::RECORDS { self.half_open_egress.first() } else { None }
     }
 
     /// The segment that would leave first, and the connection whose turn it is. Changes nothing
@@ -506,7 +576,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// Whether anything waits to leave.
     #[must_use]
     pub fn has_departures(&self) -> bool {
-        !self.egress.is_empty() || !self.half_open_egress.is_empty()
+        !self.egress.is_empty() || (P::RECORDS && !self.half_open_egress.is_empty())
     }
 
     /// Acts on up to `budget` deadlines that have come.
@@ -523,6 +593,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                         observer.on_event(now, &event);
                     }
                 });
+            } else if !P::RECORDS {
+                return;
             } else if self.half_open_deadlines.earliest().has_come(now)
                 && let Some((_, id)) = self.half_open_deadlines.first()
             {
@@ -551,7 +623,11 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             }
             self.deadlines.set(id, due);
         }
-        let mut first = self.deadlines.earliest().earlier(self.half_open_deadlines.earliest());
+        let mut first = self.deadlines.earliest();
+        if !P::RECORDS {
+            return first.instant();
+        }
+        first = first.earlier(self.half_open_deadlines.earliest());
         if let Some(slot) = self.expiry.first().and_then(|id| self.time_wait.get(id)) {
             first = first.earlier(Due::at(slot.record.until()));
         }

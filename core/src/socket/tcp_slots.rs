@@ -34,6 +34,8 @@ pub enum Expiry {}
 pub struct ConnectionSlot<P: Profile> {
     pub(super) connection: Connection<P>,
     chain: Option<Id>,
+    /// Whom it is for once it is established.
+    pub(super) listener: Option<Key>,
     /// Still in its listener's queue.
     pub(super) waits: bool,
     egress: Links,
@@ -50,6 +52,7 @@ impl<P: Profile> Empty for ConnectionSlot<P> {
     const EMPTY: Self = Self {
         connection: Connection::EMPTY,
         chain: None,
+        listener: None,
         waits: false,
         egress: Links::EMPTY,
         #[cfg(feature = "ethernet")]

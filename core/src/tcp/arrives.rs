@@ -116,6 +116,12 @@ impl<P: Profile> Connection<P> {
         if self.state == State::SynReceived && is_syn && segment.seq == self.rcv.irs {
             // RFC 9293 §3.5, figure 8: in a simultaneous open the SYN that is known already comes
             // again with the ACK that completes the handshake.
+            if self.is_embryo() && !segment.has(Flags::ACK) {
+                // Our SYN-ACK was lost, or waits too long: it goes out again.
+                let (una, nxt) = (self.snd.una, self.snd.nxt);
+                self.recovery.on_timeout(&mut commons.records, una, nxt);
+                return dropped(DropReason::Duplicate);
+            }
             segment.trim(self.rcv.nxt, self.rcv.edge);
             // RFC 7323 §2.2: the window of a SYN is never scaled. What lies below is rounded off.
             segment.wnd = segment.wnd.wrapping_shr(u32::from(self.agreed.snd_shift));
@@ -270,6 +276,10 @@ impl<P: Profile> Connection<P> {
                 return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
             }
             self.state = self.state.on(Event::SynAcked);
+            if self.is_embryo() {
+                self.embryo = false;
+                bump(&mut commons.counters.passive_opens);
+            }
             self.on_established(self.rtt.backoff() > 0, commons.now);
             if self.snd.is_finished() {
                 self.state = self.state.on(Event::Close);

@@ -133,6 +133,8 @@ pub struct Connection<P: Profile> {
     pub(super) deaf: bool,
     /// The user has let go of the handle.
     pub(super) released: bool,
+    /// A peer has begun it, and it is not established yet: nobody has a handle.
+    pub(super) embryo: bool,
     /// What the user was not told yet.
     pub(super) news: Readiness,
 }
@@ -166,6 +168,7 @@ impl<P: Profile> Empty for Connection<P> {
         writer_waits: false,
         deaf: false,
         released: false,
+        embryo: false,
         news: Readiness::NONE,
     };
 }
@@ -191,7 +194,7 @@ impl<P: Profile> Connection<P> {
     /// Whether there is something that the user was not told yet.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.news.is_none() && !self.released
+        !self.news.is_none() && !self.released && !self.embryo
     }
 
     /// Whether the user has let go of it.
@@ -200,10 +203,31 @@ impl<P: Profile> Connection<P> {
         self.released
     }
 
+    /// Whether a peer has begun it and has not yet proved that it exists.
+    #[must_use]
+    pub fn is_embryo(&self) -> bool {
+        !P::RECORDS && self.embryo
+    }
+
+    /// Whether only TIME-WAIT is left of it, and nobody holds it.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        self.state == State::TimeWait && self.released && self.debt == Debt::EMPTY
+    }
+
+    /// Where our numbers begin in a connection that `syn` opens in place of this one (RFC 9293
+    /// §3.6.1, MAY-2, RFC 6191 §2): beyond all that were used. `None` where it must not.
+    #[must_use]
+    pub fn gives_way(&self, syn: &Segment<'_>) -> Option<SeqNum> {
+        let is_syn = syn.has(Flags::SYN) && !syn.has(Flags::ACK.with(Flags::RST));
+        let newer = is_syn && syn.seq.after(self.rcv.nxt);
+        (newer && self.only_waits()).then(|| self.snd.nxt)
+    }
+
     /// Whether protocol and user are both done with it.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.released && self.leaves_flow()
+        (self.released || self.embryo) && self.leaves_flow()
     }
 
     /// Whether something may be ready to leave; `plan` knows for sure.
@@ -225,7 +249,7 @@ impl<P: Profile> Connection<P> {
     /// The record that takes this connection's place once only TIME-WAIT is left of it.
     #[must_use]
     pub fn to_time_wait(&self, until: Instant) -> Option<TimeWait> {
-        let left = self.state == State::TimeWait && self.released && self.debt == Debt::EMPTY;
+        let left = P::RECORDS && self.only_waits();
         let stamps = (P::TIMESTAMPS && self.agreed.timestamps).then_some(self.stamps);
         let last = Bare::ack(self.snd.nxt, self.rcv.nxt, 0);
         left.then(|| TimeWait::new(self.flow, &last, stamps, until))

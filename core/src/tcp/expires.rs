@@ -26,6 +26,9 @@ const CHALLENGES_MAX: u8 = 8;
 /// R1: so many retransmissions in vain, and the user is told (RFC 9293 §3.8.3, SHLD-10).
 const R1: u8 = 3;
 
+/// How long a SYN-ACK is repeated for whoever may have begun a connection: 1, 2, 4, … 32 s.
+const EMBRYO_PATIENCE_US: u32 = 63_000_000;
+
 /// How long an orphan waits for the peer's FIN.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -187,6 +190,8 @@ impl<P: Profile> Connection<P> {
     /// The peer has shown that it lives.
     pub(super) fn renew_patience(&mut self, now: Instant) {
         let patience = match self.state {
+            // Deviation: decision 0022.
+            State::SynReceived if self.is_embryo() => EMBRYO_PATIENCE_US,
             State::SynSent | State::SynReceived => self.settings.connect_timeout,
             _ => self.settings.user_timeout,
         };

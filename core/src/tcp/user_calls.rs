@@ -17,6 +17,7 @@ use super::congestion::CongestionControl;
 use super::connection::{CloseReason, Connection, PathError};
 use super::options::{Agreed, Terms};
 use super::recovery::Recovery;
+use super::segment::Segment;
 use super::settings::ConnectionConfig;
 use super::state::{Event, State};
 use super::timestamps::Stamps;
@@ -162,6 +163,33 @@ impl<P: Profile> Connection<P> {
             self.rtt.on_sample(sample);
         }
         self.on_established(handshake.repeated, commons.now);
+        Some(())
+    }
+
+    /// A SYN has arrived where somebody listens, and is kept no elsewhere: SYN-RECEIVED. `None`
+    /// where the pools cannot give what a connection needs at least.
+    #[must_use]
+    pub fn receive_syn(
+        &mut self,
+        flow: FlowKey,
+        syn: &Segment<'_>,
+        terms: &Terms,
+        config: &ConnectionConfig,
+        commons: &mut Commons<'_>,
+    ) -> Option<()> {
+        self.snd.start(terms.iss, config.send_limit, &mut commons.blocks)?;
+        self.set_up(flow, config, commons)?;
+        self.agreed = terms.offer.agree(&syn.options, flow.is_ipv4());
+        self.stamps = Stamps::starting_at(terms.stamp_offset);
+        if let Some(stamps) = &syn.options.timestamps {
+            self.stamps.start(stamps.value);
+        }
+        self.rcv.start(syn.seq, u32::from(self.rcv.syn_window()));
+        // RFC 7323 §2.2: the window of a SYN is never scaled.
+        self.snd.set_window(u32::from(syn.wnd), syn.seq, self.snd.una);
+        self.recovery.start(terms.iss);
+        self.state = self.state.on(Event::Listen).on(Event::SynArrived);
+        self.embryo = true;
         Some(())
     }
 

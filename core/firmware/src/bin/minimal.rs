@@ -33,6 +33,7 @@ impl Profile for Silent {
     const URGENT: bool = Small::URGENT;
     const COOKIES: bool = Small::COOKIES;
     const PRUNING: bool = Small::PRUNING;
+    const RECORDS: bool = Small::RECORDS;
     const ADDRESS_CONFLICTS: bool = Small::ADDRESS_CONFLICTS;
 }
 
