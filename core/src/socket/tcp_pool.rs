@@ -98,15 +98,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
     }
 
-    /// How many records of each kind are in use.
+    /// How many records of each kind are in use. Where handshakes and TIME-WAIT take the slots of
+    /// connections it walks over these.
     #[must_use]
     pub fn usage(&self) -> TcpUsage {
-        TcpUsage {
-            connections: self.connections.len(),
-            half_open: self.half_open.len(),
-            time_wait: self.time_wait.len(),
-            listeners: self.listeners.len(),
+        let (mut half_open, mut time_wait) = (self.half_open.len(), self.time_wait.len());
+        let mut connections = self.connections.len();
+        if !P::RECORDS {
+            let all = || self.connections.iter().map(|(_, slot)| &slot.connection);
+            half_open = all().filter(|connection| connection.is_embryo()).count();
+            time_wait = all().filter(|connection| connection.only_waits()).count();
+            connections = connections.saturating_sub(half_open).saturating_sub(time_wait);
         }
+        TcpUsage { connections, half_open, time_wait, listeners: self.listeners.len() }
     }
 
     /// How many slots there are of the kind that has the most, of those that stand in lines.
