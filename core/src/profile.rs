@@ -32,7 +32,8 @@ pub trait Profile: 'static {
     /// Whether echo requests are answered.
     const ICMP_ECHO: bool;
     /// Whether the sender of a packet that nobody here takes is told so by ICMP (RFC 1122 §3.2.2.1:
-    /// a host should; RFC 4443 §2.4: for IPv6 it must).
+    /// a host should; RFC 4443 §2.4: for IPv6 it must), and connections hear of such errors (RFC
+    /// 9293 §3.9.2.2: they must).
     const ICMP_ERRORS: bool = true;
     /// Whether silent peers can be asked whether they are still there.
     const KEEPALIVE: bool;

@@ -50,6 +50,7 @@ impl<P: Profile> Profile for Async<P> {
     const COOKIES: bool = P::COOKIES;
     const PRUNING: bool = P::PRUNING;
     const ICMP_ERRORS: bool = P::ICMP_ERRORS;
+    const RECORDS: bool = P::RECORDS;
     const ADDRESS_CONFLICTS: bool = P::ADDRESS_CONFLICTS;
 }
 

@@ -207,6 +207,9 @@ impl<P: Profile> Stack<'_, P> {
             (Protocol::TCP, _) => self.take_tcp(arrival),
             #[cfg(feature = "udp")]
             (Protocol::UDP, _) => self.take_udp(arrival),
+            (Protocol::ICMP | Protocol::ICMPV6, _) if !(P::ICMP_ECHO || P::ICMP_ERRORS) => {
+                Err(DropReason::IcmpIgnored)
+            }
             (Protocol::ICMP, IpAddr::V4(_)) => self.take_icmpv4(arrival),
             #[cfg(feature = "ipv6")]
             (Protocol::ICMPV6, IpAddr::V6(_)) => self.take_icmpv6(arrival),
@@ -348,6 +351,9 @@ impl<P: Profile> Stack<'_, P> {
         protocol: Protocol,
         rest: &[u8],
     ) -> Check<()> {
+        if !P::ICMP_ERRORS {
+            return Err(DropReason::IcmpIgnored);
+        }
         let ([a, b, c, d, seq @ ..], Protocol::TCP) =
             (rest.first_chunk::<8>().ok_or(DropReason::IcmpIgnored)?, protocol)
         else {

@@ -471,6 +471,9 @@ impl<P: Profile> Connection<P> {
             self.end(Event::Reset, CloseReason::Aborted, commons);
             return ControlFlow::Break(Verdict::Dropped(DropReason::ReaderGone));
         }
+        if P::SACK && self.agreed.sack {
+            self.rcv.note_overlap(segment.seq, segment.text);
+        }
         let held_early = self.holds_early();
         match self.rcv.take(segment.seq, segment.text, &mut commons.blocks) {
             Taken::InOrder { octets, filled } => {

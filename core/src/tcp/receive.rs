@@ -161,14 +161,18 @@ impl<R: Reassembly> ReceiveSpace<R> {
 
     /// Stores a text that was trimmed to the window.
     pub fn take(&mut self, seq: SeqNum, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
-        let gap = seq.since(self.nxt);
-        if let Some(held) = self.holes.overlap(gap, gap.saturating_add(text_len(text))) {
-            self.note_duplicate(self.nxt + held.start, self.nxt + held.end);
-        }
         if seq == self.nxt {
             self.take_next(text, blocks)
         } else {
             self.take_early(seq, text, blocks)
+        }
+    }
+
+    /// Notes which part of a text, trimmed to the window, waits behind a hole already.
+    pub fn note_overlap(&mut self, seq: SeqNum, text: &[u8]) {
+        let gap = seq.since(self.nxt);
+        if let Some(held) = self.holes.overlap(gap, gap.saturating_add(text_len(text))) {
+            self.note_duplicate(self.nxt + held.start, self.nxt + held.end);
         }
     }
 
