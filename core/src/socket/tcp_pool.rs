@@ -21,7 +21,7 @@ use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
 use crate::tcp::bare::Bare;
 use crate::tcp::connection::{Connection, PathError};
-use crate::tcp::departs::Plan;
+use crate::tcp::departs::{Plan, Urgency};
 use crate::tcp::listener::HalfOpen;
 use crate::tcp::segment::{Segment, text_len};
 use crate::tcp::state::State;
@@ -155,7 +155,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let slot = self.connections.get_mut(id)?;
         let result = act(&mut slot.connection, commons);
         if slot.connection.owes_update() {
-            self.take_turn(id, commons);
+            let urgency = slot.connection.urgency(commons);
+            self.take_turn(id, urgency);
         }
         Some(result)
     }
@@ -171,6 +172,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
         let Some(slot) = self.connections.get(id) else { return };
         let connection = &slot.connection;
+        let urgency = connection.urgency(commons);
         self.deadlines.refile(id, connection.next_due());
         // One that waits for the peer to have everything is told when it has.
         let flushed = slot.waiters.flusher.is_waiting() && connection.is_flushed();
@@ -180,17 +182,16 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             self.news.push_back(&mut self.connections, id);
         }
         self.file_early(id, holds_early, commons);
-        self.take_turn(id, commons);
+        self.take_turn(id, urgency);
     }
 
-    /// Files a connection among those that may have something to send, if it has.
-    fn take_turn(&mut self, id: Id, commons: &Commons<'a>) {
-        let Some(slot) = self.connections.get(id) else { return };
-        if slot.connection.owes_now(commons.ack_per_burst) {
+    /// A connection takes its turn to send.
+    fn take_turn(&mut self, id: Id, urgency: Urgency) {
+        match urgency {
+            Urgency::None => {}
+            Urgency::InTurn => self.egress.push_back(&mut self.connections, id),
             // These must leave before the connection's next arrival.
-            self.egress.push_front(&mut self.connections, id);
-        } else if slot.connection.may_have_to_send(&commons.records) {
-            self.egress.push_back(&mut self.connections, id);
+            Urgency::First => self.egress.push_front(&mut self.connections, id),
         }
     }
 

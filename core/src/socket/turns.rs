@@ -55,6 +55,10 @@ impl<Q: Line<Egress>> Turns<Q> {
     /// Whether a record waits.
     pub fn is_parked<T: Turn>(&self, slab: &mut Slab<'_, T>, id: Id) -> bool {
         #[cfg(feature = "ethernet")]
+        if Q::KNOWS_ITS_OWN {
+            return self.parked.contains(slab, id);
+        }
+        #[cfg(feature = "ethernet")]
         return slab.get_mut(id).is_some_and(|slot| *slot.parked() == self.round);
         #[cfg(not(feature = "ethernet"))]
         {
@@ -88,9 +92,7 @@ impl<Q: Line<Egress>> Turns<Q> {
         #[cfg(feature = "ethernet")]
         {
             let waits = self.is_parked(slab, id);
-            if let Some(slot) = slab.get_mut(id) {
-                *slot.parked() = 0;
-            }
+            self.note_round(slab, id, 0);
             if waits {
                 self.parked.remove(slab, id);
                 return;
@@ -103,10 +105,18 @@ impl<Q: Line<Egress>> Turns<Q> {
     #[cfg(feature = "ethernet")]
     pub fn park<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
         self.remove(slab, id);
-        if let Some(slot) = slab.get_mut(id) {
-            *slot.parked() = self.round;
-        }
+        self.note_round(slab, id, self.round);
         self.parked.push_back(slab, id);
+    }
+
+    /// The round in which a record was parked last; 0 is none.
+    #[cfg(feature = "ethernet")]
+    fn note_round<T: Turn>(&self, slab: &mut Slab<'_, T>, id: Id, round: u16) {
+        if !Q::KNOWS_ITS_OWN
+            && let Some(slot) = slab.get_mut(id)
+        {
+            *slot.parked() = round;
+        }
     }
 
     /// All who wait take their turns again, behind the others.

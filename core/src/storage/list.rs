@@ -36,6 +36,14 @@ pub trait Linked<L> {
 
 /// Some records of one slab in an order, first in, first out, as a rule. Every operation is O(1).
 pub trait Line<L>: Empty {
+    /// Whether each line knows its own records. Where it does not, a record says by its links only
+    /// whether it is in some line of the kind.
+    const KNOWS_ITS_OWN: bool;
+
+    /// Whether a record is in this line, or, where lines do not know their own, in some line of
+    /// the kind.
+    fn contains<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> bool;
+
     /// How many records there are.
     fn len(&self) -> u32;
 
@@ -95,12 +103,6 @@ impl<L> List<L> {
     #[must_use]
     pub fn previous<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> Option<Id> {
         slab.get(id)?.links().previous.filter(|previous| *previous != id)
-    }
-
-    /// Whether the record is in a list of this kind.
-    #[must_use]
-    pub fn contains<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> bool {
-        slab.get(id).is_some_and(|record| record.links().is_linked())
     }
 
     /// Puts a record right behind `after`, which is in this list. Returns false, and changes
@@ -174,6 +176,12 @@ impl<L> List<L> {
 }
 
 impl<L> Line<L> for List<L> {
+    const KNOWS_ITS_OWN: bool = false;
+
+    fn contains<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> bool {
+        slab.get(id).is_some_and(|record| record.links().is_linked())
+    }
+
     fn len(&self) -> u32 {
         self.len
     }

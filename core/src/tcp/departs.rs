@@ -39,6 +39,18 @@ pub enum Purpose {
     Probe,
 }
 
+/// How soon something wants to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Urgency {
+    /// Nothing does.
+    None,
+    /// When it is the connection's turn.
+    InTurn,
+    /// Before its next arrival.
+    First,
+}
+
 /// One segment that could leave now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -120,6 +132,18 @@ impl<P: Profile> Connection<P> {
     #[must_use]
     pub fn owes_update(&self) -> bool {
         self.debt.together
+    }
+
+    /// How soon something wants to leave, as far as that is known without a plan.
+    #[must_use]
+    pub fn urgency(&self, commons: &Commons<'_>) -> Urgency {
+        if self.owes_now(commons.ack_per_burst) {
+            Urgency::First
+        } else if self.may_have_to_send(&commons.records) {
+            Urgency::InTurn
+        } else {
+            Urgency::None
+        }
     }
 
     /// Whether an ACK is owed that must not wait for other arrivals.
