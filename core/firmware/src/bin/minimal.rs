@@ -40,12 +40,12 @@ impl Profile for Silent {
 storage!(static NET: Silent {
     connections: 1,
     listeners: 1,
-    half_open: 1,
-    time_wait: 1,
+    half_open: 0,
+    time_wait: 0,
     udp_sockets: 0,
     neighbors: 2,
     records: 0,
-    blocks: 16 x 256
+    blocks: 8 x 512
 });
 
 /// In a static rather than on the stack, so that what is on the stack is only what calls need; and
