@@ -10,6 +10,7 @@ use crate::counters::DropReason;
 use crate::flow::FlowKey;
 use crate::socket::Commons;
 use crate::storage::queue::Queue;
+use crate::storage::stream::Stream;
 use crate::storage::{Empty, copy_prefix};
 use crate::tcp::bare::Bare;
 use crate::tcp::isn::hash64;

@@ -22,6 +22,7 @@ impl Profile for Silent {
     type Recovery = <Small as Profile>::Recovery;
     type Congestion = <Small as Profile>::Congestion;
     type Reassembly = <Small as Profile>::Reassembly;
+    type Stream = <Small as Profile>::Stream;
     type Tables = <Small as Profile>::Tables;
     type Observer = <Small as Profile>::Observer;
     type Waker = <Small as Profile>::Waker;
@@ -45,7 +46,7 @@ storage!(static NET: Silent {
     udp_sockets: 0,
     neighbors: 2,
     records: 0,
-    blocks: 8 x 512
+    blocks: 2 x 2048
 });
 
 /// In a static rather than on the stack, so that what is on the stack is only what calls need; and
