@@ -164,12 +164,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// Files a connection where it belongs now: its deadline, the lists, its end.
     pub fn settle(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get_mut(id) else { return };
-        let connection = &mut slot.connection;
-        connection.settle_timers(commons.now);
-        let may_end = matches!(connection.state(), State::Closed | State::TimeWait);
-        if may_end && self.retire(id, commons) {
+        slot.connection.settle_timers(commons.now);
+        if matches!(slot.connection.state(), State::Closed | State::TimeWait) {
+            if !self.retire(id, commons) {
+                self.file(id, commons);
+            }
             return;
         }
+        self.file(id, commons);
+    }
+
+    /// Files a connection whose timers are settled.
+    fn file(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get(id) else { return };
         let connection = &slot.connection;
         let urgency = connection.urgency(commons);

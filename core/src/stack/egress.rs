@@ -173,8 +173,8 @@ impl<P: Profile> Stack<'_, P> {
         let extent = (plan.len, connection.dscp());
         self.link.tcp_headers(flow, &plan.header(flow), &options, extent);
         let stream = connection.send_space();
-        let payload = stream.slices(&self.commons.blocks, plan.offset, plan.len);
-        self.link.headers.send(Some(payload), sink)?;
+        let slices = || stream.slices(&self.commons.blocks, plan.offset, plan.len);
+        self.link.headers.send((plan.len > 0).then(slices), sink)?;
         bump(&mut self.commons.counters.packets_out);
         let again = plan.purpose == Purpose::Again;
         let event = Event::Sent { flow: *flow, seq: plan.seq, octets: plan.len, again };
