@@ -136,6 +136,19 @@ impl Stream for Ring {
         written
     }
 
+    fn read_at(&self, pool: &BlockPool<'_>, offset: u32, buffer: &mut [u8]) -> usize {
+        let octets = buffer.len().min(self.len.saturating_sub(offset) as usize);
+        let place = within(pool, self.start.wrapping_add(offset));
+        let Some(buffer) = buffer.get_mut(..octets) else { return 0 };
+        let block = self.block.map_or(&[][..], |id| pool.block(id));
+        let read = copy_prefix(buffer, block.get(place..).unwrap_or_default());
+        let wrapped = buffer.get_mut(read..).unwrap_or_default();
+        if !wrapped.is_empty() {
+            copy_prefix(wrapped, block);
+        }
+        octets
+    }
+
     fn consume(&mut self, _pool: &mut BlockPool<'_>, octets: u32) {
         let octets = octets.min(self.len);
         self.start = self.start.wrapping_add(octets);

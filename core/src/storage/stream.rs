@@ -183,6 +183,9 @@ impl<'p> Iterator for Slices<'p> {
     type Item = &'p [u8];
 
     fn next(&mut self) -> Option<&'p [u8]> {
+        if self.remaining == 0 {
+            return None;
+        }
         let rest = self.stream.piece(self.pool, self.position);
         let octets = rest.len().min(self.remaining as usize);
         if octets == 0 {
