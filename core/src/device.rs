@@ -199,6 +199,7 @@ mod tests {
     use super::*;
     use crate::storage::block_pool::BlockPool;
     use crate::storage::queue::Queue;
+    use crate::storage::stream::Stream;
     use std::vec;
 
     #[test]

@@ -175,6 +175,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         };
         let flow = flow.ok_or(ConnectError::InUse)?;
         let terms = commons.terms::<P>(&flow, &settings);
+        self.in_syn_sent = Some(Connection::on_segment_in_syn_sent);
         let id = self
             .insert(&flow, commons, |connection, commons| {
                 connection.open(flow, &terms, &settings, commons)

@@ -15,8 +15,8 @@ use crate::storage::deadlines::Deadlines;
 use crate::storage::hash_table::Index;
 use crate::storage::list::{Line, List};
 use crate::storage::policy::AllocationPolicy;
-use crate::storage::stream::Stream;
 use crate::storage::slab::{Key, Slab};
+use crate::storage::stream::Stream;
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
 use crate::tcp::bare::Bare;
@@ -24,11 +24,12 @@ use crate::tcp::connection::{Connection, PathError};
 use crate::tcp::departs::{Plan, Urgency};
 use crate::tcp::listener::HalfOpen;
 use crate::tcp::segment::{Segment, text_len};
+use crate::tcp::state::State;
 use crate::tcp::time_wait;
 use crate::time::{Due, Instant};
-use crate::wire::tcp::Flags;
 use crate::trace::{Event, Observer};
 use crate::waker::WakerSlot;
+use crate::wire::tcp::Flags;
 
 use super::demux::flow_hash;
 use super::tcp_slots::{
@@ -55,7 +56,13 @@ pub struct TcpPool<'a, P: Profile> {
     news: LineOf<P, News>,
     early: LineOf<P, Early>,
     pub(super) listener_news: LineOf<P, News>,
+    /// What a connection of ours does before its SYN is answered: there once one was opened, so
+    /// that an image which never opens any does without.
+    pub(super) in_syn_sent: Option<InSynSent<P>>,
 }
+
+/// [`Connection::on_segment_in_syn_sent`].
+type InSynSent<P> = fn(&mut Connection<P>, &mut Segment<'_>, &mut Commons<'_>) -> Verdict;
 
 /// How far behind an old connection's numbers those of the one that takes its place begin.
 const REUSE_GAP: u32 = 0x1_0000;
@@ -95,6 +102,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             news: Empty::EMPTY,
             early: Empty::EMPTY,
             listener_news: Empty::EMPTY,
+            in_syn_sent: None,
         }
     }
 
@@ -417,7 +425,11 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Verdict> {
-        self.with(id, commons, |connection, commons| connection.on_segment(segment, commons))
+        let in_syn_sent = self.in_syn_sent;
+        self.with(id, commons, |connection, commons| match in_syn_sent {
+            Some(act) if connection.state() == State::SynSent => act(connection, segment, commons),
+            _ => connection.on_segment(segment, commons),
+        })
     }
 
     /// Whether there may be too little room for a segment's text, and something that can give way.

@@ -11,8 +11,8 @@ use crate::counters::bump;
 use crate::device::NoRoom;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
-use crate::storage::stream::Stream;
 use crate::storage::Id;
+use crate::storage::stream::Stream;
 use crate::tcp::bare::Bare;
 #[cfg(feature = "ethernet")]
 use crate::tcp::connection::PathError;

@@ -75,11 +75,7 @@ impl Headers {
     }
 
     /// Gathers headers and payload into a packet and offers it.
-    pub(super) fn send(
-        &self,
-        payload: Option<Slices<'_>>,
-        sink: Sink<'_>,
-    ) -> Result<(), NoRoom> {
+    pub(super) fn send(&self, payload: Option<Slices<'_>>, sink: Sink<'_>) -> Result<(), NoRoom> {
         let header = self.octets.get(..self.len).unwrap_or(&[]);
         sink(&Packet::new(header, payload, self.job))
     }

@@ -21,8 +21,7 @@ pub struct Ring {
 }
 
 impl Empty for Ring {
-    const EMPTY: Self =
-        Self { start: 0, len: 0, extent: 0, block: None, credit: Credit::EMPTY };
+    const EMPTY: Self = Self { start: 0, len: 0, extent: 0, block: None, credit: Credit::EMPTY };
 }
 
 impl Ring {

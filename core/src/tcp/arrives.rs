@@ -40,6 +40,13 @@ pub enum Verdict {
 /// One check: go on, or this verdict.
 type Check = ControlFlow<Verdict>;
 
+fn verdict_of(flow: Check) -> Verdict {
+    match flow {
+        ControlFlow::Continue(()) => Verdict::Accepted,
+        ControlFlow::Break(verdict) => verdict,
+    }
+}
+
 const fn dropped(reason: DropReason) -> Check {
     ControlFlow::Break(Verdict::Dropped(reason))
 }
@@ -50,18 +57,27 @@ impl<P: Profile> Connection<P> {
     pub fn on_segment(&mut self, segment: &mut Segment<'_>, commons: &mut Commons<'_>) -> Verdict {
         let owed = self.debt.single;
         let flow = match self.state {
-            State::Closed | State::Listen => {
+            State::Closed | State::Listen | State::SynSent => {
                 ControlFlow::Break(Verdict::Refused(DropReason::NoSocket))
             }
-            State::SynSent => self.syn_sent(segment, commons),
             _ => self.otherwise(segment, commons),
         };
         // More than one step may want an answer; none wants one of its own.
         self.debt.single = self.debt.single.min(owed.saturating_add(1));
-        match flow {
-            ControlFlow::Continue(()) => Verdict::Accepted,
-            ControlFlow::Break(verdict) => verdict,
-        }
+        verdict_of(flow)
+    }
+
+    /// As [`Connection::on_segment`], in SYN-SENT. It is only linked into an image that names it:
+    /// one that opens connections.
+    pub fn on_segment_in_syn_sent(
+        &mut self,
+        segment: &mut Segment<'_>,
+        commons: &mut Commons<'_>,
+    ) -> Verdict {
+        let owed = self.debt.single;
+        let flow = self.syn_sent(segment, commons);
+        self.debt.single = self.debt.single.min(owed.saturating_add(1));
+        verdict_of(flow)
     }
 
     /// RFC 9293 §3.10.7.3.

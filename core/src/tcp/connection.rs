@@ -221,7 +221,7 @@ impl<P: Profile> Connection<P> {
     pub fn gives_way(&self, syn: &Segment<'_>) -> Option<SeqNum> {
         let is_syn = syn.has(Flags::SYN) && !syn.has(Flags::ACK.with(Flags::RST));
         let newer = is_syn && syn.seq.after(self.rcv.nxt);
-        (newer && self.only_waits()).then(|| self.snd.nxt)
+        (newer && self.only_waits()).then_some(self.snd.nxt)
     }
 
     /// Whether it has come so far that [`Connection::is_done`] and

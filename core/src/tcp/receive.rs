@@ -320,8 +320,9 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::queue::Queue;
     use crate::storage::assembler::Assembler;
+    use crate::storage::Empty;
+    use crate::storage::queue::Queue;
     use std::vec;
 
     type Space = ReceiveSpace<Assembler<4>, Queue>;

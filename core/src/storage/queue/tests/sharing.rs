@@ -197,7 +197,7 @@ impl Bench<'_> {
     fn check(&self) -> Result<(), TestCaseError> {
         let pool = &self.pool;
         let held: u32 = self.lines.iter().map(|line| line.queue.blocks_held()).sum();
-        let promised: u32 = self.lines.iter().map(|line| line.queue.credit().blocks()).sum();
+        let promised: u32 = self.lines.iter().map(|line| line.queue.credit.blocks()).sum();
         prop_assert_eq!(pool.used(), held + self.others.len() as u32);
         prop_assert_eq!(pool.promised(), promised);
         prop_assert!(pool.used() + pool.promised() <= pool.capacity(), "more than there is");
@@ -206,7 +206,7 @@ impl Bench<'_> {
         prop_assert!(free >= self.kept_back, "what is kept back is there");
         for line in &self.lines {
             let queue = &line.queue;
-            prop_assert!(queue.blocks_held() > 0 || queue.credit().blocks() > 0, "a block each");
+            prop_assert!(queue.blocks_held() > 0 || queue.credit.blocks() > 0, "a block each");
         }
         Ok(())
     }
