@@ -5,6 +5,7 @@
 
 use hikyaku::profile::LinearTables;
 use hikyaku::storage::assembler::Assembler;
+use hikyaku::storage::queue::Queue;
 use hikyaku::tcp::congestion::Reno;
 use hikyaku::tcp::recovery::GoBack;
 use hikyaku::*;
@@ -23,7 +24,7 @@ impl Profile for Mine {
     type Recovery = GoBack;
     type Congestion = Reno;
     type Reassembly = Assembler<4>;
-    type Stream = Ring;
+    type Stream = Queue;
     type Tables = LinearTables;
     type Observer = ();
     type Waker = ();

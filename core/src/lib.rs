@@ -151,7 +151,7 @@ pub mod wire;
 
 pub use counters::{Counters, DropReason};
 pub use device::{Capabilities, Device, Medium, NoRoom, Packet, RxMeta};
-pub use profile::{Full, Profile, Small};
+pub use profile::{Full, Profile, Small, Tiny};
 pub use readiness::Readiness;
 pub use secret::Secret;
 pub use socket::tcp::{

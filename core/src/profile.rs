@@ -147,7 +147,7 @@ impl Profile for Full {
 }
 
 /// What fits a small controller: no records of segments in flight, one congestion controller,
-/// four holes, up to 16 connections.
+/// four holes, up to 32 connections.
 #[derive(Debug)]
 pub struct Small;
 
@@ -155,11 +155,37 @@ impl Profile for Small {
     type Recovery = GoBack;
     type Congestion = Reno;
     type Reassembly = Assembler<4>;
-    type Stream = Ring;
+    type Stream = Queue;
     type Tables = LinearTables;
     type Observer = ();
     type Waker = ();
     const ICMP_ECHO: bool = true;
+    const KEEPALIVE: bool = false;
+    const TIMESTAMPS: bool = false;
+    const SACK: bool = false;
+    // Deviation: decision 0020. The mark, not the data: that stays in the stream.
+    const URGENT: bool = false;
+    const COOKIES: bool = false;
+    const RECORDS: bool = false;
+    const PRUNING: bool = false;
+}
+
+/// The least that is still a good host: as [`Small`], but each direction of a connection is a ring
+/// in one block (two blocks of the size of the window a connection, then), and ICMP is neither
+/// answered nor heard.
+#[derive(Debug)]
+pub struct Tiny;
+
+impl Profile for Tiny {
+    type Recovery = GoBack;
+    type Congestion = Reno;
+    type Reassembly = Assembler<4>;
+    type Stream = Ring;
+    type Tables = LinearTables;
+    type Observer = ();
+    type Waker = ();
+    const ICMP_ECHO: bool = false;
+    const ICMP_ERRORS: bool = false;
     const KEEPALIVE: bool = false;
     const TIMESTAMPS: bool = false;
     const SACK: bool = false;

@@ -320,8 +320,8 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::assembler::Assembler;
     use crate::storage::Empty;
+    use crate::storage::assembler::Assembler;
     use crate::storage::queue::Queue;
     use std::vec;
 

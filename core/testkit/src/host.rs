@@ -9,7 +9,7 @@ use hikyaku::time::{Duration, Instant};
 use hikyaku::{
     AcceptError, Capacity, CloseReason, Config, ConnectConfig, ConnectError, Full, Half, Handle,
     Info, ListenConfig, ListenError, ListenerHandle, Profile, ReadError, Readiness, Small, Stack,
-    State, Storage, TcpHandle, UdpConfig, UdpHandle, Usage, Wake, WriteError,
+    State, Storage, TcpHandle, Tiny, UdpConfig, UdpHandle, Usage, Wake, WriteError,
 };
 
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +21,8 @@ pub enum Kind {
     Full,
     /// [`Small`].
     Small,
+    /// [`Tiny`].
+    Tiny,
 }
 
 /// What can be done with a stack.
@@ -314,5 +316,6 @@ pub fn make(setup: &HostSetup, secret: u64) -> Box<dyn Host> {
     match setup.kind {
         Kind::Full => made::<Full>(setup, secret),
         Kind::Small => made::<Small>(setup, secret),
+        Kind::Tiny => made::<Tiny>(setup, secret),
     }
 }

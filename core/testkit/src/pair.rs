@@ -87,12 +87,12 @@ impl Setup {
         Self { seed, links: [Impairments::NONE; 2], hosts: [host(LEFT), host(RIGHT)] }
     }
 
-    /// With other profiles; `Small` ones get small pools.
+    /// With other profiles; the smaller ones get small pools.
     #[must_use]
     pub fn profiles(mut self, kinds: [Kind; 2]) -> Self {
         for (host, kind) in self.hosts.iter_mut().zip(kinds) {
             host.kind = kind;
-            if kind == Kind::Small {
+            if kind != Kind::Full {
                 host.capacity.connections = 16;
                 host.capacity.time_wait = 16;
                 host.capacity.half_open = 16;

@@ -9,12 +9,12 @@ use cortex_m_rt::entry;
 use hikyaku::device::{Capabilities, Device, NoRoom, Packet, RxMeta};
 use hikyaku::wire::ethernet::Address;
 use hikyaku::{
-    Config, ConnectionConfig, Duration, Instant, ListenConfig, ListenerHandle, Secret, Small,
+    Config, ConnectionConfig, Duration, Instant, ListenConfig, ListenerHandle, Secret, Tiny,
     Stack, TcpHandle, storage,
 };
 use hikyaku_firmware::bench::{self, IP_OURS, MAC_OURS, PORT, PREFIX, Subject, Wire};
 
-storage!(static NET: Small {
+storage!(static NET: Tiny {
     connections: 1,
     listeners: 1,
     half_open: 1,
@@ -48,7 +48,7 @@ impl Device for Port<'_> {
 }
 
 struct Hikyaku {
-    stack: Stack<'static, Small>,
+    stack: Stack<'static, Tiny>,
     listener: ListenerHandle,
     connection: Option<TcpHandle>,
 }

@@ -1,5 +1,5 @@
 //! The smallest useful image: a TCP echo on port 7 of 192.168.69.2, one connection at a time with
-//! 2 × 2048 octets of buffers, over Ethernet, ARP and IPv4, on the profile `Small` without ICMP.
+//! 2 × 2048 octets of buffers, over Ethernet, ARP and IPv4, on the profile `Tiny`.
 //!
 //! `core/firmware/check size` weighs it and watches it run.
 #![no_std]
@@ -9,36 +9,13 @@ use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
 use hikyaku::{
-    ConfigError, Instant, ListenConfig, Profile, Secret, Small, Stack, TcpHandle, storage,
+    ConfigError, Instant, ListenConfig, Secret, Stack, TcpHandle, Tiny, storage,
 };
 use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 use static_cell::StaticCell;
 
-/// `Small`, without answers by ICMP.
-struct Silent;
-
-impl Profile for Silent {
-    type Recovery = <Small as Profile>::Recovery;
-    type Congestion = <Small as Profile>::Congestion;
-    type Reassembly = <Small as Profile>::Reassembly;
-    type Stream = <Small as Profile>::Stream;
-    type Tables = <Small as Profile>::Tables;
-    type Observer = <Small as Profile>::Observer;
-    type Waker = <Small as Profile>::Waker;
-    const ICMP_ECHO: bool = false;
-    const ICMP_ERRORS: bool = false;
-    const KEEPALIVE: bool = Small::KEEPALIVE;
-    const TIMESTAMPS: bool = Small::TIMESTAMPS;
-    const SACK: bool = Small::SACK;
-    const URGENT: bool = Small::URGENT;
-    const COOKIES: bool = Small::COOKIES;
-    const PRUNING: bool = Small::PRUNING;
-    const RECORDS: bool = Small::RECORDS;
-    const ADDRESS_CONFLICTS: bool = Small::ADDRESS_CONFLICTS;
-}
-
-storage!(static NET: Silent {
+storage!(static NET: Tiny {
     connections: 1,
     listeners: 1,
     half_open: 0,
@@ -51,7 +28,7 @@ storage!(static NET: Silent {
 
 /// In a static rather than on the stack, so that what is on the stack is only what calls need; and
 /// with the error that making it can end in, so that it is made in place.
-static STACK: StaticCell<Result<Stack<'static, Silent>, ConfigError>> = StaticCell::new();
+static STACK: StaticCell<Result<Stack<'static, Tiny>, ConfigError>> = StaticCell::new();
 
 #[entry]
 fn main() -> ! {
@@ -64,14 +41,14 @@ fn main() -> ! {
 }
 
 #[inline(never)]
-fn start(secret: Secret) -> Option<&'static mut Stack<'static, Silent>> {
+fn start(secret: Secret) -> Option<&'static mut Stack<'static, Tiny>> {
     let storage = NET.take()?;
     let stack = STACK.init_with(|| Stack::new(storage, &config(), secret)).as_mut().ok()?;
     stack.add_address(IPV4.into(), IPV4_PREFIX).ok()?;
     Some(stack)
 }
 
-fn serve(stack: &mut Stack<'_, Silent>, board: &mut Board<'_>) {
+fn serve(stack: &mut Stack<'_, Tiny>, board: &mut Board<'_>) {
     let Ok(listener) = stack.listen(7, &ListenConfig::new()) else { return };
     let mut connection: Option<TcpHandle> = None;
     loop {
@@ -85,7 +62,7 @@ fn serve(stack: &mut Stack<'_, Silent>, board: &mut Board<'_>) {
 }
 
 /// Sends back what has come in. Whether there may be more.
-fn echo(stack: &mut Stack<'_, Silent>, handle: TcpHandle) -> bool {
+fn echo(stack: &mut Stack<'_, Tiny>, handle: TcpHandle) -> bool {
     let mut buffer = [0; 64];
     let Ok(mut socket) = stack.tcp(handle) else { return false };
     loop {

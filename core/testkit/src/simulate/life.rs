@@ -290,8 +290,11 @@ pub(super) fn describe(world: &World) -> Vec<&'static str> {
     let [left, right] = world.hosts.each_ref().map(|host| host.kind);
     let mut names = vec![match (left, right) {
         (Kind::Full, Kind::Full) => "with.full_full",
+        (Kind::Full, Kind::Small) | (Kind::Small, Kind::Full) => "with.full_small",
+        (Kind::Full, Kind::Tiny) | (Kind::Tiny, Kind::Full) => "with.full_tiny",
         (Kind::Small, Kind::Small) => "with.small_small",
-        _ => "with.full_small",
+        (Kind::Tiny, Kind::Tiny) => "with.tiny_tiny",
+        (Kind::Small, Kind::Tiny) | (Kind::Tiny, Kind::Small) => "with.small_tiny",
     }];
     for host in &world.hosts {
         names.push(match host.config.policy {

@@ -242,7 +242,7 @@ fn link(random: &mut Random, climate: Climate) -> Impairments {
 }
 
 fn host(random: &mut Random, host: &mut HostSetup, climate: Climate) {
-    host.kind = random.one_of(&[Kind::Full, Kind::Full, Kind::Small]);
+    host.kind = random.one_of(&[Kind::Full, Kind::Full, Kind::Small, Kind::Tiny]);
     host.config.policy = match climate {
         // Who overcommits and keeps data unread for days has no room for anybody else's.
         Climate::Patient => AllocationPolicy::Reserved,
@@ -296,7 +296,7 @@ fn clock(random: &mut Random) -> Duration {
 }
 
 fn pools(random: &mut Random, host: &mut HostSetup, climate: Climate) {
-    let is_small = host.kind == Kind::Small;
+    let is_small = host.kind != Kind::Full;
     let capacity = &mut host.capacity;
     *capacity = Capacity { connections: 32, time_wait: 32, half_open: 32, ..*capacity };
     match climate {
