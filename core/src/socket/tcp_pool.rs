@@ -29,6 +29,7 @@ use crate::tcp::time_wait;
 use crate::time::{Due, Instant};
 use crate::trace::{Event, Observer};
 use crate::waker::WakerSlot;
+use crate::wire::tcp::Flags;
 
 use super::demux::flow_hash;
 use super::tcp_slots::{
@@ -315,10 +316,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        if !P::RECORDS
-            && let Some(beyond) = self.connections.get(id)?.connection.gives_way(segment)
-        {
-            return self.replace(id, segment, beyond + REUSE_GAP, commons);
+        if !P::RECORDS {
+            let flow = *self.connections.get(id)?.connection.flow();
+            if let Some(beyond) = self.connections.get(id)?.connection.gives_way(segment)
+                && let Some(listener) = self.listener_of(&flow, commons)
+            {
+                self.free(id, commons);
+                return self.begin(&flow, segment, listener, Some(beyond + REUSE_GAP), commons);
+            }
+            if self.finds_no_place(id, segment) {
+                commons.counters.drop(DropReason::QueueFull);
+                return None;
+            }
         }
         let mut verdict = self.judge(id, segment, commons)?;
         if !P::RECORDS {
@@ -344,6 +353,16 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 Bare::reset(segment)
             }
         }
+    }
+
+    /// Whether a segment may complete a handshake for a listener whose queue is full. The peer
+    /// hears the SYN-ACK again.
+    fn finds_no_place(&self, id: Id, segment: &Segment<'_>) -> bool {
+        let completes = segment.has(Flags::ACK) && !segment.has(Flags::RST);
+        let listener = self.connections.get(id).and_then(|slot| slot.listener);
+        let listener = listener.and_then(|key| self.listeners.resolve(key));
+        let slot = listener.and_then(|id| self.listeners.get(id));
+        completes && slot.is_some_and(|slot| slot.listening.is_full())
     }
 
     /// A connection that a peer has begun may be established now: it waits to be accepted.
@@ -375,28 +394,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.listener_news.push_back(&mut self.listeners, listener);
     }
 
-    /// A SYN opens a connection in place of one that only waits out TIME-WAIT.
-    fn replace(
-        &mut self,
-        id: Id,
-        syn: &Segment<'_>,
-        beyond: SeqNum,
-        commons: &mut Commons<'a>,
-    ) -> Option<Bare> {
-        let flow = *self.connections.get(id)?.connection.flow();
-        let Some(listener) = self.listener_of(&flow, commons) else {
-            commons.counters.drop(DropReason::UnexpectedSyn);
-            return None;
-        };
-        self.free(id, commons);
-        self.begin(&flow, syn, listener, Some(beyond), commons)
-    }
-
-    /// Frees the slot of a connection that only waits out TIME-WAIT, where there is one.
+    /// Frees the slot of what may give way, where there is any: of that which would end first.
     fn make_room(&mut self, commons: &mut Commons<'a>) -> Option<Id> {
-        let waits = |slot: &ConnectionSlot<P>| !P::RECORDS && slot.connection.only_waits();
-        let id = self.connections.iter().find_map(|(id, slot)| waits(slot).then_some(id))?;
-        self.free(id, commons);
+        if P::RECORDS {
+            return None;
+        }
+        let mut first = (Due::NEVER, None);
+        for (id, slot) in self.connections.iter() {
+            let end = slot.connection.gives_way_until();
+            if end.before(first.0) {
+                first = (end, Some(id));
+            }
+        }
+        self.free(first.1?, commons);
         self.connections.acquire()
     }
 
