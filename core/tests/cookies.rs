@@ -178,7 +178,7 @@ fn sec_50_a_flood_that_does_not_end_keeps_nobody_out_for_ever() {
         while taken.is_none() {
             assert!(lone.now < end, "the client has given up");
             // Twenty a second, and four slots.
-            lone.pass(Duration::from_micros(u64::from(random.below(100_000))));
+            lone.pass(Duration::from_micros(random.below(100_000)));
             let mut syn = lone.syn(random.below(40_000) as u16);
             syn.seq = SeqNum::new(random.bits() as u32);
             lone.feed(&syn);
@@ -186,7 +186,7 @@ fn sec_50_a_flood_that_does_not_end_keeps_nobody_out_for_ever() {
             assert_eq!((usage.connections, usage.half_open <= 4), (1, true));
             if next <= lone.now {
                 next = next + Duration::from_secs(3);
-                lone.pass(Duration::from_micros(u64::from(random.below(100_000))));
+                lone.pass(Duration::from_micros(random.below(100_000)));
                 let mut syn = lone.syn(2);
                 syn.source.set_port(65_535);
                 if let [answer] = lone.feed(&syn)[..] {

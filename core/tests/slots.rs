@@ -16,7 +16,10 @@ const ACK: Flags = Flags::ACK;
 /// A host with so many slots, for each family.
 fn each(slots: usize, act: impl Fn(&mut Lone)) {
     for family in Family::BOTH {
-        act(&mut Lone::with(Kind::Small, family, |setup| setup.capacity.connections = slots));
+        act(&mut Lone::with(Kind::Small, family, |setup| {
+            setup.capacity.connections = slots;
+            (setup.capacity.half_open, setup.capacity.time_wait) = (0, 0);
+        }));
     }
 }
 

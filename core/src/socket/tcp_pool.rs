@@ -67,9 +67,9 @@ const REUSE_GAP: u32 = 0x1_0000;
 pub struct TcpUsage {
     /// Connections.
     pub connections: usize,
-    /// Half-open records.
+    /// Handshakes that peers have begun.
     pub half_open: usize,
-    /// TIME-WAIT records.
+    /// Connections that nobody holds and of which only TIME-WAIT is left.
     pub time_wait: usize,
     /// Listeners.
     pub listeners: usize,
