@@ -106,9 +106,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let (mut half_open, mut time_wait) = (self.half_open.len(), self.time_wait.len());
         let mut connections = self.connections.len();
         if !P::RECORDS {
-            let all = || self.connections.iter().map(|(_, slot)| &slot.connection);
-            half_open = all().filter(|connection| connection.is_embryo()).count();
-            time_wait = all().filter(|connection| connection.only_waits()).count();
+            for (_, slot) in self.connections.iter() {
+                half_open = half_open.wrapping_add(usize::from(slot.connection.is_embryo()));
+                time_wait = time_wait.wrapping_add(usize::from(slot.connection.only_waits()));
+            }
             connections = connections.saturating_sub(half_open).saturating_sub(time_wait);
         }
         TcpUsage { connections, half_open, time_wait, listeners: self.listeners.len() }
