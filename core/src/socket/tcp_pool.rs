@@ -15,8 +15,8 @@ use crate::storage::deadlines::Deadlines;
 use crate::storage::hash_table::Index;
 use crate::storage::list::{Line, List};
 use crate::storage::policy::AllocationPolicy;
-use crate::storage::queue::Queue;
 use crate::storage::slab::{Key, Slab};
+use crate::storage::stream::Stream;
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
 use crate::tcp::bare::Bare;
@@ -24,7 +24,6 @@ use crate::tcp::connection::{Connection, PathError};
 use crate::tcp::departs::{Plan, Urgency};
 use crate::tcp::listener::HalfOpen;
 use crate::tcp::segment::{Segment, text_len};
-use crate::tcp::state::State;
 use crate::tcp::time_wait;
 use crate::time::{Due, Instant};
 use crate::trace::{Event, Observer};
@@ -165,13 +164,22 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// Files a connection where it belongs now: its deadline, the lists, its end.
     pub fn settle(&mut self, id: Id, commons: &mut Commons<'a>) {
+        self.settle_all(id, true, commons);
+    }
+
+    /// As [`TcpPool::settle`]; the timers of the sender only where they may have changed.
+    fn settle_all(&mut self, id: Id, timers: bool, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get_mut(id) else { return };
-        let connection = &mut slot.connection;
-        connection.settle_timers(commons.now);
-        let may_end = matches!(connection.state(), State::Closed | State::TimeWait);
-        if may_end && self.retire(id, commons) {
-            return;
+        if timers {
+            slot.connection.settle_timers(commons.now);
         }
+        if !slot.connection.may_end() || !self.retire(id, commons) {
+            self.file(id, commons);
+        }
+    }
+
+    /// Files a connection whose timers are settled.
+    fn file(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get(id) else { return };
         let connection = &slot.connection;
         let urgency = connection.urgency(commons);
@@ -317,21 +325,23 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        if !P::RECORDS {
-            let flow = *self.connections.get(id)?.connection.flow();
-            if let Some(beyond) = self.connections.get(id)?.connection.gives_way(segment)
+        if !P::RECORDS && segment.has(Flags::SYN) {
+            let connection = &self.connections.get(id)?.connection;
+            let (flow, beyond) = (*connection.flow(), connection.gives_way(segment));
+            if let Some(beyond) = beyond
                 && let Some(listener) = self.listener_of(&flow, commons)
             {
                 self.free(id, commons);
                 return self.begin(&flow, segment, listener, Some(beyond + REUSE_GAP), commons);
             }
-            if self.finds_no_place(id, segment) {
-                commons.counters.drop(DropReason::QueueFull);
-                return None;
-            }
+        }
+        let may_hatch = self.connections.get(id)?.connection.is_embryo();
+        if may_hatch && self.finds_no_place(id, segment) {
+            commons.counters.drop(DropReason::QueueFull);
+            return None;
         }
         let mut verdict = self.judge(id, segment, commons)?;
-        if !P::RECORDS {
+        if may_hatch {
             self.hatch(id, commons);
         }
         // What follows `seq` of a segment that found no room is all there still.
@@ -425,13 +435,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         P::PRUNING
             && commons.policy == AllocationPolicy::Overcommit
             && !self.early.is_empty()
-            && commons.blocks.spare() < room_for(text_len(segment.text), commons)
+            && commons.blocks.spare() < room_for::<P>(text_len(segment.text), commons)
     }
 
     /// So many octets in order have found no room: what waits behind the oldest holes gives way,
     /// until there is enough. The peers of those connections have all of it still.
     fn prune(&mut self, octets: u32, commons: &mut Commons<'a>) {
-        let wanted = room_for(octets, commons);
+        let wanted = room_for::<P>(octets, commons);
         while commons.blocks.spare() < wanted
             && let Some(id) = self.early.pop_front(&mut self.connections)
         {
@@ -579,7 +589,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn on_departed(&mut self, id: Id, plan: &Plan, commons: &mut Commons<'a>) {
         // In turn: who has sent goes to the end, where `settle` finds more to send.
         self.egress.pop_front(&mut self.connections);
-        self.with(id, commons, |connection, commons| connection.on_sent(plan, commons));
+        let Some(slot) = self.connections.get_mut(id) else { return };
+        slot.connection.on_sent(plan, commons);
+        self.settle_all(id, !plan.is_bare_ack(), commons);
     }
 
     /// Whether the connection at the front owes what must leave before its next arrival.
@@ -681,6 +693,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 }
 
 /// How many blocks so much text takes at most.
-fn room_for(octets: u32, commons: &Commons<'_>) -> u32 {
-    Queue::blocks_for(octets, commons.blocks.block_size())
+fn room_for<P: Profile>(octets: u32, commons: &Commons<'_>) -> u32 {
+    P::Stream::blocks_for(octets, commons.blocks.block_size())
 }

@@ -165,7 +165,7 @@ impl<P: Profile> Stack<'_, P> {
         to: Option<Address>,
         sink: Sink<'_>,
     ) -> Result<(), NoRoom> {
-        self.link.frames.next_hop = to.unwrap_or(Address::BROADCAST);
+        self.link.frames.head_for(to.unwrap_or(Address::BROADCAST));
         let Some(header) = self.link.frames.header(ethernet::EtherType::ARP) else {
             return Ok(());
         };
@@ -175,6 +175,6 @@ impl<P: Profile> Stack<'_, P> {
         headers.clear();
         headers.push(|buffer| header.emit(buffer));
         headers.push(|buffer| packet.emit(buffer));
-        headers.send(None, &self.commons.blocks, sink)
+        headers.send(None, sink)
     }
 }

@@ -162,7 +162,7 @@ impl<P: Profile> Stack<'_, P> {
         sink: Sink<'_>,
     ) -> Result<(), NoRoom> {
         let to = group(destination.into()).or(to).unwrap_or(Address::BROADCAST);
-        self.link.frames.next_hop = to;
+        self.link.frames.head_for(to);
         let ends = ((source.into(), 0), (destination.into(), 0));
         let Some(flow) = FlowKey::between(ends.0, ends.1) else { return Ok(()) };
         let len = message.emitted_len() as u32;
@@ -170,7 +170,7 @@ impl<P: Profile> Stack<'_, P> {
         headers.set_ipv6_hop_limit(ndp::HOP_LIMIT);
         headers.push(|buffer| message.emit(buffer));
         headers.checksum_at(2, false);
-        headers.send(None, &self.commons.blocks, sink)?;
+        headers.send(None, sink)?;
         bump(&mut self.commons.counters.packets_out);
         Ok(())
     }

@@ -219,8 +219,7 @@ impl<'a> BlockPool<'a> {
     /// Where in the memory a block lies.
     fn place(&self, id: Id) -> core::ops::Range<usize> {
         let start = id.index().wrapping_shl(self.block_shift);
-        let is_there = id.index() < self.capacity as usize;
-        start..start.wrapping_add(if is_there { self.block_size() as usize } else { 0 })
+        start..start.wrapping_add(self.block_size() as usize)
     }
 }
 

@@ -95,8 +95,8 @@ impl Debt {
 pub struct Connection<P: Profile> {
     pub(super) flow: FlowKey,
     pub(super) state: State,
-    pub(super) snd: SendSpace,
-    pub(super) rcv: ReceiveSpace<P::Reassembly>,
+    pub(super) snd: SendSpace<P::Stream>,
+    pub(super) rcv: ReceiveSpace<P::Reassembly, P::Stream>,
     pub(super) agreed: Agreed,
     pub(super) stamps: Stamps,
     pub(super) rtt: RttEstimator,
@@ -232,6 +232,13 @@ impl<P: Profile> Connection<P> {
         let unanswered = self.is_embryo() && self.vain > 0;
         let ends = self.timers.linger.earlier(self.timers.give_up);
         if unanswered || self.only_waits() { ends } else { Due::NEVER }
+    }
+
+    /// Whether it has come so far that [`Connection::is_done`] and
+    /// [`Connection::to_time_wait`] are worth asking.
+    #[must_use]
+    pub fn may_end(&self) -> bool {
+        matches!(self.state, State::Closed | State::TimeWait)
     }
 
     /// Whether protocol and user are both done with it.
