@@ -50,14 +50,16 @@ pub trait Profile: 'static {
     const SACK: bool;
     /// Whether urgent data can be sent and is told of (RFC 9293 §3.8.5).
     const URGENT: bool;
-    /// Whether listeners that are flooded with SYNs answer with cookies (RFC 4987 §3.6).
+    /// Whether listeners that are flooded with SYNs answer with cookies (RFC 4987 §3.6). Only where
+    /// there are [`RECORDS`](Self::RECORDS).
     const COOKIES: bool;
     /// Whether IPv4 addresses can be probed for and are defended (RFC 5227). Claims of others are
     /// counted in any case.
     const ADDRESS_CONFLICTS: bool = false;
     /// Whether handshakes that peers begin, and connections that only wait out TIME-WAIT, are kept
     /// in records of their own, a fifth as large as a connection. Without them both take the slot
-    /// of a connection; one in TIME-WAIT gives way where no other is free.
+    /// of a connection. Where no other is free, one in TIME-WAIT gives way, or one whose peer has
+    /// not answered for a second.
     const RECORDS: bool = true;
     /// Whether, where memory is overcommitted, text in order takes the place of what other
     /// connections hold behind holes.
@@ -166,6 +168,7 @@ impl Profile for Small {
     // Deviation: decision 0020. The mark, not the data: that stays in the stream.
     const URGENT: bool = false;
     const COOKIES: bool = false;
+    // Deviation: decision 0043.
     const RECORDS: bool = false;
     const PRUNING: bool = false;
 }

@@ -26,8 +26,13 @@ fn few(setup: &mut HostSetup) {
     setup.capacity.half_open = 4;
 }
 
+/// Four handshakes beside so many connections, with records and without.
+fn few_beside(connections: usize) -> impl Fn(&mut HostSetup) {
+    move |setup| (setup.capacity.half_open, setup.capacity.connections) = (4, 4 + connections)
+}
+
 fn flooded(kind: Kind, family: Family) -> Lone {
-    let mut lone = Lone::with(kind, family, few);
+    let mut lone = Lone::with(kind, family, few_beside(0));
     for number in 100..104 {
         assert_eq!(lone.feed(&lone.syn(number)).len(), 1);
     }
@@ -132,7 +137,7 @@ fn sec_50_a_flood_of_syns_keeps_nobody_out() {
     let floods = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
     println!("{floods} SYNs");
     for kind in [Kind::Full, Kind::Small] {
-        let mut lone = Lone::with(kind, Family::V4, few);
+        let mut lone = Lone::with(kind, Family::V4, few_beside(1));
         let mut old = lone.passive(1);
         let mut random = Random::new(50);
         for _ in 0..floods {
@@ -155,6 +160,51 @@ fn sec_50_a_flood_of_syns_keeps_nobody_out() {
         let answer = lone.feed(&syn)[0];
         lone.feed(&ack_of(&syn, &answer));
         assert!(lone.accept().is_some(), "{kind:?}");
+    }
+}
+
+/// Without records and cookies the slots of connections are what a flood fills. It keeps them for a
+/// second and no longer, so that who asks again gets in, and never takes one that is established.
+#[test]
+fn sec_50_a_flood_that_does_not_end_keeps_nobody_out_for_ever() {
+    for family in Family::BOTH {
+        let mut lone = Lone::with(Kind::Small, family, few_beside(1));
+        let mut old = lone.passive(1);
+        let mut random = Random::new(50);
+        // All is taken when a client comes, who asks again every three seconds, for a minute.
+        let mut next = lone.now + Duration::from_secs(10);
+        let end = next + Duration::from_secs(60);
+        let mut taken = None;
+        while taken.is_none() {
+            assert!(lone.now < end, "the client has given up");
+            // Twenty a second, and four slots.
+            lone.pass(Duration::from_micros(random.below(100_000)));
+            let mut syn = lone.syn(random.below(40_000) as u16);
+            syn.seq = SeqNum::new(random.bits() as u32);
+            lone.feed(&syn);
+            let usage = lone.host.usage();
+            assert_eq!((usage.connections, usage.half_open <= 4), (1, true));
+            if next <= lone.now {
+                next = next + Duration::from_secs(3);
+                lone.pass(Duration::from_micros(random.below(100_000)));
+                let mut syn = lone.syn(2);
+                syn.source.set_port(65_535);
+                if let [answer] = lone.feed(&syn)[..] {
+                    // Its round trip is short of a second: what it was given it keeps.
+                    lone.pass(Duration::from_millis(900));
+                    lone.feed(&ack_of(&syn, &answer));
+                    taken = lone.accept();
+                }
+            }
+        }
+        // A connection of ours finds a slot as soon as somebody has not answered.
+        lone.pass(Duration::from_secs(1));
+        let ours = lone.active(0);
+        lone.feed(&old.segment(ACK, b"old"));
+        old.seq = old.seq + 3;
+        assert_eq!(lone.host.read(old.handle, &mut [0; 8]), Ok(3), "old flows go on");
+        let taken = Peer { handle: taken.expect("it got in"), ..ours.clone() };
+        lone.drain(&[ours, old, taken]);
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! Three states are held in two ways, and each way is a column of its own: SYN-RECEIVED as a record
 //! or, in a simultaneous open, as a connection; TIME-WAIT as a connection or, once its handle was
-//! released, as a record.
+//! released, as a record. `Small` has no records (decision 0043): what is a record of its own in
+//! `Full` is there a connection of which no user knows.
 #![cfg(all(feature = "ipv6", feature = "udp"))]
 
 use hikyaku::State;
@@ -205,6 +206,13 @@ const RULES: &[Rule] = rules! {
     "4, nothing else": OTHERWISE, A, NONE, ANYWHERE, GOOD => Nothing, None;
 };
 
+/// A profile without records holds TIME-WAIT in one way only, and its answers are those of a
+/// connection.
+fn rule_of(kind: Kind, state: Held, flags: Flags, seq: Seq, ack: Ack) -> &'static Rule {
+    let as_connection = kind == Kind::Small && state == TimeWaitRecord;
+    rule(if as_connection { TimeWait } else { state }, flags, seq, ack)
+}
+
 fn rule(state: Held, flags: Flags, seq: Seq, ack: Ack) -> &'static Rule {
     let applies = |rule: &&Rule| {
         rule.states.contains(&state)
@@ -363,7 +371,7 @@ fn check(kind: Kind, state: Held, bits: u16, seq: Seq, ack: Ack) {
         Ack::TooFar => peer.ack + 1,
         Ack::LongAgo => peer.ack - 1_000_000,
     };
-    let rule = rule(state, segment.flags, seq, ack);
+    let rule = rule_of(kind, state, segment.flags, seq, ack);
     let context = format!(
         "{kind:?} {state:?} {:?} {seq:?} {ack:?}, RFC 9293 §3.10.7.{}",
         segment.flags, rule.source

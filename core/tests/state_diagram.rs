@@ -14,6 +14,7 @@ two are equal; `HIKYAKU_WRITE_DIAGRAM=1 cargo test -p hikyaku --test state_diagr
 
 A passive open is split over three records, as the memory of each differs: a listener stays in
 LISTEN, a half-open record is in SYN-RECEIVED, and becomes a connection once our SYN is acknowledged.
+Without half-open records (`Small`) it is a connection from the SYN on.
 Resets lead from every state to CLOSED; the diagram leaves them out.
 
 ";

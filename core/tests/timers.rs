@@ -545,9 +545,15 @@ fn time_wait_ends_in_the_order_of_its_beginnings() {
 #[test]
 fn a_full_time_wait_forgets_the_oldest() {
     each_with(
-        |setup| setup.capacity.time_wait = 2,
+        // Without records it is the slots of connections that are full.
+        |setup| (setup.capacity.time_wait, setup.capacity.connections) = (2, 2),
         |lone| {
-            let peers: Vec<_> = (0..4).map(|number| in_time_wait(lone, number)).collect();
+            let peers: Vec<_> = (0..4)
+                .map(|number| {
+                    lone.pass(secs(1));
+                    in_time_wait(lone, number)
+                })
+                .collect();
             assert_eq!(lone.host.usage().time_wait, 2);
             let kept: Vec<_> = peers.iter().map(|peer| is_remembered(lone, peer)).collect();
             assert_eq!(kept, [false, false, true, true]);
@@ -642,22 +648,58 @@ fn nobody_listening_a_newer_syn_leaves_time_wait_alone() {
 
 #[test]
 fn no_room_for_a_handshake_leaves_time_wait_alone() {
-    each_with(
-        |setup| setup.capacity.half_open = 1,
-        |lone| {
-            let end = lone.now + secs(60);
-            let peer = in_time_wait(lone, 0);
-            let other = lone.syn(1);
-            assert_eq!(lone.feed(&other).len(), 1, "its handshake takes the one record");
-            let mut syn = lone.syn(0);
-            syn.seq = peer.seq + 1;
-            // Not even a cookie: its numbers could be those of the old connection.
-            assert!(lone.feed(&syn).is_empty());
-            assert_eq!(lone.host.usage().time_wait, 1);
-            lone.pass(secs(40));
-            assert!(is_remembered(lone, &peer));
-            lone.pass(end.since(lone.now));
-            assert_eq!(lone.host.usage().time_wait, 0);
-        },
-    );
+    let mut lone = Lone::with(Kind::Full, Family::V4, |setup| setup.capacity.half_open = 1);
+    let end = lone.now + secs(60);
+    let peer = in_time_wait(&mut lone, 0);
+    let other = lone.syn(1);
+    assert_eq!(lone.feed(&other).len(), 1, "its handshake takes the one record");
+    let mut syn = lone.syn(0);
+    syn.seq = peer.seq + 1;
+    // Not even a cookie: its numbers could be those of the old connection.
+    assert!(lone.feed(&syn).is_empty());
+    assert_eq!(lone.host.usage().time_wait, 1);
+    lone.pass(secs(40));
+    assert!(is_remembered(&mut lone, &peer));
+    lone.pass(end.since(lone.now));
+    assert_eq!(lone.host.usage().time_wait, 0);
+}
+
+#[test]
+fn in_the_slot_of_time_wait_there_is_always_room_for_its_newer_syn() {
+    let mut lone = Lone::with(Kind::Small, Family::V4, |setup| setup.capacity.connections = 2);
+    let peer = in_time_wait(&mut lone, 0);
+    assert_eq!(lone.feed(&lone.syn(1)).len(), 1, "the other slot");
+    let mut syn = lone.syn(0);
+    syn.seq = peer.seq + 1;
+    let answers = lone.feed(&syn);
+    assert_eq!(answers[0].flags, A | Flags::SYN);
+    assert!(answers[0].seq.after(peer.ack), "beyond the numbers of the old connection");
+    let usage = lone.host.usage();
+    assert_eq!((usage.connections, usage.half_open, usage.time_wait), (0, 2, 0));
+}
+
+#[test]
+fn time_wait_keeps_its_slot_while_another_is_free() {
+    let mut lone = Lone::with(Kind::Small, Family::V4, |setup| setup.capacity.connections = 3);
+    let slots = |lone: &Lone| {
+        let usage = lone.host.usage();
+        (usage.connections, usage.half_open, usage.time_wait)
+    };
+    let old: Vec<_> = (0..2)
+        .map(|number| {
+            lone.pass(secs(1));
+            in_time_wait(&mut lone, number)
+        })
+        .collect();
+    lone.feed(&lone.syn(2));
+    assert_eq!(slots(&lone), (0, 1, 2), "a third slot was free");
+    // The oldest goes, and what was asked for by a connection of ours counts alike.
+    let ours = lone.active(3);
+    assert_eq!(slots(&lone), (1, 1, 1));
+    assert!(is_remembered(&mut lone, &old[1]) && !is_remembered(&mut lone, &old[0]));
+    lone.feed(&lone.syn(4));
+    assert_eq!(slots(&lone), (1, 2, 0));
+    // Nothing is left that gives way.
+    assert!(lone.feed(&lone.syn(5)).is_empty());
+    lone.drain(&[ours]);
 }

@@ -268,9 +268,9 @@ fn two_full_windows_do_not_deafen_their_owners() {
 
 #[test]
 fn a_half_open_record_tells_scaled_windows() {
-    for kinds in [[Kind::Full; 2], [Kind::Small; 2]] {
+    for kind in [Kind::Full, Kind::Small] {
         let mut pair = Setup::new(16)
-            .profiles(kinds)
+            .profiles([kind; 2])
             .hosts(|host| host.config.connection.receive_limit = 400_000)
             .build();
         let listening = pair.listening(RIGHT);
@@ -284,7 +284,9 @@ fn a_half_open_record_tells_scaled_windows() {
         let answers = pair.inject(RIGHT, &far.packet());
         let ack = Seen::in_packet(&answers[0]).expect("TCP");
         let (told, shift) = (syn_ack.window, syn_ack.scale.expect("scaling"));
-        assert_eq!((shift, ack.window), (3, told >> 3));
+        // What is not kept in a record has a window of its own, which a SYN cannot tell wholly.
+        let windows = if kind == Kind::Full { (told, told >> 3) } else { (65_535, 50_000) };
+        assert_eq!((shift, (told, ack.window)), (3, windows));
     }
 }
 

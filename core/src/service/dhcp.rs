@@ -77,7 +77,7 @@ pub struct Config {
 
 impl Config {
     /// Asks for any address, at once, and probes for it.
-    // Deviation: decision 0041. RFC 2131 §4.4.1 advises a delay.
+    // Deviation: decision 0042. RFC 2131 §4.4.1 advises a delay.
     #[must_use]
     pub const fn new(hardware: [u8; 6]) -> Self {
         Self { hardware, previous: None, start_delay: Duration::ZERO, probe: true }

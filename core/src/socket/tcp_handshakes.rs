@@ -126,12 +126,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         terms: &Terms,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        let listening = &self.listeners.get(listener)?.listening;
-        let config = listening.config;
-        if listening.waiting.len() >= u32::from(listening.limit) {
-            commons.counters.drop(DropReason::QueueFull);
-            return None;
-        }
+        let config = self.listeners.get(listener)?.listening.config;
         let begun = self.insert(flow, commons, |connection, commons| {
             connection.receive_syn(*flow, syn, terms, &config, commons)
         });
@@ -194,7 +189,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     ) -> Option<Id> {
         let listening = &self.listeners.get(listener)?.listening;
         let config = listening.config;
-        if listening.waiting.len() >= u32::from(listening.limit) {
+        if listening.is_full() {
             commons.counters.drop(DropReason::QueueFull);
             return None;
         }

@@ -73,9 +73,9 @@ const REUSE_GAP: u32 = 0x1_0000;
 pub struct TcpUsage {
     /// Connections.
     pub connections: usize,
-    /// Half-open records.
+    /// Handshakes that peers have begun.
     pub half_open: usize,
-    /// TIME-WAIT records.
+    /// Connections that nobody holds and of which only TIME-WAIT is left.
     pub time_wait: usize,
     /// Listeners.
     pub listeners: usize,
@@ -113,9 +113,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let (mut half_open, mut time_wait) = (self.half_open.len(), self.time_wait.len());
         let mut connections = self.connections.len();
         if !P::RECORDS {
-            let all = || self.connections.iter().map(|(_, slot)| &slot.connection);
-            half_open = all().filter(|connection| connection.is_embryo()).count();
-            time_wait = all().filter(|connection| connection.only_waits()).count();
+            for (_, slot) in self.connections.iter() {
+                half_open = half_open.wrapping_add(usize::from(slot.connection.is_embryo()));
+                time_wait = time_wait.wrapping_add(usize::from(slot.connection.only_waits()));
+            }
             connections = connections.saturating_sub(half_open).saturating_sub(time_wait);
         }
         TcpUsage { connections, half_open, time_wait, listeners: self.listeners.len() }
@@ -332,13 +333,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        if !P::RECORDS
-            && segment.has(Flags::SYN)
-            && let Some(beyond) = self.connections.get(id)?.connection.gives_way(segment)
-        {
-            return self.replace(id, segment, beyond + REUSE_GAP, commons);
+        if !P::RECORDS && segment.has(Flags::SYN) {
+            let connection = &self.connections.get(id)?.connection;
+            let (flow, beyond) = (*connection.flow(), connection.gives_way(segment));
+            if let Some(beyond) = beyond
+                && let Some(listener) = self.listener_of(&flow, commons)
+            {
+                self.free(id, commons);
+                return self.begin(&flow, segment, listener, Some(beyond + REUSE_GAP), commons);
+            }
         }
         let may_hatch = self.connections.get(id)?.connection.is_embryo();
+        if may_hatch && self.finds_no_place(id, segment) {
+            commons.counters.drop(DropReason::QueueFull);
+            return None;
+        }
         let mut verdict = self.judge(id, segment, commons)?;
         if may_hatch {
             self.hatch(id, commons);
@@ -363,6 +372,16 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 Bare::reset(segment)
             }
         }
+    }
+
+    /// Whether a segment may complete a handshake for a listener whose queue is full. The peer
+    /// hears the SYN-ACK again.
+    fn finds_no_place(&self, id: Id, segment: &Segment<'_>) -> bool {
+        let completes = segment.has(Flags::ACK) && !segment.has(Flags::RST);
+        let listener = self.connections.get(id).and_then(|slot| slot.listener);
+        let listener = listener.and_then(|key| self.listeners.resolve(key));
+        let slot = listener.and_then(|id| self.listeners.get(id));
+        completes && slot.is_some_and(|slot| slot.listening.is_full())
     }
 
     /// A connection that a peer has begun may be established now: it waits to be accepted.
@@ -394,28 +413,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.listener_news.push_back(&mut self.listeners, listener);
     }
 
-    /// A SYN opens a connection in place of one that only waits out TIME-WAIT.
-    fn replace(
-        &mut self,
-        id: Id,
-        syn: &Segment<'_>,
-        beyond: SeqNum,
-        commons: &mut Commons<'a>,
-    ) -> Option<Bare> {
-        let flow = *self.connections.get(id)?.connection.flow();
-        let Some(listener) = self.listener_of(&flow, commons) else {
-            commons.counters.drop(DropReason::UnexpectedSyn);
-            return None;
-        };
-        self.free(id, commons);
-        self.begin(&flow, syn, listener, Some(beyond), commons)
-    }
-
-    /// Frees the slot of a connection that only waits out TIME-WAIT, where there is one.
+    /// Frees the slot of what may give way, where there is any: of that which would end first.
     fn make_room(&mut self, commons: &mut Commons<'a>) -> Option<Id> {
-        let waits = |slot: &ConnectionSlot<P>| !P::RECORDS && slot.connection.only_waits();
-        let id = self.connections.iter().find_map(|(id, slot)| waits(slot).then_some(id))?;
-        self.free(id, commons);
+        if P::RECORDS {
+            return None;
+        }
+        let mut first = (Due::NEVER, None);
+        for (id, slot) in self.connections.iter() {
+            let end = slot.connection.gives_way_until();
+            if end.before(first.0) {
+                first = (end, Some(id));
+            }
+        }
+        self.free(first.1?, commons);
         self.connections.acquire()
     }
 

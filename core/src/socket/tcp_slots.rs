@@ -5,7 +5,7 @@ use managed::ManagedSlice;
 use crate::flow::FlowKey;
 use crate::profile::{LineOf, Profile, Tables};
 use crate::storage::hash_table::chained;
-use crate::storage::list::{Links, linked};
+use crate::storage::list::{Line, Links, linked};
 use crate::storage::slab::{Key, Slot};
 use crate::storage::{Empty, Id};
 use crate::tcp::connection::Connection;
@@ -147,6 +147,11 @@ impl<P: Profile> Empty for Listening<P> {
 impl<P: Profile> Listening<P> {
     fn bound(&self) -> &Bound {
         &self.bound
+    }
+
+    /// Whether nobody else may wait to be accepted.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= u32::from(self.limit)
     }
 }
 

@@ -147,7 +147,9 @@ impl<P: Profile> Stack<'_, P> {
     fn send_segment(&mut self, id: Id, plan: &Plan, sink: Sink<'_>) -> Result<(), NoRoom> {
         let Some(connection) = self.tcp.connection(id) else { return Ok(()) };
         let flow = *connection.flow();
-        let reach = self.reach(flow.remote_address(), true);
+        // Who has but sent a SYN, from wherever, takes no neighbour's place and is not waited for.
+        let wanted = !connection.is_embryo();
+        let reach = self.reach(flow.remote_address(), wanted);
         #[cfg(feature = "ethernet")]
         if reach == Reach::Wait {
             self.tcp.park(id);

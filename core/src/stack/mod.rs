@@ -179,9 +179,9 @@ pub enum Wake {
 pub struct Usage {
     /// Connections.
     pub connections: usize,
-    /// Half-open records.
+    /// Handshakes that peers have begun.
     pub half_open: usize,
-    /// TIME-WAIT records.
+    /// Connections that nobody holds and of which only TIME-WAIT is left.
     pub time_wait: usize,
     /// Listeners.
     pub listeners: usize,

@@ -38,9 +38,9 @@ pub struct Capacity {
     pub connections: usize,
     /// Listeners.
     pub listeners: usize,
-    /// Handshakes that peers have begun.
+    /// Handshakes that peers have begun; 0 for profiles without records of them.
     pub half_open: usize,
-    /// Connections in TIME-WAIT whose handle was released.
+    /// Connections in TIME-WAIT whose handle was released; 0 for profiles without records of them.
     pub time_wait: usize,
     /// UDP sockets.
     pub udp_sockets: usize,
@@ -81,8 +81,8 @@ impl Capacity {
         Self {
             connections: 16,
             listeners: 4,
-            half_open: 16,
-            time_wait: 16,
+            half_open: 0,
+            time_wait: 0,
             udp_sockets: 4,
             neighbors: 16,
             blocks: 128,

@@ -143,12 +143,10 @@ impl<'a, T: Empty> Slab<'a, T> {
 
     /// All records, for statistics and tests: it walks over every slot that was ever in use.
     pub fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
-        self.slots
-            .iter()
-            .take(self.fresh)
-            .enumerate()
-            .filter(|(_, slot)| slot.occupied)
-            .filter_map(|(index, slot)| Some((Id::from_index(index)?, &slot.value)))
+        (0..self.fresh).filter_map(|index| {
+            let id = Id::from_index(index)?;
+            Some((id, self.get(id)?))
+        })
     }
 }
 

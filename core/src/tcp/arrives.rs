@@ -133,9 +133,11 @@ impl<P: Profile> Connection<P> {
             // RFC 9293 §3.5, figure 8: in a simultaneous open the SYN that is known already comes
             // again with the ACK that completes the handshake.
             if self.is_embryo() && !segment.has(Flags::ACK) {
-                // Our SYN-ACK was lost, or waits too long: it goes out again.
-                let (una, nxt) = (self.snd.una, self.snd.nxt);
-                self.recovery.on_timeout(&mut commons.records, una, nxt);
+                // Our SYN-ACK was lost, or takes too long: it goes out again.
+                if self.snd.outstanding() > 0 {
+                    self.rtt.on_timeout();
+                    self.recovery.on_timeout(&mut commons.records, self.snd.una, self.snd.nxt);
+                }
                 return dropped(DropReason::Duplicate);
             }
             segment.trim(self.rcv.nxt, self.rcv.edge);
@@ -287,16 +289,19 @@ impl<P: Profile> Connection<P> {
         if !segment.has(Flags::ACK) {
             return dropped(DropReason::NoAck);
         }
-        if self.state == State::SynReceived {
+        let opens = self.state == State::SynReceived;
+        let lost = self.rtt.backoff() > 0;
+        if opens {
             if !segment.ack.after(self.snd.una) || segment.ack.after(self.snd.nxt) {
                 return ControlFlow::Break(Verdict::Refused(DropReason::BadAck));
             }
             self.state = self.state.on(Event::SynAcked);
             if self.is_embryo() {
                 self.embryo = false;
+                // Nobody is told what became of segments before.
+                self.news = Readiness::NONE;
                 bump(&mut commons.counters.passive_opens);
             }
-            self.on_established(self.rtt.backoff() > 0, commons.now);
             if self.snd.is_finished() {
                 self.state = self.state.on(Event::Close);
             }
@@ -311,6 +316,10 @@ impl<P: Profile> Connection<P> {
             return dropped(DropReason::BadAck);
         }
         self.on_ack(segment, commons);
+        if opens {
+            // RFC 5681 §3.1: the ACK of our SYN opens no congestion window, so this begins behind.
+            self.on_established(lost, commons.now);
+        }
         if !self.snd.fin_acked() {
             return ControlFlow::Continue(());
         }

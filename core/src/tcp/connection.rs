@@ -23,7 +23,7 @@ use super::segment::Segment;
 use super::send::SendSpace;
 use super::settings::{ConnectionConfig, Settings};
 use super::state::{Event, State};
-use super::time_wait::TimeWait;
+use super::time_wait::{TimeWait, is_newer};
 use super::timers::Timers;
 use super::timestamps::Stamps;
 
@@ -215,13 +215,23 @@ impl<P: Profile> Connection<P> {
         self.state == State::TimeWait && self.released && self.debt == Debt::EMPTY
     }
 
-    /// Where our numbers begin in a connection that `syn` opens in place of this one (RFC 9293
-    /// §3.6.1, MAY-2, RFC 6191 §2): beyond all that were used. `None` where it must not.
+    /// What was used last in a connection in whose place `syn` may open another (RFC 9293 §3.6.1,
+    /// MAY-2): its numbers begin beyond. `None` where it must not.
     #[must_use]
     pub fn gives_way(&self, syn: &Segment<'_>) -> Option<SeqNum> {
         let is_syn = syn.has(Flags::SYN) && !syn.has(Flags::ACK.with(Flags::RST));
-        let newer = is_syn && syn.seq.after(self.rcv.nxt);
-        (newer && self.only_waits()).then_some(self.snd.nxt)
+        let stamps = (P::TIMESTAMPS && self.agreed.timestamps).then_some(&self.stamps);
+        let newer = is_syn && self.only_waits() && is_newer(stamps, self.rcv.nxt, syn);
+        newer.then_some(self.snd.nxt)
+    }
+
+    /// When it would end by itself if it is one that gives way where no slot is free; else never.
+    /// A peer that does not answer our SYN-ACK for a second has no claim to more.
+    #[must_use]
+    pub fn gives_way_until(&self) -> Due {
+        let unanswered = self.is_embryo() && self.vain > 0;
+        let ends = self.timers.linger.earlier(self.timers.give_up);
+        if unanswered || self.only_waits() { ends } else { Due::NEVER }
     }
 
     /// Whether it has come so far that [`Connection::is_done`] and

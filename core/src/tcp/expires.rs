@@ -83,7 +83,7 @@ impl<P: Profile> Connection<P> {
             self.end(Event::Reset, reason, commons);
         } else if let Some(kind) = self.timers.take_expired_send(now) {
             self.on_send_timeout(kind, commons);
-            unanswered = self.vain == R1.wrapping_add(1);
+            unanswered = self.vain == R1.wrapping_add(1) && !self.is_embryo();
         }
         if P::KEEPALIVE && self.timers.keepalive.has_come(now) {
             self.on_silence(commons);

@@ -80,7 +80,8 @@ impl TimeWait {
         let stamps = self.stamps.map(|stamps| stamps.stamp(now));
         let ack = Bare { stamps, ..Bare::ack(self.snd_nxt, self.rcv_nxt, 0) };
         if segment.has(Flags::SYN) {
-            let newer = self.is_newer(segment) && !segment.has(Flags::ACK);
+            let newer =
+                !segment.has(Flags::ACK) && is_newer(self.stamps.as_ref(), self.rcv_nxt, segment);
             return if newer { Reaction::GiveWay(ack) } else { Reaction::Answer(ack) };
         }
         if segment.has(Flags::FIN) && segment.end() == self.rcv_nxt {
@@ -95,17 +96,16 @@ impl TimeWait {
     }
 }
 
-impl TimeWait {
-    /// RFC 6191 §2: whether a SYN is surely of a new connection, by its timestamp if it can be
-    /// compared and by its number if not.
-    fn is_newer(&self, syn: &Segment<'_>) -> bool {
-        let by_number = syn.seq.after(self.rcv_nxt);
-        match (&self.stamps, &syn.options.timestamps) {
-            (Some(ours), Some(theirs)) => {
-                ours.is_newer(theirs.value) || (ours.is_recent(theirs.value) && by_number)
-            }
-            _ => by_number,
+/// RFC 6191 §2: whether a SYN is surely of a new connection, by its timestamp if it can be compared
+/// with those of the old one and by its number if not.
+#[must_use]
+pub fn is_newer(stamps: Option<&Stamps>, rcv_nxt: SeqNum, syn: &Segment<'_>) -> bool {
+    let by_number = syn.seq.after(rcv_nxt);
+    match (stamps, &syn.options.timestamps) {
+        (Some(ours), Some(theirs)) => {
+            ours.is_newer(theirs.value) || (ours.is_recent(theirs.value) && by_number)
         }
+        _ => by_number,
     }
 }
 

@@ -166,8 +166,9 @@ impl<P: Profile> Connection<P> {
         Some(())
     }
 
-    /// A SYN has arrived where somebody listens, and is kept no elsewhere: SYN-RECEIVED. `None`
-    /// where the pools cannot give what a connection needs at least.
+    /// A SYN has arrived where somebody listens, and no record is kept of it: SYN-RECEIVED.
+    /// `None` where the pools cannot give what a connection needs at least. Deviation: decision
+    /// 0006, text in a SYN is left to be sent again.
     #[must_use]
     pub fn receive_syn(
         &mut self,

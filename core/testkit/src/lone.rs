@@ -28,6 +28,8 @@ const BURST: usize = 1000;
 pub struct Lone {
     /// The host.
     pub host: Box<dyn Host>,
+    /// Its profile.
+    pub kind: Kind,
     /// The time.
     pub now: Instant,
     /// Its address.
@@ -88,6 +90,7 @@ impl Lone {
         Self {
             baseline: host.usage(),
             host,
+            kind,
             now: Instant::from_millis(1),
             us: address(RIGHT, family),
             them: address(LEFT, family),

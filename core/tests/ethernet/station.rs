@@ -76,6 +76,8 @@ impl<P: Profile> Station<P> {
             blocks: 64,
             block_size: 2048,
             neighbors: 8,
+            half_open: 16,
+            time_wait: 16,
             ..Capacity::small()
         };
         let hardware_address = Some(OURS);
