@@ -23,6 +23,7 @@ impl Profile for Mine {
     type Recovery = GoBack;
     type Congestion = Reno;
     type Reassembly = Assembler<4>;
+    type Stream = Ring;
     type Tables = LinearTables;
     type Observer = ();
     type Waker = ();

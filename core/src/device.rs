@@ -3,7 +3,7 @@
 //! Nothing here knows what is in a packet, but where its checksum goes.
 
 use crate::storage::copy_prefix;
-use crate::storage::queue::Slices;
+use crate::storage::stream::Slices;
 use crate::wire::checksum::Sum;
 
 /// What the frames of a link are.

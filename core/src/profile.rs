@@ -10,6 +10,9 @@ use crate::storage::deadlines::{Deadlines, Heap, HeapSlot, Scan, ScanSlot};
 use crate::storage::hash_table::{Hash32, HashTable, Index, Keyed};
 use crate::storage::linear::{Linear, ROW_MAX, Row};
 use crate::storage::list::{Line, List};
+use crate::storage::queue::Queue;
+use crate::storage::ring::Ring;
+use crate::storage::stream::Stream;
 use crate::tcp::congestion::{Chosen, CongestionControl, Reno};
 use crate::tcp::recovery::{GoBack, Recovery, Scoreboard};
 use crate::trace::Observer;
@@ -23,6 +26,10 @@ pub trait Profile: 'static {
     type Congestion: CongestionControl;
     /// How many ranges behind a hole are kept.
     type Reassembly: Reassembly;
+    /// How the octets of each direction of a connection lie in blocks: a
+    /// [`Queue`](crate::storage::queue::Queue) of as many as its window needs, or a
+    /// [`Ring`](crate::storage::ring::Ring) in one.
+    type Stream: Stream;
     /// How sockets and deadlines are found.
     type Tables: Tables;
     /// Who is told what happens.
@@ -126,6 +133,7 @@ impl Profile for Full {
     type Recovery = Scoreboard;
     type Congestion = Chosen;
     type Reassembly = Assembler<8>;
+    type Stream = Queue;
     type Tables = KeyedTables;
     type Observer = ();
     type Waker = ();
@@ -147,6 +155,7 @@ impl Profile for Small {
     type Recovery = GoBack;
     type Congestion = Reno;
     type Reassembly = Assembler<4>;
+    type Stream = Ring;
     type Tables = LinearTables;
     type Observer = ();
     type Waker = ();

@@ -271,6 +271,7 @@ impl Profile for Observed {
     type Recovery = <Full as Profile>::Recovery;
     type Congestion = <Full as Profile>::Congestion;
     type Reassembly = <Full as Profile>::Reassembly;
+    type Stream = <Full as Profile>::Stream;
     type Tables = <Full as Profile>::Tables;
     type Observer = Troubles;
     type Waker = ();

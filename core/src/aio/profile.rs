@@ -39,6 +39,7 @@ impl<P: Profile> Profile for Async<P> {
     type Recovery = P::Recovery;
     type Congestion = P::Congestion;
     type Reassembly = P::Reassembly;
+    type Stream = P::Stream;
     type Tables = P::Tables;
     type Observer = P::Observer;
     type Waker = TaskWaker;

@@ -95,13 +95,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if !P::RECORDS {
             return self.begin_in_slot(flow, syn, listener, &terms, commons);
         }
-        let told = commons.first_window(&listening.config);
+        let told = commons.first_window::<P>(&listening.config);
         let Some(id) = self.half_open.acquire() else {
             if P::COOKIES {
                 bump(&mut commons.counters.cookies_out);
                 listening.cookies = cookie::period(commons.now);
                 let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
-                let told = commons.cookie_window(&listening.config);
+                let told = commons.cookie_window::<P>(&listening.config);
                 return Some(jar.syn_ack(syn, &terms, told));
             }
             commons.counters.drop(DropReason::NoMemory);
@@ -179,7 +179,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return None;
         }
         let terms = commons.terms::<P>(flow, &listening.config);
-        let told = commons.cookie_window(&listening.config);
+        let told = commons.cookie_window::<P>(&listening.config);
         let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
         jar.redeem(ack, &terms, told)
     }

@@ -15,7 +15,7 @@ use crate::storage::deadlines::Deadlines;
 use crate::storage::hash_table::Index;
 use crate::storage::list::{Line, List};
 use crate::storage::policy::AllocationPolicy;
-use crate::storage::queue::Queue;
+use crate::storage::stream::Stream;
 use crate::storage::slab::{Key, Slab};
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
@@ -414,13 +414,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         P::PRUNING
             && commons.policy == AllocationPolicy::Overcommit
             && !self.early.is_empty()
-            && commons.blocks.spare() < room_for(text_len(segment.text), commons)
+            && commons.blocks.spare() < room_for::<P>(text_len(segment.text), commons)
     }
 
     /// So many octets in order have found no room: what waits behind the oldest holes gives way,
     /// until there is enough. The peers of those connections have all of it still.
     fn prune(&mut self, octets: u32, commons: &mut Commons<'a>) {
-        let wanted = room_for(octets, commons);
+        let wanted = room_for::<P>(octets, commons);
         while commons.blocks.spare() < wanted
             && let Some(id) = self.early.pop_front(&mut self.connections)
         {
@@ -670,6 +670,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 }
 
 /// How many blocks so much text takes at most.
-fn room_for(octets: u32, commons: &Commons<'_>) -> u32 {
-    Queue::blocks_for(octets, commons.blocks.block_size())
+fn room_for<P: Profile>(octets: u32, commons: &Commons<'_>) -> u32 {
+    P::Stream::blocks_for(octets, commons.blocks.block_size())
 }

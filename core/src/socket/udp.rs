@@ -17,6 +17,7 @@ use crate::storage::hash_table::{Index, chained};
 use crate::storage::list::{Line, Links, linked};
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::queue::Queue;
+use crate::storage::stream::Stream;
 use crate::storage::slab::{Slab, Slot};
 use crate::storage::{Empty, Id};
 use crate::waker::{DatagramWaiters, WakerSlot};

@@ -175,6 +175,6 @@ impl<P: Profile> Stack<'_, P> {
         headers.clear();
         headers.push(|buffer| header.emit(buffer));
         headers.push(|buffer| packet.emit(buffer));
-        headers.send(None, &self.commons.blocks, sink)
+        headers.send(None, sink)
     }
 }

@@ -11,6 +11,7 @@ use crate::counters::bump;
 use crate::device::NoRoom;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
+use crate::storage::stream::Stream;
 use crate::storage::Id;
 use crate::tcp::bare::Bare;
 #[cfg(feature = "ethernet")]
@@ -23,7 +24,7 @@ use crate::wire::tcp_options::Options;
 use crate::wire::{Protocol, checksum, icmpv4, ipv4, tcp};
 
 use super::Stack;
-use super::headers::{Headers, Payload, Sink};
+use super::headers::{Headers, Sink};
 use super::link::{Attempt, Link};
 #[cfg(feature = "ethernet")]
 use super::neighbor::Hop;
@@ -107,7 +108,7 @@ impl<P: Profile> Stack<'_, P> {
     fn send_bare(&mut self, flow: &FlowKey, bare: &Bare, sink: Sink<'_>) -> Result<(), NoRoom> {
         let header = bare.header(flow);
         self.link.tcp_headers(flow, &header, &bare.options(), (0, bare.dscp));
-        self.link.headers.send(None, &self.commons.blocks, sink)?;
+        self.link.headers.send(None, sink)?;
         bump(&mut self.commons.counters.packets_out);
         Ok(())
     }
@@ -123,9 +124,9 @@ impl<P: Profile> Stack<'_, P> {
             headers.push(|buffer| header.emit(buffer));
             // RFC 792: ICMPv4 sums nothing of the IP header; RFC 4443 §2.3: ICMPv6 does.
             headers.checksum_at(2, is_ipv4);
-            let queue = self.link.replies.first_message().map(|message| &message.payload);
-            let payload = queue.map(|queue| Payload { queue, offset: 0, len });
-            self.link.headers.send(payload, &self.commons.blocks, sink)?;
+            let payload = self.link.replies.first_message().map(|message| &message.payload);
+            let payload = payload.map(|payload| payload.slices(&self.commons.blocks, 0, len));
+            self.link.headers.send(payload, sink)?;
             bump(&mut self.commons.counters.packets_out);
         }
         self.link.replies.pop_message(&mut self.commons);
@@ -171,9 +172,9 @@ impl<P: Profile> Stack<'_, P> {
         let options = connection.options(plan, self.commons.now);
         let extent = (plan.len, connection.dscp());
         self.link.tcp_headers(flow, &plan.header(flow), &options, extent);
-        let queue = connection.send_space();
-        let payload = Payload { queue, offset: plan.offset, len: plan.len };
-        self.link.headers.send(Some(payload), &self.commons.blocks, sink)?;
+        let stream = connection.send_space();
+        let payload = stream.slices(&self.commons.blocks, plan.offset, plan.len);
+        self.link.headers.send(Some(payload), sink)?;
         bump(&mut self.commons.counters.packets_out);
         let again = plan.purpose == Purpose::Again;
         let event = Event::Sent { flow: *flow, seq: plan.seq, octets: plan.len, again };
@@ -247,8 +248,8 @@ impl<P: Profile> Stack<'_, P> {
         headers.push(|buffer| header.emit(len as usize, buffer));
         headers.checksum_at(udp::CHECKSUM_OFFSET as u16, false);
         headers.zero_is_none();
-        let payload = Payload { queue, offset, len };
-        self.link.headers.send(Some(payload), &self.commons.blocks, sink)?;
+        let payload = queue.slices(&self.commons.blocks, offset, len);
+        self.link.headers.send(Some(payload), sink)?;
         bump(&mut self.commons.counters.packets_out);
         bump(&mut self.commons.counters.datagrams_out);
         self.udp.on_departed(id, &mut self.commons);

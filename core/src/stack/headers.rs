@@ -4,8 +4,7 @@
 //! What is in them is decided in `egress`, `arp` and `ndp`.
 
 use crate::device::{ChecksumJob, NoRoom, Packet};
-use crate::storage::block_pool::BlockPool;
-use crate::storage::queue::Queue;
+use crate::storage::stream::Slices;
 use crate::wire::tcp;
 
 /// Where packets go.
@@ -24,14 +23,6 @@ pub(super) struct Headers {
     job: Option<ChecksumJob>,
     /// TTL and hop limit of what is sent.
     pub(super) hop_limit: u8,
-}
-
-/// Where a payload lies.
-#[derive(Clone, Copy)]
-pub(super) struct Payload<'p> {
-    pub(super) queue: &'p Queue,
-    pub(super) offset: u32,
-    pub(super) len: u32,
 }
 
 impl Headers {
@@ -86,13 +77,9 @@ impl Headers {
     /// Gathers headers and payload into a packet and offers it.
     pub(super) fn send(
         &self,
-        payload: Option<Payload<'_>>,
-        blocks: &BlockPool<'_>,
+        payload: Option<Slices<'_>>,
         sink: Sink<'_>,
     ) -> Result<(), NoRoom> {
-        let payload = payload
-            .filter(|payload| payload.len > 0)
-            .map(|payload| payload.queue.slices(blocks, payload.offset, payload.len));
         let header = self.octets.get(..self.len).unwrap_or(&[]);
         sink(&Packet::new(header, payload, self.job))
     }

@@ -170,7 +170,7 @@ impl<P: Profile> Stack<'_, P> {
         headers.set_ipv6_hop_limit(ndp::HOP_LIMIT);
         headers.push(|buffer| message.emit(buffer));
         headers.checksum_at(2, false);
-        headers.send(None, &self.commons.blocks, sink)?;
+        headers.send(None, sink)?;
         bump(&mut self.commons.counters.packets_out);
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::counters::DropReason;
 use crate::flow::FlowKey;
 use crate::socket::Commons;
 use crate::storage::queue::Queue;
+use crate::storage::stream::Stream;
 use crate::storage::{Empty, copy_prefix};
 use crate::tcp::bare::Bare;
 use crate::tcp::isn::hash64;
@@ -21,12 +22,12 @@ use crate::wire::tcp::Flags;
 const IPV6_HEADER_LEN: usize = 40;
 
 /// Slots of the class of bare TCP segments.
-const SEGMENTS_MAX: usize = 8;
+const SEGMENTS_MAX: usize = 4;
 /// Slots of the class of ICMP messages.
-const MESSAGES_MAX: usize = 4;
+const MESSAGES_MAX: usize = 2;
 
 /// Peers are spread over so many rations of a class.
-const RATIONS: usize = 16;
+const RATIONS: usize = 8;
 /// Microseconds to the spans in which rations hold: 1.05 s.
 const SPAN_SHIFT: u32 = 20;
 

@@ -12,7 +12,9 @@ pub mod linear;
 pub mod list;
 pub mod policy;
 pub mod queue;
+pub mod ring;
 pub mod slab;
+pub mod stream;
 
 use core::num::NonZero;
 

@@ -10,6 +10,7 @@
 use byteorder::{ByteOrder, NativeEndian};
 
 use super::block_pool::{BlockPool, Credit};
+use super::stream::{Pieces, Stream};
 use super::{Empty, Id, RawId, copy_prefix, count};
 
 /// Directory entries in the queue itself: 16 octets of them.
@@ -37,135 +38,17 @@ pub struct Queue {
 }
 
 impl Empty for Queue {
-    const EMPTY: Self = Self::starting_at(0);
+    const EMPTY: Self = Self {
+        start: 0,
+        len: 0,
+        extent: 0,
+        held: 0,
+        credit: Credit::EMPTY,
+        directory: Directory::EMPTY,
+    };
 }
 
 impl Queue {
-    /// An empty queue whose first octet will be the one at `position` of the stream.
-    #[must_use]
-    pub const fn starting_at(position: u32) -> Self {
-        Self {
-            start: position,
-            len: 0,
-            extent: 0,
-            held: 0,
-            credit: Credit::EMPTY,
-            directory: Directory::EMPTY,
-        }
-    }
-
-    /// The position in the stream of the first octet that has not been consumed, modulo 2³².
-    #[must_use]
-    pub const fn start(&self) -> u32 {
-        self.start
-    }
-
-    /// How many octets are committed and not yet consumed.
-    #[must_use]
-    pub const fn len(&self) -> u32 {
-        self.len
-    }
-
-    /// Whether no octet is committed; there may be some behind a hole.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// How many blocks of the pool the queue holds, that of the directory included.
-    #[must_use]
-    pub fn blocks_held(&self) -> u32 {
-        let directory = u32::from(self.directory.block.is_some());
-        count(self.held).saturating_add(directory)
-    }
-
-    /// The blocks promised to the queue and not yet taken.
-    #[must_use]
-    pub const fn credit(&self) -> &Credit {
-        &self.credit
-    }
-
-    /// The blocks promised to the queue, from which it takes before all else.
-    #[must_use]
-    pub fn credit_mut(&mut self) -> &mut Credit {
-        &mut self.credit
-    }
-
-    /// Sees to it that a queue which holds no block has the promise of one, so that its user gets
-    /// on some day whatever the others do. Once it was promised it always can be again: called
-    /// after what gives blocks back, it finds those. Returns whether there is a block or a promise.
-    pub fn keep_promise(&mut self, pool: &mut BlockPool<'_>) -> bool {
-        let has = self.blocks_held() > 0 || self.credit.blocks() > 0;
-        has || pool.promise(&mut self.credit, 1) == 1
-    }
-
-    /// The largest window in octets that a queue over blocks of this size (a power of two) can
-    /// hold wherever it starts.
-    #[must_use]
-    pub const fn window_max(block_size: u32) -> u32 {
-        let entries = directory_entries(block_size);
-        entries.saturating_sub(1).saturating_mul(block_size)
-    }
-
-    /// How many blocks of this size (a power of two) a window of so many octets may need wherever
-    /// it starts, that of the directory included.
-    #[must_use]
-    pub const fn blocks_for(window: u32, block_size: u32) -> u32 {
-        if window == 0 {
-            return 0;
-        }
-        // At worst the window begins with the last octet of a block.
-        let shift = block_size.trailing_zeros();
-        let data = window
-            .saturating_sub(1)
-            .saturating_add(block_size.saturating_sub(1))
-            .wrapping_shr(shift)
-            .saturating_add(1);
-        data.saturating_add((data > INLINE) as u32)
-    }
-
-    /// Settles the credit so that, with the blocks held, it is just enough to write the first
-    /// `window` octets from the start of the queue on, as far as the pool has blocks to spare.
-    ///
-    /// Returns how many octets from the start are sure to find room now, at most `window`. Called
-    /// with the edge that was promised to the peer before and once more after each
-    /// [`Queue::consume_and_keep`], it never returns less than that edge: what that frees
-    /// is enough. Blocks promised beyond what `window` needs are given back. O(1), but where the
-    /// pool runs short it looks at the directory entries between the committed octets and the last
-    /// one written.
-    pub fn cover(&mut self, pool: &mut BlockPool<'_>, window: u32) -> u32 {
-        let shift = pool.block_shift();
-        let base = self.base(pool);
-        let reach = window.min(Self::window_max(pool.block_size())).max(self.extent);
-        let touched = blocks_touched(base, reach, shift);
-        let held = count(self.held);
-        let grows = self.directory.block.is_none();
-        let needed =
-            touched.saturating_sub(held).saturating_add(u32::from(grows && touched > INLINE));
-        let promised = self.credit.blocks();
-        if promised > needed {
-            pool.withdraw(&mut self.credit, promised.saturating_sub(needed));
-        } else {
-            let missing = needed.saturating_sub(promised);
-            let spare = missing.min(pool.spare());
-            if pool.promise(&mut self.credit, spare) < missing {
-                return self.covered(pool, self.credit.blocks()).min(window);
-            }
-        }
-        reach.min(window)
-    }
-
-    /// How many octets from the start would find room if nobody else took any block, and those
-    /// that are reclaimable came back; at most `window`. Promises nothing.
-    #[must_use]
-    pub fn within_reach(&self, pool: &BlockPool<'_>, window: u32) -> u32 {
-        let obtainable = self.credit.blocks().saturating_add(pool.obtainable());
-        if obtainable >= Self::blocks_for(window, pool.block_size()) {
-            return window;
-        }
-        self.covered(pool, obtainable).min(window)
-    }
-
     /// How many octets from the start find room with what is held and `credit` more blocks.
     fn covered(&self, pool: &BlockPool<'_>, mut credit: u32) -> u32 {
         let (base, shift) = (self.base(pool), pool.block_shift());
@@ -189,68 +72,6 @@ impl Queue {
         blocks.saturating_mul(pool.block_size()).saturating_sub(base)
     }
 
-    /// Stores `data` from `offset` octets behind the start on; what was there is overwritten.
-    ///
-    /// Returns how many octets were stored: fewer than given where there is no block to be had, or
-    /// no directory entry because that is too far ahead.
-    pub fn write_at(&mut self, pool: &mut BlockPool<'_>, offset: u32, data: &[u8]) -> usize {
-        let mut stored = 0;
-        while let Some(rest) = data.get(stored..)
-            && !rest.is_empty()
-        {
-            let Some(at) = offset.checked_add(stored as u32) else { break };
-            let octets = copy_prefix(self.span_mut(pool, at), rest);
-            if octets == 0 {
-                break;
-            }
-            stored = stored.wrapping_add(octets);
-            self.extent = self.extent.max(at.saturating_add(octets as u32));
-        }
-        stored
-    }
-
-    /// Commits the octets right behind those committed so far, all of which have been written.
-    pub fn commit(&mut self, octets: u32) {
-        self.len = self.len.saturating_add(octets).min(self.extent);
-    }
-
-    /// Stores `data` right behind the committed octets and commits it. Returns how many octets
-    /// were stored, as [`Queue::write_at`] does.
-    pub fn append(&mut self, pool: &mut BlockPool<'_>, data: &[u8]) -> usize {
-        let stored = self.write_at(pool, self.len, data);
-        self.commit(stored as u32);
-        stored
-    }
-
-    /// Lets `write` fill the octets right behind the committed ones in place and commits as many
-    /// as it says to have written. It sees as much as one block has left there, at most `limit`,
-    /// and is not called where that is nothing. Returns how many octets were committed.
-    pub fn append_with(
-        &mut self,
-        pool: &mut BlockPool<'_>,
-        limit: usize,
-        write: &mut dyn FnMut(&mut [u8]) -> usize,
-    ) -> usize {
-        if limit == 0 {
-            return 0;
-        }
-        let before = (self.blocks_held(), self.credit.blocks());
-        let at = self.len;
-        let span = self.span_mut(pool, at);
-        let room = span.len().min(limit);
-        let written = match span.get_mut(..room) {
-            Some(span) if room > 0 => write(span).min(room),
-            _ => return 0,
-        };
-        if written > 0 {
-            self.extent = self.extent.max(at.saturating_add(written as u32));
-            self.commit(written as u32);
-        } else if self.blocks_held() > before.0 {
-            self.untake(pool, at, before);
-        }
-        written
-    }
-
     /// Gives back what was just taken to write at `offset`, when nothing was written after all: no
     /// block is held without an octet in it. `before` is what was held and promised then.
     fn untake(&mut self, pool: &mut BlockPool<'_>, offset: u32, before: (u32, u32)) {
@@ -261,87 +82,6 @@ impl Queue {
         }
         let redeemed = before.1.saturating_sub(self.credit.blocks());
         pool.promise(&mut self.credit, redeemed);
-    }
-
-    /// Copies committed octets from `offset` behind the start on into `buffer`; returns how many.
-    #[must_use]
-    pub fn read_at(&self, pool: &BlockPool<'_>, offset: u32, buffer: &mut [u8]) -> usize {
-        let wanted = buffer.len().min(self.len as usize) as u32;
-        let mut read = 0_usize;
-        for slice in self.slices(pool, offset, wanted) {
-            let Some(rest) = buffer.get_mut(read..) else { break };
-            read = read.wrapping_add(copy_prefix(rest, slice));
-        }
-        read
-    }
-
-    /// The committed octets `[offset, offset + len)` from the start on, as far as there are so
-    /// many, one slice for each block they lie in.
-    #[must_use]
-    pub fn slices<'p>(&self, pool: &'p BlockPool<'_>, offset: u32, len: u32) -> Slices<'p> {
-        let offset = offset.min(self.len);
-        Slices {
-            pool,
-            directory: self.directory,
-            position: self.start.wrapping_add(offset),
-            remaining: self.len.wrapping_sub(offset).min(len),
-        }
-    }
-
-    /// The committed octets at the front, as many as lie in one block; none where there are none.
-    #[must_use]
-    pub fn first_slice<'p>(&self, pool: &'p BlockPool<'_>) -> &'p [u8] {
-        self.slices(pool, 0, self.len).next().unwrap_or_default()
-    }
-
-    /// As [`Queue::consume`], and turns the blocks that this frees into promises to this queue.
-    pub fn consume_and_keep(&mut self, pool: &mut BlockPool<'_>, octets: u32) {
-        let before = self.blocks_held();
-        self.consume(pool, octets);
-        let freed = before.saturating_sub(self.blocks_held());
-        pool.promise(&mut self.credit, freed);
-    }
-
-    /// Drops committed octets from the front, as far as there are so many, and frees the blocks
-    /// that nothing is left in.
-    pub fn consume(&mut self, pool: &mut BlockPool<'_>, octets: u32) {
-        let octets = octets.min(self.len);
-        let passed = self.base(pool).wrapping_add(octets).wrapping_shr(pool.block_shift());
-        // The block in which all ends goes, too: an empty queue holds none.
-        let gone = passed.wrapping_add(u32::from(octets == self.extent));
-        for distance in 0..gone {
-            self.free_block(pool, distance);
-        }
-        self.start = self.start.wrapping_add(octets);
-        self.len = self.len.wrapping_sub(octets);
-        self.extent = self.extent.wrapping_sub(octets);
-        if self.extent == 0 {
-            self.free_directory(pool);
-        }
-    }
-
-    /// Forgets what was written at `offset` from the start and behind it, and frees the blocks
-    /// that nothing is left in. Committed octets stay, whatever `offset` is.
-    pub fn discard_from(&mut self, pool: &mut BlockPool<'_>, offset: u32) {
-        let offset = offset.max(self.len);
-        if offset >= self.extent {
-            return;
-        }
-        let (base, shift) = (self.base(pool), pool.block_shift());
-        let kept = blocks_touched(base, offset, shift);
-        for distance in kept..blocks_touched(base, self.extent, shift) {
-            self.free_block(pool, distance);
-        }
-        self.extent = offset;
-        if offset == 0 {
-            self.free_all(pool);
-        }
-    }
-
-    /// Drops everything: frees all blocks and gives all credit back. The start stays.
-    pub fn clear(&mut self, pool: &mut BlockPool<'_>) {
-        self.free_all(pool);
-        pool.withdraw(&mut self.credit, u32::MAX);
     }
 
     fn free_all(&mut self, pool: &mut BlockPool<'_>) {
@@ -419,38 +159,184 @@ impl Queue {
     }
 }
 
-/// Committed octets of a [`Queue`], one slice a block.
-#[derive(Debug, Clone)]
-pub struct Slices<'p> {
-    pool: &'p BlockPool<'p>,
-    directory: Directory,
-    position: u32,
-    remaining: u32,
-}
-
-impl Slices<'_> {
-    /// How many octets are still to come.
-    #[must_use]
-    pub const fn octets(&self) -> u32 {
-        self.remaining
+impl Pieces for Queue {
+    fn piece<'p>(&self, pool: &'p BlockPool<'_>, position: u32) -> &'p [u8] {
+        let number = position.wrapping_shr(pool.block_shift());
+        let within = position & block_mask(pool);
+        let block = self.directory.entry(pool, number).map(|id| pool.block(id));
+        block.and_then(|block| block.get(within as usize..)).unwrap_or_default()
     }
 }
 
-impl<'p> Iterator for Slices<'p> {
-    type Item = &'p [u8];
-
-    fn next(&mut self) -> Option<&'p [u8]> {
-        if self.remaining == 0 {
-            return None;
+/// Every operation is O(1) plus the octets and blocks that it moves, but that [`Stream::cover`]
+/// looks, where the pool runs short, at the directory entries between the committed octets and the
+/// last one written. An empty queue holds no block.
+impl Stream for Queue {
+    fn starting_at(position: u32) -> Self {
+        Self {
+            start: position,
+            len: 0,
+            extent: 0,
+            held: 0,
+            credit: Credit::EMPTY,
+            directory: Directory::EMPTY,
         }
-        let number = self.position.wrapping_shr(self.pool.block_shift());
-        let within = self.position & block_mask(self.pool);
-        let id = self.directory.entry(self.pool, number)?;
-        let rest = self.pool.block(id).get(within as usize..)?;
-        let octets = rest.len().min(self.remaining as usize);
-        self.position = self.position.wrapping_add(octets as u32);
-        self.remaining = self.remaining.wrapping_sub(octets as u32);
-        rest.get(..octets)
+    }
+
+    fn start(&self) -> u32 {
+        self.start
+    }
+
+    fn len(&self) -> u32 {
+        self.len
+    }
+
+    fn blocks_held(&self) -> u32 {
+        let directory = u32::from(self.directory.block.is_some());
+        count(self.held).saturating_add(directory)
+    }
+
+    fn credit_mut(&mut self) -> &mut Credit {
+        &mut self.credit
+    }
+
+    fn window_max(block_size: u32) -> u32 {
+        let entries = directory_entries(block_size);
+        entries.saturating_sub(1).saturating_mul(block_size)
+    }
+
+    fn blocks_for(window: u32, block_size: u32) -> u32 {
+        if window == 0 {
+            return 0;
+        }
+        // At worst the window begins with the last octet of a block.
+        let shift = block_size.trailing_zeros();
+        let data = window
+            .saturating_sub(1)
+            .saturating_add(block_size.saturating_sub(1))
+            .wrapping_shr(shift)
+            .saturating_add(1);
+        data.saturating_add((data > INLINE) as u32)
+    }
+
+    fn cover(&mut self, pool: &mut BlockPool<'_>, window: u32) -> u32 {
+        let shift = pool.block_shift();
+        let base = self.base(pool);
+        let reach = window.min(Self::window_max(pool.block_size())).max(self.extent);
+        let touched = blocks_touched(base, reach, shift);
+        let held = count(self.held);
+        let grows = self.directory.block.is_none();
+        let needed =
+            touched.saturating_sub(held).saturating_add(u32::from(grows && touched > INLINE));
+        let promised = self.credit.blocks();
+        if promised > needed {
+            pool.withdraw(&mut self.credit, promised.saturating_sub(needed));
+        } else {
+            let missing = needed.saturating_sub(promised);
+            let spare = missing.min(pool.spare());
+            if pool.promise(&mut self.credit, spare) < missing {
+                return self.covered(pool, self.credit.blocks()).min(window);
+            }
+        }
+        reach.min(window)
+    }
+
+    fn within_reach(&self, pool: &BlockPool<'_>, window: u32) -> u32 {
+        let obtainable = self.credit.blocks().saturating_add(pool.obtainable());
+        if obtainable >= Self::blocks_for(window, pool.block_size()) {
+            return window;
+        }
+        self.covered(pool, obtainable).min(window)
+    }
+
+    fn write_at(&mut self, pool: &mut BlockPool<'_>, offset: u32, data: &[u8]) -> usize {
+        let mut stored = 0;
+        while let Some(rest) = data.get(stored..)
+            && !rest.is_empty()
+        {
+            let Some(at) = offset.checked_add(stored as u32) else { break };
+            let octets = copy_prefix(self.span_mut(pool, at), rest);
+            if octets == 0 {
+                break;
+            }
+            stored = stored.wrapping_add(octets);
+            self.extent = self.extent.max(at.saturating_add(octets as u32));
+        }
+        stored
+    }
+
+    fn commit(&mut self, octets: u32) {
+        self.len = self.len.saturating_add(octets).min(self.extent);
+    }
+
+    fn append_with(
+        &mut self,
+        pool: &mut BlockPool<'_>,
+        limit: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> usize,
+    ) -> usize {
+        if limit == 0 {
+            return 0;
+        }
+        let before = (self.blocks_held(), self.credit.blocks());
+        let at = self.len;
+        let span = self.span_mut(pool, at);
+        let room = span.len().min(limit);
+        let written = match span.get_mut(..room) {
+            Some(span) if room > 0 => write(span).min(room),
+            _ => return 0,
+        };
+        if written > 0 {
+            self.extent = self.extent.max(at.saturating_add(written as u32));
+            self.commit(written as u32);
+        } else if self.blocks_held() > before.0 {
+            self.untake(pool, at, before);
+        }
+        written
+    }
+
+    fn consume_and_keep(&mut self, pool: &mut BlockPool<'_>, octets: u32) {
+        let before = self.blocks_held();
+        self.consume(pool, octets);
+        let freed = before.saturating_sub(self.blocks_held());
+        pool.promise(&mut self.credit, freed);
+    }
+
+    fn consume(&mut self, pool: &mut BlockPool<'_>, octets: u32) {
+        let octets = octets.min(self.len);
+        let passed = self.base(pool).wrapping_add(octets).wrapping_shr(pool.block_shift());
+        // The block in which all ends goes, too: an empty queue holds none.
+        let gone = passed.wrapping_add(u32::from(octets == self.extent));
+        for distance in 0..gone {
+            self.free_block(pool, distance);
+        }
+        self.start = self.start.wrapping_add(octets);
+        self.len = self.len.wrapping_sub(octets);
+        self.extent = self.extent.wrapping_sub(octets);
+        if self.extent == 0 {
+            self.free_directory(pool);
+        }
+    }
+
+    fn discard_from(&mut self, pool: &mut BlockPool<'_>, offset: u32) {
+        let offset = offset.max(self.len);
+        if offset >= self.extent {
+            return;
+        }
+        let (base, shift) = (self.base(pool), pool.block_shift());
+        let kept = blocks_touched(base, offset, shift);
+        for distance in kept..blocks_touched(base, self.extent, shift) {
+            self.free_block(pool, distance);
+        }
+        self.extent = offset;
+        if offset == 0 {
+            self.free_all(pool);
+        }
+    }
+
+    fn clear(&mut self, pool: &mut BlockPool<'_>) {
+        self.free_all(pool);
+        pool.withdraw(&mut self.credit, u32::MAX);
     }
 }
 

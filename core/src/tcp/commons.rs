@@ -7,7 +7,7 @@ use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
-use crate::storage::queue::Queue;
+use crate::storage::stream::Stream;
 use crate::time::{Duration, Instant};
 
 use super::isn::{isn, stamp_offset};
@@ -49,7 +49,7 @@ impl Commons<'_> {
         let secret = self.secret.octets();
         let timestamps = P::TIMESTAMPS && config.timestamps;
         // A shift larger than any window needs would only round the windows down.
-        let largest = config.receive_limit.min(Queue::window_max(self.blocks.block_size()));
+        let largest = config.receive_limit.min(P::Stream::window_max(self.blocks.block_size()));
         let offer = Offer {
             mss: self.mss(flow, config),
             window_shift: config.window_scale.then(|| shift_for(largest)),
@@ -67,25 +67,25 @@ impl Commons<'_> {
     }
 
     /// The window that a SYN-ACK tells: no more than what a connection is sure to get.
-    pub(crate) fn first_window(&self, config: &ConnectionConfig) -> u16 {
+    pub(crate) fn first_window<P: Profile>(&self, config: &ConnectionConfig) -> u16 {
         let more = match self.policy {
             AllocationPolicy::Reserved => 0,
             AllocationPolicy::Overcommit => self.blocks.obtainable(),
         };
-        self.window_of(more, config)
+        self.window_of::<P>(more, config)
     }
 
     /// The window that a SYN-ACK tells of which nothing is remembered: it is worked out once more
     /// when the answer comes, and must not depend on the pool.
-    pub(crate) fn cookie_window(&self, config: &ConnectionConfig) -> u16 {
-        self.window_of(0, config)
+    pub(crate) fn cookie_window<P: Profile>(&self, config: &ConnectionConfig) -> u16 {
+        self.window_of::<P>(0, config)
     }
 
     /// A window of one block and so many more.
-    fn window_of(&self, more: u32, config: &ConnectionConfig) -> u16 {
+    fn window_of<P: Profile>(&self, more: u32, config: &ConnectionConfig) -> u16 {
         let blocks = more.saturating_add(1);
         let sure = blocks.saturating_mul(self.blocks.block_size());
-        let largest = Queue::window_max(self.blocks.block_size());
+        let largest = P::Stream::window_max(self.blocks.block_size());
         config.receive_limit.min(largest).min(sure).min(u32::from(u16::MAX)) as u16
     }
 }

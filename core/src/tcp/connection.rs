@@ -95,8 +95,8 @@ impl Debt {
 pub struct Connection<P: Profile> {
     pub(super) flow: FlowKey,
     pub(super) state: State,
-    pub(super) snd: SendSpace,
-    pub(super) rcv: ReceiveSpace<P::Reassembly>,
+    pub(super) snd: SendSpace<P::Stream>,
+    pub(super) rcv: ReceiveSpace<P::Reassembly, P::Stream>,
     pub(super) agreed: Agreed,
     pub(super) stamps: Stamps,
     pub(super) rtt: RttEstimator,

@@ -5,7 +5,6 @@ use crate::counters::{Counters, bump, bump_by};
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::seq::SeqNum;
-use crate::storage::queue::Queue;
 use crate::time::{Due, Instant};
 use crate::wire::tcp::{Flags, Header};
 use crate::wire::tcp_options::Options;
@@ -295,7 +294,7 @@ impl<P: Profile> Connection<P> {
 
     /// The queue that the text of a planned segment lies in.
     #[must_use]
-    pub fn send_space(&self) -> &Queue {
+    pub fn send_space(&self) -> &P::Stream {
         self.snd.queue()
     }
 

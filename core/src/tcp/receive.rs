@@ -4,11 +4,10 @@
 //! with `AllocationPolicy::Reserved` the memory behind it is promised before it is told.
 
 use crate::seq::SeqNum;
-use crate::storage::Empty;
 use crate::storage::assembler::Reassembly;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
-use crate::storage::queue::Queue;
+use crate::storage::stream::Stream;
 use crate::wire::tcp_options::{SACK_BLOCKS_MAX, SackBlock};
 
 use heapless::Vec;
@@ -18,7 +17,7 @@ use super::window;
 
 /// RCV.*, with what has arrived and was not read.
 #[derive(Debug)]
-pub struct ReceiveSpace<R> {
+pub struct ReceiveSpace<R, Q> {
     /// IRS, the peer's initial sequence number.
     pub irs: SeqNum,
     /// RCV.NXT, the next number expected.
@@ -29,7 +28,7 @@ pub struct ReceiveSpace<R> {
     pub limit: u32,
     /// Octets from the start of the queue on that may be told.
     granted: u32,
-    queue: Queue,
+    queue: Q,
     holes: R,
     /// Octets that came a second time, and how many: to be told once (RFC 2883).
     duplicate: SeqNum,
@@ -61,7 +60,7 @@ pub enum Taken {
     Nowhere,
 }
 
-impl<R: Reassembly> ReceiveSpace<R> {
+impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     /// Nothing received.
     pub const EMPTY: Self = Self {
         irs: SeqNum::ZERO,
@@ -69,7 +68,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
         edge: SeqNum::ZERO,
         limit: 0,
         granted: 0,
-        queue: Queue::EMPTY,
+        queue: Q::EMPTY,
         holes: R::EMPTY,
         duplicate: SeqNum::ZERO,
         duplicate_len: 0,
@@ -85,7 +84,7 @@ impl<R: Reassembly> ReceiveSpace<R> {
         policy: AllocationPolicy,
         blocks: &mut BlockPool<'_>,
     ) -> Option<()> {
-        self.limit = limit.min(Queue::window_max(blocks.block_size()));
+        self.limit = limit.min(Q::window_max(blocks.block_size()));
         if !self.queue.keep_promise(blocks) {
             return None;
         }
@@ -321,10 +320,11 @@ impl<R: Reassembly> ReceiveSpace<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::queue::Queue;
     use crate::storage::assembler::Assembler;
     use std::vec;
 
-    type Space = ReceiveSpace<Assembler<4>>;
+    type Space = ReceiveSpace<Assembler<4>, Queue>;
 
     fn space(limit: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) -> Space {
         let mut space = Space::EMPTY;

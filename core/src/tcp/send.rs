@@ -3,13 +3,12 @@
 //! SND.NXT only ever moves forward. What is sent again is asked of `recovery`.
 
 use crate::seq::SeqNum;
-use crate::storage::Empty;
 use crate::storage::block_pool::BlockPool;
-use crate::storage::queue::Queue;
+use crate::storage::stream::Stream;
 
 /// SND.*, with what is queued from SND.UNA on.
 #[derive(Debug)]
-pub struct SendSpace {
+pub struct SendSpace<Q> {
     /// SND.UNA, the oldest number not acknowledged: ISS as long as that is our SYN's.
     pub una: SeqNum,
     /// SND.NXT, the next number to be sent for the first time.
@@ -30,10 +29,10 @@ pub struct SendSpace {
     urgent: u32,
     /// Whether a FIN follows what is queued.
     fin: bool,
-    queue: Queue,
+    queue: Q,
 }
 
-impl SendSpace {
+impl<Q: Stream> SendSpace<Q> {
     /// Nothing sent, nothing queued.
     pub const EMPTY: Self = Self {
         una: SeqNum::ZERO,
@@ -46,7 +45,7 @@ impl SendSpace {
         first: SeqNum::ZERO,
         urgent: 0,
         fin: false,
-        queue: Queue::EMPTY,
+        queue: Q::EMPTY,
     };
 
     /// Starts at an initial sequence number; our SYN is still to be sent. `None` where the pool
@@ -56,7 +55,7 @@ impl SendSpace {
         self.una = iss;
         self.nxt = iss;
         self.first = iss + 1;
-        self.limit = limit.min(Queue::window_max(blocks.block_size()));
+        self.limit = limit.min(Q::window_max(blocks.block_size()));
         self.queue.keep_promise(blocks).then_some(())
     }
 
@@ -142,7 +141,7 @@ impl SendSpace {
 
     /// The queue, to gather a segment's text from.
     #[must_use]
-    pub fn queue(&self) -> &Queue {
+    pub fn queue(&self) -> &Q {
         &self.queue
     }
 
@@ -225,6 +224,7 @@ impl SendSpace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::queue::Queue;
     use std::vec;
 
     fn pool() -> BlockPool<'static> {
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn syn_data_and_fin_take_up_sequence_space_in_turn() {
         let mut blocks = pool();
-        let mut snd = SendSpace::EMPTY;
+        let mut snd = SendSpace::<Queue>::EMPTY;
         let iss = SeqNum::new(u32::MAX - 3);
         snd.start(iss, 300, &mut blocks).unwrap();
         assert!(snd.syn_outstanding() && snd.unsent() == 0);
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn an_old_segment_tells_no_window() {
         let seq = SeqNum::new;
-        let mut snd = SendSpace { una: seq(20), ..SendSpace::EMPTY };
+        let mut snd = SendSpace { una: seq(20), ..SendSpace::<Queue>::EMPTY };
         snd.set_window(500, seq(100), seq(10));
         // (seq, ack, taken)
         for (at, ack, taken) in
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_window_that_shrinks_leaves_nothing_usable() {
-        let mut snd = SendSpace { nxt: SeqNum::new(80), wnd: 100, ..SendSpace::EMPTY };
+        let mut snd = SendSpace { nxt: SeqNum::new(80), wnd: 100, ..SendSpace::<Queue>::EMPTY };
         assert_eq!(snd.usable(), 20);
         snd.wnd = 50;
         assert_eq!(snd.usable(), 0);

@@ -66,7 +66,9 @@ pub(super) const FLOORS: &[Floor] = &[
         files: &[
             "storage/mod.rs",
             "storage/block_pool.rs",
+            "storage/stream.rs",
             "storage/queue.rs",
+            "storage/ring.rs",
             "storage/assembler.rs",
             "storage/slab.rs",
             "storage/hash_table.rs",

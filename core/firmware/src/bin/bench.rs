@@ -22,8 +22,7 @@ storage!(static NET: Small {
     udp_sockets: 0,
     neighbors: 2,
     records: 0,
-    // 2 x 2048 octets, and what a queue that begins within a block needs beyond them.
-    blocks: 18 x 256
+    blocks: 2 x 2048
 });
 
 const MTU: u16 = 1500;

@@ -22,6 +22,7 @@ impl Profile for Silent {
     type Recovery = <Small as Profile>::Recovery;
     type Congestion = <Small as Profile>::Congestion;
     type Reassembly = <Small as Profile>::Reassembly;
+    type Stream = <Small as Profile>::Stream;
     type Tables = <Small as Profile>::Tables;
     type Observer = <Small as Profile>::Observer;
     type Waker = <Small as Profile>::Waker;
@@ -40,12 +41,12 @@ impl Profile for Silent {
 storage!(static NET: Silent {
     connections: 1,
     listeners: 1,
-    half_open: 1,
-    time_wait: 1,
+    half_open: 0,
+    time_wait: 0,
     udp_sockets: 0,
     neighbors: 2,
     records: 0,
-    blocks: 16 x 256
+    blocks: 2 x 2048
 });
 
 /// In a static rather than on the stack, so that what is on the stack is only what calls need; and

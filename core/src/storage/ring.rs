@@ -1,0 +1,164 @@
+//! A byte stream in one block of a pool, used as a ring: position p of the stream lies at p modulo
+//! the size of the block. The window is the block, then, and the pool has blocks of that size.
+//!
+//! Which octets have arrived behind a hole is not known here: that is the assembler's.
+
+use super::block_pool::{BlockPool, Credit};
+use super::stream::{Pieces, Stream};
+use super::{Empty, Id, copy_prefix};
+
+/// A stream of octets, as many at a time as a block has room for.
+///
+/// It holds no block before the first octet, and gives its block back when it is cleared: who has
+/// had one needs it again. Every operation is O(1) plus the octets that it moves.
+#[derive(Debug)]
+pub struct Ring {
+    start: u32,
+    len: u32,
+    extent: u32,
+    block: Option<Id>,
+    credit: Credit,
+}
+
+impl Empty for Ring {
+    const EMPTY: Self =
+        Self { start: 0, len: 0, extent: 0, block: None, credit: Credit::EMPTY };
+}
+
+impl Ring {
+    /// The octets of the block from `offset` behind the start on, as many as are free of what
+    /// lies at the start: in one piece, and no further than the end of the block.
+    fn span_mut<'p>(&mut self, pool: &'p mut BlockPool<'_>, offset: u32) -> &'p mut [u8] {
+        if self.block.is_none() {
+            self.block = pool.take(&mut self.credit);
+        }
+        let (Some(id), size) = (self.block, pool.block_size()) else { return &mut [] };
+        let room = size.saturating_sub(offset) as usize;
+        let place = within(pool, self.start.wrapping_add(offset));
+        let span = pool.block_mut(id).get_mut(place..).unwrap_or_default();
+        let octets = span.len().min(room);
+        span.get_mut(..octets).unwrap_or_default()
+    }
+}
+
+/// Where in its block a position lies.
+fn within(pool: &BlockPool<'_>, position: u32) -> usize {
+    (position & pool.block_size().wrapping_sub(1)) as usize
+}
+
+impl Pieces for Ring {
+    fn piece<'p>(&self, pool: &'p BlockPool<'_>, position: u32) -> &'p [u8] {
+        let block = self.block.map_or(&[][..], |id| pool.block(id));
+        block.get(within(pool, position)..).unwrap_or_default()
+    }
+}
+
+impl Stream for Ring {
+    fn starting_at(position: u32) -> Self {
+        Self { start: position, ..Self::EMPTY }
+    }
+
+    fn start(&self) -> u32 {
+        self.start
+    }
+
+    fn len(&self) -> u32 {
+        self.len
+    }
+
+    fn blocks_held(&self) -> u32 {
+        u32::from(self.block.is_some())
+    }
+
+    fn credit_mut(&mut self) -> &mut Credit {
+        &mut self.credit
+    }
+
+    fn window_max(block_size: u32) -> u32 {
+        block_size
+    }
+
+    fn blocks_for(window: u32, _block_size: u32) -> u32 {
+        window.min(1)
+    }
+
+    fn cover(&mut self, pool: &mut BlockPool<'_>, window: u32) -> u32 {
+        if self.blocks_held() > 0 || self.credit.blocks() > 0 || pool.spare() > 0 {
+            self.keep_promise(pool);
+            window.min(pool.block_size())
+        } else {
+            0
+        }
+    }
+
+    fn within_reach(&self, pool: &BlockPool<'_>, window: u32) -> u32 {
+        if self.blocks_held() > 0 || self.credit.blocks() > 0 || pool.obtainable() > 0 {
+            window.min(pool.block_size())
+        } else {
+            0
+        }
+    }
+
+    fn write_at(&mut self, pool: &mut BlockPool<'_>, offset: u32, data: &[u8]) -> usize {
+        let mut at = offset;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let octets = copy_prefix(self.span_mut(pool, at), rest);
+            if octets == 0 {
+                break;
+            }
+            at = at.saturating_add(octets as u32);
+            rest = rest.get(octets..).unwrap_or(&[]);
+            self.extent = self.extent.max(at);
+        }
+        data.len().saturating_sub(rest.len())
+    }
+
+    fn commit(&mut self, octets: u32) {
+        self.len = self.len.saturating_add(octets).min(self.extent);
+    }
+
+    fn append_with(
+        &mut self,
+        pool: &mut BlockPool<'_>,
+        limit: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> usize,
+    ) -> usize {
+        let at = self.len;
+        let span = self.span_mut(pool, at);
+        let room = span.len().min(limit);
+        let written = match span.get_mut(..room) {
+            Some(span) if room > 0 => write(span).min(room),
+            _ => 0,
+        };
+        self.extent = self.extent.max(at.saturating_add(written as u32));
+        self.commit(written as u32);
+        written
+    }
+
+    fn consume(&mut self, _pool: &mut BlockPool<'_>, octets: u32) {
+        let octets = octets.min(self.len);
+        self.start = self.start.wrapping_add(octets);
+        self.len = self.len.wrapping_sub(octets);
+        self.extent = self.extent.wrapping_sub(octets);
+    }
+
+    fn consume_and_keep(&mut self, pool: &mut BlockPool<'_>, octets: u32) {
+        self.consume(pool, octets);
+    }
+
+    fn discard_from(&mut self, _pool: &mut BlockPool<'_>, offset: u32) {
+        self.extent = self.extent.min(offset.max(self.len));
+    }
+
+    fn clear(&mut self, pool: &mut BlockPool<'_>) {
+        if let Some(id) = self.block.take() {
+            pool.give_back(id);
+        }
+        pool.withdraw(&mut self.credit, u32::MAX);
+        (self.len, self.extent) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests;
