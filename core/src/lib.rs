@@ -38,7 +38,7 @@
 //!
 //! storage!(static NET: Small {
 //!     connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
-//!     records: 0, blocks: 80 x 256,
+//!     records: 0, blocks: 8 x 2048,
 //! });
 //!
 //! fn echo(net: &mut impl Device, key: Secret, sleep: impl Fn(Wake) -> Instant) -> Option<()> {
@@ -81,7 +81,7 @@
 //! # }
 //! # storage!(static THERE: Small {
 //! #     connections: 4, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
-//! #     records: 0, blocks: 80 x 256,
+//! #     records: 0, blocks: 8 x 2048,
 //! # });
 //! # fn main() { client().unwrap(); }
 //! # fn client() -> Option<()> {

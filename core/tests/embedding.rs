@@ -7,6 +7,8 @@
 mod sizes;
 
 use hikyaku::storage::queue::Queue;
+use hikyaku::storage::ring::Ring;
+use hikyaku::storage::stream::Stream;
 use hikyaku::*;
 use sizes::{CHOICES, Units};
 
@@ -53,10 +55,15 @@ fn the_formula_is_exact() {
 fn every_choice_has_blocks_for_all_windows_at_once() {
     for choice in CHOICES {
         let Capacity { connections, blocks, block_size, .. } = choice.capacity;
-        let a_window = Queue::blocks_for(choice.window, block_size as u32) as usize;
-        assert!(2 * connections * a_window <= blocks, "{choice:?}");
+        let (window, size) = (choice.window as u32, block_size as u32);
+        let (a_window, largest) = if choice.is_full {
+            (Queue::blocks_for(window, size), Queue::window_max(size))
+        } else {
+            (Ring::blocks_for(window, size), Ring::window_max(size))
+        };
+        assert!(window <= largest, "{choice:?}");
+        assert!(2 * connections * a_window as usize <= blocks, "{choice:?}");
         assert!(block_size.is_power_of_two() && block_size >= 64, "{choice:?}");
-        assert!(choice.is_full || connections <= 16, "{choice:?}");
     }
 }
 
@@ -89,19 +96,9 @@ fn the_page_shows_the_server_that_is_run() {
     assert!(server.lines().filter(is_code).count() <= 25, "more than 25 lines");
 }
 
-storage!(static SERVER: Small {
-    connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 1, neighbors: 4,
-    records: 0, blocks: 52 x 128,
-});
-storage!(static CLIENT: Small {
-    connections: 4, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
-    records: 0, blocks: 80 x 512,
-});
-
 /// What goes to and fro in a second.
-fn carry(ends: &mut [Stack<'static, Small>; 2], now: &mut Instant) {
+fn carry<P: Profile>(here: &mut Stack<'_, Full>, there: &mut Stack<'_, P>, now: &mut Instant) {
     let mut packet = [0; 1500];
-    let [here, there] = ends;
     for _ in 0..100 {
         *now = *now + Duration::from_millis(10);
         while let Some(len) = here.transmit(*now, &mut packet) {
@@ -113,49 +110,91 @@ fn carry(ends: &mut [Stack<'static, Small>; 2], now: &mut Instant) {
     }
 }
 
-/// The third choice: 16 KiB, four connections. A window's directory is a block of its own here,
-/// where the names of blocks are larger: a Cortex-M3 needs 44.
-#[test]
-fn all_connections_have_their_windows_at_once() {
-    let choice = CHOICES[2];
-    assert_eq!((choice.capacity.connections, choice.capacity.blocks), (4, 52));
-    assert_eq!((choice.capacity.block_size, choice.window), (128, 512));
+/// Fills both windows of all connections of a server with this memory, twice.
+fn assert_windows<P: Profile>(
+    server: Storage<'_, P>,
+    client: Storage<'_, Full>,
+    choice: &sizes::Choice,
+) {
     let mut config = Config::new();
-    (config.connection.receive_limit, config.connection.send_limit) = (512, 512);
     let secret = Secret::new([1; 16]).unwrap();
-    let server = Stack::new(SERVER.take().unwrap(), &config, secret).unwrap();
-    (config.connection.receive_limit, config.connection.send_limit) = (4096, 4096);
-    let client = Stack::new(CLIENT.take().unwrap(), &config, secret).unwrap();
-    let mut ends = [client, server];
-    for (end, last) in ends.iter_mut().zip([1, 2]) {
-        end.add_address([192, 168, 69, last].into(), 24).unwrap();
-    }
-    let listener = ends[1].listen(7, &ListenConfig::new()).unwrap();
+    (config.connection.receive_limit, config.connection.send_limit) = (16_384, 16_384);
+    let mut client = Stack::new(client, &config, secret).unwrap();
+    let limit = choice.window as u32;
+    (config.connection.receive_limit, config.connection.send_limit) = (limit, limit);
+    let mut server = Stack::new(server, &config, secret).unwrap();
+    client.add_address([192, 168, 69, 1].into(), 24).unwrap();
+    server.add_address([192, 168, 69, 2].into(), 24).unwrap();
+    let listener = server.listen(7, &ListenConfig::new()).unwrap();
     let mut now = Instant::ZERO;
     let remote = "192.168.69.2:7".parse().unwrap();
-    let clients = [(); 4].map(|()| ends[0].connect(now, remote, &ConnectConfig::new()).unwrap());
-    carry(&mut ends, &mut now);
-    let servers = [(); 4].map(|()| ends[1].accept(listener).unwrap());
-    for _ in 0..2 {
-        for (client, server) in clients.into_iter().zip(servers) {
-            // Nobody has read: all of this waits in the server's blocks, and goes both ways.
-            assert_eq!(ends[0].tcp(client).unwrap().write(&[b'i'; 4096]), Ok(4096));
-            assert_eq!(ends[1].tcp(server).unwrap().write(&[b'o'; 600]), Ok(512));
+    let count = choice.capacity.connections;
+    let (mut clients, mut servers) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        clients.push(client.connect(now, remote, &ConnectConfig::new()).unwrap());
+        carry(&mut client, &mut server, &mut now);
+        servers.push(server.accept(listener).unwrap());
+    }
+    let mut octets = [0; 20_000];
+    for _ in 0..3 {
+        for (here, there) in clients.iter().zip(&servers) {
+            assert_eq!(client.tcp(*here).unwrap().write(&[b'i'; 9001]), Ok(9001));
+            let written = server.tcp(*there).unwrap().write(&[b'o'; 9001]);
+            assert_eq!(written, Ok(choice.window), "one of {count} to send");
         }
-        carry(&mut ends, &mut now);
-        let mut octets = [0; 4096];
-        for server in servers {
-            let waiting = ends[1].tcp(server).unwrap().peek(&mut octets);
-            assert_eq!(waiting, Ok(512), "the window of one of four");
+        carry(&mut client, &mut server, &mut now);
+        for there in &servers {
+            // RFC 9293 §3.8.6.2.2, MUST-39: what is less than half of a window is not told anew.
+            let waiting = server.tcp(*there).unwrap().peek(&mut octets).unwrap();
+            assert!(
+                waiting + choice.window / 2 > choice.window,
+                "{waiting}: one of {count} to receive"
+            );
         }
-        // Everything is read, and once again.
-        for (client, server) in clients.into_iter().zip(servers) {
-            let mut left = 4096;
+        // All that came is read, so that the next windows begin elsewhere in their blocks.
+        for (here, there) in clients.iter().zip(&servers) {
+            let mut left = 9001;
             while left > 0 {
-                left -= ends[1].tcp(server).unwrap().read(&mut octets).unwrap_or(0);
-                carry(&mut ends, &mut now);
+                left -= server.tcp(*there).unwrap().read(&mut octets).unwrap_or(0);
+                carry(&mut client, &mut server, &mut now);
             }
-            assert_eq!(ends[0].tcp(client).unwrap().read(&mut octets), Ok(512));
+            assert_eq!(client.tcp(*here).unwrap().read(&mut octets), Ok(choice.window));
+            assert_eq!(server.tcp(*there).unwrap().write(b"odd"), Ok(3));
+            carry(&mut client, &mut server, &mut now);
+            assert_eq!(client.tcp(*here).unwrap().read(&mut octets), Ok(3));
         }
     }
+}
+
+#[test]
+fn all_connections_of_full_have_their_windows_at_once() {
+    storage!(static SERVER: Full {
+        connections: 4, listeners: 2, half_open: 8, time_wait: 8, udp_sockets: 4, neighbors: 4,
+        records: 12, blocks: 52 x 1024,
+    });
+    storage!(static CLIENT: Full {
+        connections: 4, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
+        records: 64, blocks: 300 x 1024,
+    });
+    let choice = CHOICES.iter().find(|choice| choice.is_full).unwrap();
+    // The names of blocks are larger here: a window takes one more, which lists them.
+    assert_eq!((choice.capacity.connections, choice.capacity.blocks), (4, 52));
+    assert_eq!((choice.capacity.block_size, choice.window), (1024, 4096));
+    assert_windows(SERVER.take().unwrap(), CLIENT.take().unwrap(), choice);
+}
+
+#[test]
+fn all_connections_of_small_have_their_windows_at_once() {
+    storage!(static SERVER: Small {
+        connections: 6, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 1, neighbors: 4,
+        records: 0, blocks: 14 x 512,
+    });
+    storage!(static CLIENT: Full {
+        connections: 6, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
+        records: 64, blocks: 300 x 1024,
+    });
+    let choice = &CHOICES[2];
+    assert_eq!((choice.capacity.connections, choice.capacity.blocks), (6, 14));
+    assert_eq!((choice.capacity.block_size, choice.window), (512, 512));
+    assert_windows(SERVER.take().unwrap(), CLIENT.take().unwrap(), choice);
 }

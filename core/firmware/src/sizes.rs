@@ -6,7 +6,7 @@
 
 use hikyaku::socket::tcp_slots::ConnectionSlot;
 use hikyaku::stack::{Arrays, StaticStorage};
-use hikyaku::storage::queue::Queue;
+use hikyaku::storage::Id;
 use hikyaku::{Capacity, Profile, Stack};
 
 /// Octets for one of each.
@@ -92,6 +92,15 @@ impl Units {
     }
 }
 
+/// How many blocks a window may need, as a stream of `Full` lies in them: in a row, with a block that
+/// lists them where they are more than the stream itself has places for.
+#[must_use]
+pub const fn blocks_of_a_queue(window: usize, block_size: usize) -> usize {
+    let octets = (window + block_size - 2) / block_size + 1;
+    let places = 16 / size_of::<Option<Id>>();
+    if octets > places { octets + 1 } else { octets }
+}
+
 /// A choice for a memory of a certain size.
 #[derive(Debug, Clone, Copy)]
 pub struct Choice {
@@ -100,43 +109,44 @@ pub struct Choice {
     /// Whether it is for `Full`.
     pub is_full: bool,
     /// `receive_limit` and `send_limit`, octets: all connections may have it at once.
-    pub window: u32,
+    pub window: usize,
     /// What `storage!` is told.
     pub capacity: Capacity,
 }
 
-/// Blocks of a quarter of the window: then a window takes five, and no directory.
-const fn choice(memory_kib: usize, is_full: bool, connections: usize, window: u32) -> Choice {
-    let block_size = window / 4;
-    let for_connections = connections * 2 * Queue::blocks_for(window, block_size) as usize;
-    let records = if is_full { connections * (window as usize).div_ceil(1460) } else { 0 };
+const fn choice(memory_kib: usize, is_full: bool, connections: usize, window: usize) -> Choice {
+    // A queue of `Full` in blocks of a quarter of it takes five; a ring of `Small` is one block.
+    let block_size = if is_full { window / 4 } else { window };
+    let a_window = if is_full { blocks_of_a_queue(window, block_size) } else { 1 };
+    let is_tiny = memory_kib < 64;
     Choice {
         memory_kib,
         is_full,
         window,
         capacity: Capacity {
             connections,
-            listeners: if memory_kib < 64 { 1 } else { 2 },
+            listeners: if is_tiny { 1 } else { 2 },
             // `Small` keeps both in the slots of connections.
             half_open: if is_full { 8 } else { 0 },
             time_wait: if is_full { 8 } else { 0 },
-            udp_sockets: if memory_kib < 64 { 1 } else { 4 },
+            udp_sockets: if is_tiny { 1 } else { 4 },
             neighbors: 4,
             // Some for datagrams and answers to pings.
-            blocks: for_connections + 4,
-            block_size: block_size as usize,
-            records,
+            blocks: 2 * connections * a_window + if is_tiny { 2 } else { 4 },
+            block_size,
+            records: if is_full { connections * window.div_ceil(1460) } else { 0 },
         },
     }
 }
 
 /// What docs/embedding.md recommends.
-pub const CHOICES: [Choice; 9] = [
+pub const CHOICES: [Choice; 10] = [
     choice(16, false, 1, 2048),
-    choice(16, false, 2, 1024),
-    choice(16, false, 4, 512),
+    choice(16, false, 3, 1024),
+    choice(16, false, 6, 512),
     choice(64, false, 4, 4096),
     choice(64, false, 8, 2048),
+    choice(64, false, 16, 1024),
     choice(64, true, 4, 4096),
     choice(256, true, 8, 8192),
     choice(256, true, 16, 4096),

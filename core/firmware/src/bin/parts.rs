@@ -27,6 +27,10 @@ impl Profile for Chosen {
     type Reassembly = <hikyaku::Full as Profile>::Reassembly;
     #[cfg(not(part = "assembler"))]
     type Reassembly = <hikyaku::Small as Profile>::Reassembly;
+    #[cfg(part = "queue")]
+    type Stream = <hikyaku::Full as Profile>::Stream;
+    #[cfg(not(part = "queue"))]
+    type Stream = <hikyaku::Small as Profile>::Stream;
     #[cfg(part = "keyed")]
     type Tables = <hikyaku::Full as Profile>::Tables;
     #[cfg(not(part = "keyed"))]
@@ -48,12 +52,12 @@ impl Profile for Chosen {
 storage!(static NET: Chosen {
     connections: 1,
     listeners: 1,
-    half_open: 1,
-    time_wait: 1,
+    half_open: cfg!(part = "records") as usize,
+    time_wait: cfg!(part = "records") as usize,
     udp_sockets: cfg!(feature = "udp") as usize,
     neighbors: 2,
     records: if cfg!(part = "scoreboard") { 2 } else { 0 },
-    blocks: 16 x 256
+    blocks: 2 x 2048
 });
 
 static STACK: StaticCell<Result<Stack<'static, Chosen>, ConfigError>> = StaticCell::new();

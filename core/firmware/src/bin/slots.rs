@@ -74,7 +74,7 @@ const fn chosen(choice: &Choice) -> [u8; LINE] {
         [
             choice.memory_kib,
             connections,
-            choice.window as usize,
+            choice.window,
             listeners,
             half_open,
             udp_sockets,
