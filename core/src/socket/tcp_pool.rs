@@ -24,9 +24,9 @@ use crate::tcp::connection::{Connection, PathError};
 use crate::tcp::departs::{Plan, Urgency};
 use crate::tcp::listener::HalfOpen;
 use crate::tcp::segment::{Segment, text_len};
-use crate::tcp::state::State;
 use crate::tcp::time_wait;
 use crate::time::{Due, Instant};
+use crate::wire::tcp::Flags;
 use crate::trace::{Event, Observer};
 use crate::waker::WakerSlot;
 
@@ -163,13 +163,22 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// Files a connection where it belongs now: its deadline, the lists, its end.
     pub fn settle(&mut self, id: Id, commons: &mut Commons<'a>) {
+        self.settle_all(id, true, commons);
+    }
+
+    /// As [`TcpPool::settle`]; the timers of the sender only where they may have changed.
+    fn settle_all(&mut self, id: Id, timers: bool, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get_mut(id) else { return };
-        let connection = &mut slot.connection;
-        connection.settle_timers(commons.now);
-        let may_end = matches!(connection.state(), State::Closed | State::TimeWait);
-        if may_end && self.retire(id, commons) {
-            return;
+        if timers {
+            slot.connection.settle_timers(commons.now);
         }
+        if !slot.connection.may_end() || !self.retire(id, commons) {
+            self.file(id, commons);
+        }
+    }
+
+    /// Files a connection whose timers are settled.
+    fn file(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get(id) else { return };
         let connection = &slot.connection;
         let urgency = connection.urgency(commons);
@@ -316,12 +325,14 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         if !P::RECORDS
+            && segment.has(Flags::SYN)
             && let Some(beyond) = self.connections.get(id)?.connection.gives_way(segment)
         {
             return self.replace(id, segment, beyond + REUSE_GAP, commons);
         }
+        let may_hatch = self.connections.get(id)?.connection.is_embryo();
         let mut verdict = self.judge(id, segment, commons)?;
-        if !P::RECORDS {
+        if may_hatch {
             self.hatch(id, commons);
         }
         // What follows `seq` of a segment that found no room is all there still.
@@ -568,7 +579,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn on_departed(&mut self, id: Id, plan: &Plan, commons: &mut Commons<'a>) {
         // In turn: who has sent goes to the end, where `settle` finds more to send.
         self.egress.pop_front(&mut self.connections);
-        self.with(id, commons, |connection, commons| connection.on_sent(plan, commons));
+        let Some(slot) = self.connections.get_mut(id) else { return };
+        slot.connection.on_sent(plan, commons);
+        self.settle_all(id, !plan.is_bare_ack(), commons);
     }
 
     /// Whether the connection at the front owes what must leave before its next arrival.

@@ -165,7 +165,7 @@ impl<P: Profile> Stack<'_, P> {
         to: Option<Address>,
         sink: Sink<'_>,
     ) -> Result<(), NoRoom> {
-        self.link.frames.next_hop = to.unwrap_or(Address::BROADCAST);
+        self.link.frames.head_for(to.unwrap_or(Address::BROADCAST));
         let Some(header) = self.link.frames.header(ethernet::EtherType::ARP) else {
             return Ok(());
         };

@@ -173,8 +173,8 @@ impl<P: Profile> Stack<'_, P> {
         let extent = (plan.len, connection.dscp());
         self.link.tcp_headers(flow, &plan.header(flow), &options, extent);
         let stream = connection.send_space();
-        let payload = stream.slices(&self.commons.blocks, plan.offset, plan.len);
-        self.link.headers.send(Some(payload), sink)?;
+        let slices = || stream.slices(&self.commons.blocks, plan.offset, plan.len);
+        self.link.headers.send((plan.len > 0).then(slices), sink)?;
         bump(&mut self.commons.counters.packets_out);
         let again = plan.purpose == Purpose::Again;
         let event = Event::Sent { flow: *flow, seq: plan.seq, octets: plan.len, again };
@@ -197,10 +197,14 @@ impl<P: Profile> Stack<'_, P> {
     fn reach(&mut self, remote: IpAddr, wanted: bool) -> Reach {
         #[cfg(feature = "ethernet")]
         {
-            let hop = self.link.hop(remote, wanted, self.commons.now);
+            let now = self.commons.now;
+            if self.link.frames.is_on_the_way(remote, now) {
+                return Reach::Ready;
+            }
+            let hop = self.link.hop(remote, wanted, now);
             self.release_parked();
             match hop {
-                Hop::Send(hardware) => self.link.frames.next_hop = hardware,
+                Hop::Send(hardware) => self.link.frames.take_way(remote, hardware, now),
                 Hop::Wait if wanted => return Reach::Wait,
                 Hop::Wait | Hop::Unreachable => {
                     self.commons.counters.drop(DropReason::Unreachable);
@@ -216,6 +220,7 @@ impl<P: Profile> Stack<'_, P> {
     #[cfg(feature = "ethernet")]
     pub(super) fn release_parked(&mut self) {
         if self.link.frames.neighbors.take_released() {
+            self.link.frames.forget_way();
             self.tcp.unpark();
             #[cfg(feature = "udp")]
             self.udp.unpark();

@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use heapless::Vec;
 
 use crate::flow::{Octets, address, octets};
+use crate::time::Instant;
 use crate::wire::ethernet::{Address, EtherType, Header};
 
 use super::neighbor::Neighbors;
@@ -39,6 +40,14 @@ impl Answer {
     }
 }
 
+/// For how long a way is taken as it was found, half a second: neighbours are used more often
+/// than they are asked for.
+const WAY_TICKS: u32 = 512;
+
+fn tick(now: Instant) -> u32 {
+    (now.micros() >> 10) as u32
+}
+
 /// The Ethernet side of a link.
 #[derive(Debug)]
 pub(super) struct Frames<'a> {
@@ -46,7 +55,9 @@ pub(super) struct Frames<'a> {
     pub(super) hardware: Option<Address>,
     pub(super) neighbors: Neighbors<'a>,
     /// Where the packet in the making goes.
-    pub(super) next_hop: Address,
+    next_hop: Address,
+    /// Whom that was found to lead to, and when, in units of 1024 µs.
+    way: Option<(IpAddr, u32)>,
     answers: Vec<Answer, ANSWERS>,
     /// Who has sent the frame that is looked at.
     #[cfg(feature = "ipv6")]
@@ -62,12 +73,36 @@ impl<'a> Frames<'a> {
             hardware,
             neighbors,
             next_hop: Address::ZERO,
+            way: None,
             answers: Vec::new(),
             #[cfg(feature = "ipv6")]
             from: Address::ZERO,
             #[cfg(feature = "ipv6")]
             to_group: false,
         }
+    }
+
+    /// The packet in the making goes to this station.
+    pub(super) fn head_for(&mut self, hardware: Address) {
+        (self.next_hop, self.way) = (hardware, None);
+    }
+
+    /// Likewise, and that is found to be the way to `destination`.
+    pub(super) fn take_way(&mut self, destination: IpAddr, hardware: Address, now: Instant) {
+        (self.next_hop, self.way) = (hardware, Some((destination, tick(now))));
+    }
+
+    /// Whether the packet in the making goes to who leads to `destination`, found not long ago:
+    /// most packets go where the last one went.
+    pub(super) fn is_on_the_way(&self, destination: IpAddr, now: Instant) -> bool {
+        self.way.is_some_and(|(known, since)| {
+            known == destination && tick(now).wrapping_sub(since) < WAY_TICKS
+        })
+    }
+
+    /// Neighbours, addresses or gateways have changed: who leads where has to be found anew.
+    pub(super) fn forget_way(&mut self) {
+        self.way = None;
     }
 
     /// The header of a frame to the next hop.

@@ -86,6 +86,8 @@ impl<'a> Link<'a> {
     pub(super) fn remove(&mut self, address: IpAddr) -> bool {
         let is_gone = self.addresses.remove(address);
         #[cfg(feature = "ethernet")]
+        self.frames.forget_way();
+        #[cfg(feature = "ethernet")]
         for gateway in self.gateways.into_iter().flatten() {
             if !self.addresses.covers(gateway) {
                 self.set_gateway(gateway.is_ipv4(), None);
@@ -121,6 +123,7 @@ impl Link<'_> {
     /// Sends what is for other links to a neighbour.
     pub(super) fn set_gateway(&mut self, ipv4: bool, gateway: Option<IpAddr>) {
         *self.gateway(ipv4) = gateway;
+        self.frames.forget_way();
     }
 
     /// Where a frame for `destination` goes. `wanted` is true where a socket of ours sends it.

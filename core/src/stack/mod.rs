@@ -288,6 +288,8 @@ impl<'a, P: Profile> Stack<'a, P> {
         if self.probe_ipv6 && address.is_ipv6() {
             return self.probe(cidr);
         }
+        #[cfg(feature = "ethernet")]
+        self.link.frames.forget_way();
         if self.link.addresses.add(cidr) { Ok(()) } else { Err(ConfigError::TooManyAddresses) }
     }
 

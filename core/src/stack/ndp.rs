@@ -162,7 +162,7 @@ impl<P: Profile> Stack<'_, P> {
         sink: Sink<'_>,
     ) -> Result<(), NoRoom> {
         let to = group(destination.into()).or(to).unwrap_or(Address::BROADCAST);
-        self.link.frames.next_hop = to;
+        self.link.frames.head_for(to);
         let ends = ((source.into(), 0), (destination.into(), 0));
         let Some(flow) = FlowKey::between(ends.0, ends.1) else { return Ok(()) };
         let len = message.emitted_len() as u32;

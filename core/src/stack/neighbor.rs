@@ -132,7 +132,7 @@ pub(super) struct Neighbors<'a> {
     last: usize,
     /// Whether any neighbour is asked for; may say so a while longer.
     asking: bool,
-    /// Those who wait for a neighbour may have waited long enough.
+    /// Those who wait for a neighbour may have waited long enough, or one is gone.
     released: bool,
 }
 
@@ -294,6 +294,7 @@ impl<'a> Neighbors<'a> {
             }
             if probes {
                 *slot = Neighbor::EMPTY;
+                self.released = true;
             } else {
                 (slot.state, slot.due) = (State::Failed, now.wrapping_add(SECOND));
                 self.released = true;

@@ -224,6 +224,13 @@ impl<P: Profile> Connection<P> {
         (newer && self.only_waits()).then(|| self.snd.nxt)
     }
 
+    /// Whether it has come so far that [`Connection::is_done`] and
+    /// [`Connection::to_time_wait`] are worth asking.
+    #[must_use]
+    pub fn may_end(&self) -> bool {
+        matches!(self.state, State::Closed | State::TimeWait)
+    }
+
     /// Whether protocol and user are both done with it.
     #[must_use]
     pub fn is_done(&self) -> bool {

@@ -93,6 +93,12 @@ impl Plan {
         }
     }
 
+    /// Whether it only acknowledges.
+    #[must_use]
+    pub const fn is_bare_ack(&self) -> bool {
+        matches!(self.purpose, Purpose::SingleAck | Purpose::Ack)
+    }
+
     /// The sequence number behind the segment.
     #[must_use]
     pub fn end(&self) -> SeqNum {
