@@ -28,10 +28,112 @@
 //! `service` holds clients that use a stack as anybody could. A [`Profile`] says which mechanisms a
 //! build contains: [`Full`], the default, or [`Small`].
 //!
-//! # An example
+//! # An echo server
 //!
-//! Two stacks, and a loop that carries packets between them. `examples/echo.rs` shows the other
-//! way, `poll` with a driver.
+//! All of a program but its driver, its clock and its source of entropy; `docs/embedding.md` in the
+//! repository goes on from here. (Here the driver is a wire to a second stack.)
+//!
+//! ```
+//! use hikyaku::*;
+//!
+//! storage!(static NET: Small {
+//!     connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
+//!     records: 0, blocks: 8 x 2048,
+//! });
+//!
+//! fn echo(net: &mut impl Device, key: Secret, sleep: impl Fn(Wake) -> Instant) -> Option<()> {
+//!     let mut stack = Stack::new(NET.take()?, &Config::new(), key).ok()?;
+//!     stack.add_address([192, 168, 69, 2].into(), 24).ok()?;
+//!     let listener = stack.listen(7, &ListenConfig::new()).ok()?;
+//!     let (mut wake, mut buffer) = (Wake::Now, [0; 256]);
+//!     loop {
+//!         wake = stack.poll(sleep(wake), net);
+//!         while stack.accept(listener).is_ok() {}
+//!         'events: while let Some((handle, _)) = stack.next_event() {
+//!             wake = Wake::Now; // What is written here leaves with the next poll.
+//!             let Handle::Tcp(handle) = handle else { continue };
+//!             let Ok(mut socket) = stack.tcp(handle) else { continue };
+//!             while let Ok(count @ 1..) = socket.peek(&mut buffer) {
+//!                 // What finds no room stays unread; a later event brings us back.
+//!                 let Ok(written) = socket.write(&buffer[..count]) else { continue 'events };
+//!                 let _ = socket.read(&mut buffer[..written]);
+//!             }
+//!             // The stream or the connection has ended; our side ends by itself.
+//!             if socket.peek(&mut buffer) != Err(ReadError::WouldBlock) { socket.release(); }
+//!         }
+//!     }
+//! }
+//! #
+//! # use std::sync::mpsc::{Receiver, Sender, channel};
+//! # struct Wire(Receiver<Vec<u8>>, Sender<Vec<u8>>);
+//! # impl Device for Wire {
+//! #     fn capabilities(&self) -> Capabilities {
+//! #         Capabilities::ip(1500)
+//! #     }
+//! #     fn receive<R>(&mut self, take: impl FnOnce(&[u8], RxMeta) -> R) -> Option<R> {
+//! #         Some(take(&self.0.try_recv().ok()?, RxMeta::default()))
+//! #     }
+//! #     fn transmit(&mut self, packet: &Packet<'_>) -> Result<(), NoRoom> {
+//! #         let mut octets = vec![0; packet.len()];
+//! #         packet.copy_into(&mut octets).ok_or(NoRoom)?;
+//! #         self.1.send(octets).map_err(|_| NoRoom)
+//! #     }
+//! # }
+//! # storage!(static THERE: Small {
+//! #     connections: 4, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
+//! #     records: 0, blocks: 8 x 2048,
+//! # });
+//! # fn main() { client().unwrap(); }
+//! # fn client() -> Option<()> {
+//! #     let ((to_server, from_client), (to_client, from_server)) = (channel(), channel());
+//! #     let start = std::time::Instant::now();
+//! #     let sleep = move |wake| {
+//! #         if wake != Wake::Now { std::thread::sleep(std::time::Duration::from_millis(1)); }
+//! #         Instant::from_micros(start.elapsed().as_micros() as u64)
+//! #     };
+//! #     let mut board = Wire(from_client, to_client);
+//! #     let key = Secret::new([1; 16])?;
+//! #     std::thread::spawn(move || echo(&mut board, key, sleep));
+//! #     let mut net = Wire(from_server, to_server);
+//! #     let mut stack = Stack::new(THERE.take()?, &Config::new(), Secret::new([2; 16])?).ok()?;
+//! #     stack.add_address([192, 168, 69, 1].into(), 24).ok()?;
+//! #     let text: Vec<u8> = (0..20_000_u32).map(|at| (at % 251) as u8).collect();
+//! #     let clients = [(); 4].map(|()| {
+//! #         let remote = "192.168.69.2:7".parse().unwrap();
+//! #         stack.connect(sleep(Wake::Now), remote, &ConnectConfig::new()).unwrap()
+//! #     });
+//! #     let mut lives = clients.map(|handle| (handle, 0, Vec::new()));
+//! #     let mut wake = Wake::Now;
+//! #     while lives.iter().any(|(_, _, echoed)| echoed.len() < text.len()) {
+//! #         assert!(start.elapsed() < std::time::Duration::from_secs(60), "no echo");
+//! #         wake = stack.poll(sleep(wake), &mut net);
+//! #         for (handle, sent, echoed) in &mut lives {
+//! #             let mut socket = stack.tcp(*handle).ok()?;
+//! #             *sent += socket.write(&text[*sent..]).unwrap_or(0);
+//! #             let mut buffer = [0; 512];
+//! #             while let Ok(count @ 1..) = socket.read(&mut buffer) {
+//! #                 echoed.extend_from_slice(&buffer[..count]);
+//! #             }
+//! #         }
+//! #     }
+//! #     assert!(lives.iter().all(|(_, _, echoed)| *echoed == text));
+//! #     for (handle, ..) in lives {
+//! #         stack.tcp(handle).ok()?.close();
+//! #     }
+//! #     while clients.iter().any(|handle| {
+//! #         !stack.tcp(*handle).is_ok_and(|socket| socket.state() == State::TimeWait)
+//! #     }) {
+//! #         assert!(start.elapsed() < std::time::Duration::from_secs(60), "not released");
+//! #         stack.poll(sleep(Wake::OnIngress), &mut net);
+//! #     }
+//! #     Some(())
+//! # }
+//! ```
+//!
+//! # Another example
+//!
+//! Two stacks, and a loop that carries packets between them. It uses the
+//! other way to drive a stack: packet by packet, without a driver.
 //!
 //! ```
 //! use hikyaku::*;
@@ -120,6 +222,11 @@
         clippy::arithmetic_side_effects
     )
 )]
+
+// The page's programs are compiled with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+mod embedding {}
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

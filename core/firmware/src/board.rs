@@ -2,6 +2,7 @@
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
+#[cfg(feature = "ethernet")]
 use hikyaku::wire::ethernet::Address;
 use hikyaku::{Config, Secret};
 
@@ -63,7 +64,8 @@ impl<'b> Board<'b> {
 #[must_use]
 pub const fn config() -> Config {
     let mut config = Config::new();
-    config.hardware_address = Some(Address(HARDWARE_ADDRESS));
+    #[cfg(feature = "ethernet")]
+    (config.hardware_address = Some(Address(HARDWARE_ADDRESS)));
     config.connection.receive_limit = 2048;
     config.connection.send_limit = 2048;
     config

@@ -11,4 +11,5 @@ pub mod board;
 pub mod clock;
 #[allow(unsafe_code)]
 pub mod registers;
+pub mod sizes;
 pub mod stellaris;
