@@ -16,8 +16,12 @@ use hikyaku_testkit::random::Chance;
 const TICK: Duration = Duration::from_millis(100);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-const KINDS: [[Kind; 2]; 3] =
-    [[Kind::Full, Kind::Full], [Kind::Small, Kind::Small], [Kind::Full, Kind::Small]];
+const KINDS: [[Kind; 2]; 4] = [
+    [Kind::Full, Kind::Full],
+    [Kind::Small, Kind::Small],
+    [Kind::Full, Kind::Small],
+    [Kind::Tiny, Kind::Tiny],
+];
 
 /// An established connection for each mixture of profiles.
 fn each(seed: u64, mut act: impl FnMut(Pair, TcpHandle, TcpHandle)) {

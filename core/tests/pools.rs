@@ -18,7 +18,9 @@ use hikyaku_testkit::lone::Lone;
 use hikyaku_testkit::pair::{Family, LEFT, Pair, RIGHT, Setup, address};
 use hikyaku_testkit::seen::Seen;
 
-const KINDS: [Kind; 2] = [Kind::Full, Kind::Small];
+const KINDS: [Kind; 3] = [Kind::Full, Kind::Small, Kind::Tiny];
+/// Those whose windows are of many blocks, each with an owner of its own.
+const BY_BLOCKS: [Kind; 2] = [Kind::Full, Kind::Small];
 const POLICIES: [AllocationPolicy; 2] = [Reserved, Overcommit];
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -158,7 +160,7 @@ fn hold_early(pair: &mut Pair, number: u16) -> TcpHandle {
 
 #[test]
 fn three_that_wait_behind_a_hole_leave_the_fourth_its_way() {
-    for kind in KINDS {
+    for kind in BY_BLOCKS {
         let mut pair = Setup::new(5)
             .profiles([kind; 2])
             .host(RIGHT, |host| {
@@ -224,7 +226,7 @@ fn the_oldest_hole_gives_way_first_and_no_more_than_is_needed() {
 
 #[test]
 fn in_order_text_takes_the_place_of_its_own_early_text_first() {
-    for kind in KINDS {
+    for kind in BY_BLOCKS {
         let mut lone = Lone::with(kind, Family::V4, |host| {
             host.config.policy = Overcommit;
             host.capacity.connections = 2;

@@ -16,11 +16,14 @@ use hikyaku_testkit::seen::Seen;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-const KINDS: [[Kind; 2]; 4] = [
+const KINDS: [[Kind; 2]; 7] = [
     [Kind::Full, Kind::Full],
     [Kind::Small, Kind::Small],
     [Kind::Full, Kind::Small],
     [Kind::Small, Kind::Full],
+    [Kind::Tiny, Kind::Tiny],
+    [Kind::Full, Kind::Tiny],
+    [Kind::Tiny, Kind::Full],
 ];
 
 /// A connection over which both sides send so much, run to its end.

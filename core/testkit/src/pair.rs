@@ -97,6 +97,10 @@ impl Setup {
                 host.capacity.time_wait = 16;
                 host.capacity.half_open = 16;
             }
+            if kind == Kind::Tiny {
+                // A window is a block.
+                (host.capacity.blocks, host.capacity.block_size) = (64, 16_384);
+            }
         }
         self
     }

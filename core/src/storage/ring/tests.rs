@@ -160,7 +160,8 @@ proptest! {
     fn a_ring_is_a_row_of_octets(start in any::<u32>(), steps in vec_of(step(), 1..120)) {
         let mut bytes = [0; 2 * SIZE as usize];
         let mut links = [None; 2];
-        let mut pool = BlockPool::new((&mut bytes[..]).into(), (&mut links[..]).into(), SIZE).unwrap();
+        let lent = ((&mut bytes[..]).into(), (&mut links[..]).into());
+        let mut pool = BlockPool::new(lent.0, lent.1, SIZE).unwrap();
         let (mut ring, mut model) = (Ring::starting_at(start), Model::default());
         let (mut others, mut octet) = (Vec::new(), 0_u8);
         let mut consumed = 0_u32;

@@ -8,7 +8,7 @@ use super::world::Scale;
 use crate::random::mix;
 
 /// What must happen in one of a hundred seeds at least: what never happens is not tested.
-pub const KINDS: [&str; 45] = [
+pub const KINDS: [&str; 48] = [
     "fault.loss",
     "fault.burst_loss",
     "fault.queue_full",
@@ -49,6 +49,9 @@ pub const KINDS: [&str; 45] = [
     "with.full_full",
     "with.full_small",
     "with.small_small",
+    "with.full_tiny",
+    "with.small_tiny",
+    "with.tiny_tiny",
     "with.reserved",
     "with.overcommit",
     "with.abort",
