@@ -72,7 +72,9 @@ pub(super) struct Notice {
 pub(super) struct Addresses(Vec<Held, ADDRESSES_MAX>);
 
 impl Addresses {
-    pub(super) const EMPTY: Self = Self(Vec::new());
+    pub(super) fn new() -> Self {
+        Self(Vec::new())
+    }
 
     /// Adds an address that is usable; false where there is no room for it.
     pub(super) fn add(&mut self, cidr: Cidr) -> bool {
