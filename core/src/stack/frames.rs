@@ -15,7 +15,7 @@ use super::neighbor::Neighbors;
 use super::reply::pop_first;
 
 /// Answers that wait for the device to have room.
-const ANSWERS: usize = 4;
+const ANSWERS: usize = 2;
 
 /// An answer to a neighbour that has asked for an address of ours.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ pub(super) struct Frames<'a> {
     /// Where the packet in the making goes.
     next_hop: Address,
     /// Whom that was found to lead to, and when, in units of 1024 µs.
-    way: Option<(Octets, u32)>,
+    way: Option<(IpAddr, u32)>,
     answers: Vec<Answer, ANSWERS>,
     /// Who has sent the frame that is looked at.
     #[cfg(feature = "ipv6")]
@@ -89,15 +89,14 @@ impl<'a> Frames<'a> {
 
     /// Likewise, and that is found to be the way to `destination`.
     pub(super) fn take_way(&mut self, destination: IpAddr, hardware: Address, now: Instant) {
-        let way = octets(destination).map(|destination| (destination, tick(now)));
-        (self.next_hop, self.way) = (hardware, way);
+        (self.next_hop, self.way) = (hardware, Some((destination, tick(now))));
     }
 
     /// Whether the packet in the making goes to who leads to `destination`, found not long ago:
     /// most packets go where the last one went.
     pub(super) fn is_on_the_way(&self, destination: IpAddr, now: Instant) -> bool {
         self.way.is_some_and(|(known, since)| {
-            octets(destination) == Some(known) && tick(now).wrapping_sub(since) < WAY_TICKS
+            known == destination && tick(now).wrapping_sub(since) < WAY_TICKS
         })
     }
 
