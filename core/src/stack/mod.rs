@@ -276,8 +276,8 @@ impl<'a, P: Profile> Stack<'a, P> {
         })
     }
 
-    /// Gives the link an address, up to four, or two without the feature `ipv6`. It is used at once, but for IPv6 on Ethernet: there
-    /// it is probed for if [`Config::probe_ipv6`] says so.
+    /// Gives the link an address, up to four, or two without the feature `ipv6`. It is used at
+    /// once, but for IPv6 on Ethernet: there it is probed for if [`Config::probe_ipv6`] says so.
     ///
     /// # Errors
     ///

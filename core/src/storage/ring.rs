@@ -53,6 +53,8 @@ impl Pieces for Ring {
 }
 
 impl Stream for Ring {
+    const SLIDES: bool = true;
+
     fn starting_at(position: u32) -> Self {
         Self { start: position, ..Self::EMPTY }
     }
