@@ -408,10 +408,12 @@ impl<'a, P: Profile> Stack<'a, P> {
             self.flush(&mut |packet| device.transmit(packet));
         }
         self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
-        for _ in 0..self.egress_budget {
+        let mut budget = self.egress_budget;
+        while budget > 0 && self.may_send() {
             if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
                 break;
             }
+            budget = budget.saturating_sub(1);
         }
         if drained { self.wake() } else { Wake::Now }
     }
@@ -486,6 +488,15 @@ impl<'a, P: Profile> Stack<'a, P> {
         }
         let due = due.into_iter().chain(request).min();
         due.map_or(Wake::OnIngress, Wake::At)
+    }
+
+    /// Whether [`Stack::send_one`] may find something.
+    fn may_send(&self) -> bool {
+        #[cfg(feature = "ethernet")]
+        if self.may_have_neighbor_message() {
+            return true;
+        }
+        self.has_departures()
     }
 
     fn has_departures(&self) -> bool {
