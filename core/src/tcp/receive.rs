@@ -188,7 +188,8 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
             return Taken::Nowhere;
         }
         let filled = !self.holes.is_empty();
-        let octets = stored.wrapping_add(self.holes.advance(stored));
+        let beyond = if filled { self.holes.advance(stored) } else { 0 };
+        let octets = stored.wrapping_add(beyond);
         self.queue.commit(octets);
         self.nxt = self.nxt + octets;
         Taken::InOrder { octets, filled }
