@@ -191,7 +191,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// Files a connection whose timers are settled.
     fn file(&mut self, id: Id, commons: &mut Commons<'a>) {
-        let Some(slot) = self.connections.get(id) else { return };
+        let Some(slot) = self.connections.listed(id) else { return };
         let connection = &slot.connection;
         let urgency = connection.urgency(commons);
         self.deadlines.refile(id, connection.next_due());
@@ -346,7 +346,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 return self.begin(&flow, segment, listener, Some(beyond + REUSE_GAP), commons);
             }
         }
-        let may_hatch = self.connections.get(id)?.connection.is_embryo();
+        let may_hatch = self.connections.listed(id)?.connection.is_embryo();
         if may_hatch && self.finds_no_place(id, segment) {
             commons.counters.drop(DropReason::QueueFull);
             return None;
@@ -570,7 +570,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// but the list of those that turn out to have nothing to send.
     pub fn next_segment(&mut self, commons: &Commons<'a>) -> Option<(Id, Plan)> {
         while let Some(id) = self.egress.first() {
-            let slot = self.connections.get(id)?;
+            let slot = self.connections.listed(id)?;
             if let Some(plan) = slot.connection.plan(&commons.records) {
                 return Some((id, plan));
             }
@@ -605,7 +605,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn on_departed(&mut self, id: Id, plan: &Plan, commons: &mut Commons<'a>) {
         // In turn: who has sent goes to the end, where `settle` finds more to send.
         self.egress.pop_front(&mut self.connections);
-        let Some(slot) = self.connections.get_mut(id) else { return };
+        let Some(slot) = self.connections.listed_mut(id) else { return };
         slot.connection.on_sent(plan, commons);
         self.settle_all(id, !plan.is_bare_ack(), commons);
     }
@@ -613,7 +613,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// Whether the connection at the front owes what must leave before its next arrival.
     #[must_use]
     pub fn is_urgent(&self, commons: &Commons<'a>) -> bool {
-        let first = self.egress.first().and_then(|id| self.connections.get(id));
+        let first = self.egress.first().and_then(|id| self.connections.listed(id));
         first.is_some_and(|slot| slot.connection.owes_now(commons.ack_per_burst))
     }
 

@@ -99,6 +99,23 @@ impl<'a, T: Empty> Slab<'a, T> {
         }
     }
 
+    /// As [`Slab::get`], for an id from a list or a table: those have only records in them that
+    /// are there.
+    #[must_use]
+    pub fn listed(&self, id: Id) -> Option<&T> {
+        let slot = self.slots.get(id.index())?;
+        debug_assert!(slot.occupied, "a list or a table has kept what was released");
+        Some(&slot.value)
+    }
+
+    /// As [`Slab::get_mut`], for an id from a list or a table.
+    #[must_use]
+    pub fn listed_mut(&mut self, id: Id) -> Option<&mut T> {
+        let slot = self.slots.get_mut(id.index())?;
+        debug_assert!(slot.occupied, "a list or a table has kept what was released");
+        Some(&mut slot.value)
+    }
+
     /// The key of the record in a slot; `None` where it is not occupied.
     #[must_use]
     pub fn key(&self, id: Id) -> Option<Key> {
