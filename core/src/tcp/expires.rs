@@ -115,7 +115,7 @@ impl<P: Profile> Connection<P> {
 
     /// The current retransmission timeout.
     pub(super) fn rto(&self) -> Duration {
-        self.rtt.rto(Duration::from_micros(u64::from(self.settings.rto_min))).duration()
+        self.rtt.rto(self.settings.rto_min).duration()
     }
 
     /// The peer has shown a sign of life.
