@@ -70,6 +70,15 @@ type InSynSent<P> = fn(&mut Connection<P>, &mut Segment<'_>, &mut Commons<'_>) -
 /// How far behind an old connection's numbers those of the one that takes its place begin.
 const REUSE_GAP: u32 = 0x1_0000;
 
+/// What may have changed in a connection.
+#[derive(Debug, Clone, Copy)]
+struct Changed {
+    /// What the timers of the sender wait for.
+    timers: bool,
+    /// What its user should look at, or what it holds behind a hole.
+    news: bool,
+}
+
 /// How many records of each kind are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -175,26 +184,33 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// Files a connection where it belongs now: its deadline, the lists, its end.
     pub fn settle(&mut self, id: Id, commons: &mut Commons<'a>) {
-        self.settle_all(id, true, commons);
+        self.settle_some(id, Changed { timers: true, news: true }, commons);
     }
 
-    /// As [`TcpPool::settle`]; the timers of the sender only where they may have changed.
-    fn settle_all(&mut self, id: Id, timers: bool, commons: &mut Commons<'a>) {
+    /// As [`TcpPool::settle`], as far as there is need.
+    fn settle_some(&mut self, id: Id, changed: Changed, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get_mut(id) else { return };
-        if timers {
+        if changed.timers {
             slot.connection.settle_timers(commons.now);
         }
-        if !slot.connection.may_end() || !self.retire(id, commons) {
-            self.file(id, commons);
+        if slot.connection.may_end() && self.retire(id, commons) {
+            return;
         }
-    }
-
-    /// Files a connection whose timers are settled.
-    fn file(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.listed(id) else { return };
         let connection = &slot.connection;
         let urgency = connection.urgency(commons);
         self.deadlines.refile(id, connection.next_due());
+        if changed.news {
+            self.file_news(id, commons);
+        }
+        self.take_turn(id, urgency);
+    }
+
+    /// Files a connection among those that its user should look at, and those that hold text
+    /// behind a hole.
+    fn file_news(&mut self, id: Id, commons: &mut Commons<'a>) {
+        let Some(slot) = self.connections.listed(id) else { return };
+        let connection = &slot.connection;
         // One that waits for the peer to have everything is told when it has.
         let flushed = slot.waiters.flusher.is_waiting() && connection.is_flushed();
         let has_news = connection.has_news() || flushed;
@@ -203,7 +219,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             self.news.push_back(&mut self.connections, id);
         }
         self.file_early(id, holds_early, commons);
-        self.take_turn(id, urgency);
     }
 
     /// A connection takes its turn to send.
@@ -607,7 +622,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.egress.pop_front(&mut self.connections);
         let Some(slot) = self.connections.listed_mut(id) else { return };
         slot.connection.on_sent(plan, commons);
-        self.settle_all(id, !plan.is_bare_ack(), commons);
+        // Who has sent something has no news by that, and the timers of the sender have nothing
+        // to do with a bare ACK.
+        let changed = Changed { timers: !plan.is_bare_ack(), news: false };
+        self.settle_some(id, changed, commons);
     }
 
     /// Whether the connection at the front owes what must leave before its next arrival.
