@@ -189,7 +189,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// As [`TcpPool::settle`], as far as there is need.
     fn settle_some(&mut self, id: Id, changed: Changed, commons: &mut Commons<'a>) {
-        let Some(slot) = self.connections.get_mut(id) else { return };
+        let Some(slot) = self.connections.listed_mut(id) else { return };
         if changed.timers {
             slot.connection.settle_timers(commons.now);
         }

@@ -120,9 +120,12 @@ impl<P: Profile> Connection<P> {
 
     /// The peer has shown a sign of life.
     pub(super) fn on_heard(&mut self, now: Instant) {
-        self.heard_tick = tick(now);
-        self.keepalives = 0;
-        self.keepalive_due = false;
+        if P::KEEPALIVE || P::TIMESTAMPS {
+            self.heard_tick = tick(now);
+        }
+        if P::KEEPALIVE {
+            (self.keepalives, self.keepalive_due) = (0, false);
+        }
     }
 
     pub(super) fn patience_with_silence(&self) -> Duration {

@@ -72,11 +72,10 @@ impl Timers {
         Some(self.send)
     }
 
-    /// The earliest of all.
+    /// The earliest of all but `keepalive`.
     #[must_use]
     pub fn next(&self) -> Due {
-        let first = self.send_at.earlier(self.ack);
-        first.earlier(self.linger.earlier(self.give_up)).earlier(self.keepalive)
+        self.send_at.earlier(self.ack).earlier(self.linger.earlier(self.give_up))
     }
 }
 
