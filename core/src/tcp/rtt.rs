@@ -26,6 +26,12 @@ impl Rto {
         Self(micros.max(min).min(RTO_MAX_US))
     }
 
+    /// The timeout in microseconds.
+    #[must_use]
+    pub const fn micros(self) -> u32 {
+        self.0
+    }
+
     /// The timeout as a span of time.
     #[must_use]
     pub fn duration(self) -> Duration {

@@ -45,9 +45,9 @@ impl Timers {
     };
 
     /// Starts or restarts the sender's timer.
-    pub fn start_send(&mut self, kind: SendTimer, at: Instant) {
+    pub fn start_send(&mut self, kind: SendTimer, at: Due) {
         self.send = kind;
-        self.send_at = Due::at(at);
+        self.send_at = at;
     }
 
     /// Stops the sender's timer and its patience.
@@ -88,7 +88,7 @@ mod tests {
         let at = Instant::from_millis;
         let mut timers = Timers::EMPTY;
         assert_eq!(timers.next(), Due::NEVER);
-        timers.start_send(SendTimer::Retransmit, at(300));
+        timers.start_send(SendTimer::Retransmit, Due::at(at(300)));
         timers.ack = Due::at(at(40));
         timers.linger = Due::at(at(900));
         assert_eq!(timers.next(), Due::at(at(40)));
