@@ -594,6 +594,12 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         None
     }
 
+    /// The connection that [`TcpPool::next_segment`] has told.
+    #[must_use]
+    pub fn departing(&self, id: Id) -> Option<&Connection<P>> {
+        self.connections.listed(id).map(|slot| &slot.connection)
+    }
+
     /// The connection whose turn it is waits for a neighbour on the link.
     #[cfg(feature = "ethernet")]
     pub fn park(&mut self, id: Id) {

@@ -37,6 +37,14 @@ pub struct Slab<'a, T: Empty> {
     len: usize,
 }
 
+impl Key {
+    /// The slot of the record, while it lives.
+    #[must_use]
+    pub const fn id(self) -> Id {
+        self.id
+    }
+}
+
 impl<'a, T: Empty> Slab<'a, T> {
     /// A slab over slots that are all [`Slot::EMPTY`]. Slots beyond [`Id::COUNT_MAX`] stay unused.
     #[must_use]
@@ -130,6 +138,15 @@ impl<'a, T: Empty> Slab<'a, T> {
     pub fn resolve(&self, key: Key) -> Option<Id> {
         match self.slots.get(key.id.index()) {
             Some(slot) if slot.occupied && slot.generation == key.generation => Some(key.id),
+            _ => None,
+        }
+    }
+
+    /// The record with this key; `None` once it has been released.
+    #[must_use]
+    pub fn keyed(&self, key: Key) -> Option<&T> {
+        match self.slots.get(key.id.index()) {
+            Some(slot) if slot.occupied && slot.generation == key.generation => Some(&slot.value),
             _ => None,
         }
     }
