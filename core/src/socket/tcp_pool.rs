@@ -589,7 +589,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             if let Some(plan) = slot.connection.plan(&commons.records) {
                 return Some((id, plan));
             }
-            self.egress.pop_front(&mut self.connections);
+            self.egress.pass(&mut self.connections, id);
         }
         None
     }
@@ -625,7 +625,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// What was planned for a connection has left.
     pub fn on_departed(&mut self, id: Id, plan: &Plan, commons: &mut Commons<'a>) {
         // In turn: who has sent goes to the end, where `settle` finds more to send.
-        self.egress.pop_front(&mut self.connections);
+        self.egress.pass(&mut self.connections, id);
         let Some(slot) = self.connections.listed_mut(id) else { return };
         slot.connection.on_sent(plan, commons);
         // Who has sent something has no news by that, and the timers of the sender have nothing
