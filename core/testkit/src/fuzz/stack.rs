@@ -243,26 +243,30 @@ fn stream_at(seq: SeqNum, octets: usize) -> &'static [u8] {
     &STREAM[seq.raw() as usize % PERIOD..][..octets]
 }
 
+/// The stack that an octet chooses, but for the family that is spoken with it.
+fn setup(choices: u8) -> HostSetup {
+    let (kind, capacity) = match choices & (SMALL | TINY) {
+        0 => (Kind::Full, CAPACITY),
+        SMALL => (Kind::Small, CAPACITY),
+        _ => (Kind::Tiny, RINGS),
+    };
+    let mut config = Config::new();
+    if choices & OVERCOMMIT != 0 {
+        config.policy = AllocationPolicy::Overcommit;
+    }
+    config.connection.receive_limit = WINDOW;
+    config.connection.send_limit = 1024;
+    config.connection.user_timeout = Duration::from_secs(10);
+    config.connection.connect_timeout = Duration::from_secs(10);
+    let (v4, v6) = (address(RIGHT, Family::V4), address(RIGHT, Family::V6));
+    let addresses = [(v4, 24), (v6, 64)];
+    HostSetup { kind, config, capacity, clock: Duration::ZERO, addresses }
+}
+
 impl Rig {
     fn new(choices: u8) -> Self {
-        let (kind, capacity) = match choices & (SMALL | TINY) {
-            0 => (Kind::Full, CAPACITY),
-            SMALL => (Kind::Small, CAPACITY),
-            _ => (Kind::Tiny, RINGS),
-        };
         let family = if choices & V6 == 0 { Family::V4 } else { Family::V6 };
-        let mut config = Config::new();
-        if choices & OVERCOMMIT != 0 {
-            config.policy = AllocationPolicy::Overcommit;
-        }
-        config.connection.receive_limit = WINDOW;
-        config.connection.send_limit = 1024;
-        config.connection.user_timeout = Duration::from_secs(10);
-        config.connection.connect_timeout = Duration::from_secs(10);
-        let (v4, v6) = (address(RIGHT, Family::V4), address(RIGHT, Family::V6));
-        let addresses = [(v4, 24), (v6, 64)];
-        let clock = Duration::ZERO;
-        let setup = HostSetup { kind, config, capacity, clock, addresses };
+        let setup = setup(choices);
         let mut host = make(&setup, 1);
         let baseline = host.usage();
         let listener = host.listen(PORT, &ListenConfig::new()).expect("a listener");
@@ -287,7 +291,7 @@ impl Rig {
         let options = choices & OPTIONS != 0;
         let mut rig = Self {
             options,
-            capacity,
+            capacity: setup.capacity,
             host,
             now,
             peers,
