@@ -158,6 +158,13 @@ fn good() -> Vec<Seed> {
             .call(NEW, call::ABORT, 0)
             .seed("accept"),
         Script::new(0).honest(CLOSING, A, 0).honest(CLOSING, A.with(F), 3).wake(1).seed("close"),
+        Script::new(TINY | FLOODED)
+            .honest(CLOSING, R, 0)
+            .call(CLOSING, call::RELEASE, 0)
+            .honest(NEW, S, 0)
+            .honest(NEW, A, 0)
+            .call(NEW, call::ACCEPT, 0)
+            .seed("slots-for-handshakes"),
         around(Script::new(TINY)).seed("ring"),
         around(Script::new(TINY | V6 | OVERCOMMIT)).seed("ring-overcommit"),
     ]
