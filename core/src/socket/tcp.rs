@@ -177,7 +177,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let terms = commons.terms::<P>(&flow, &settings);
         self.in_syn_sent = Some(Connection::on_segment_in_syn_sent);
         let id = self
-            .insert(&flow, commons, |connection, commons| {
+            .insert(&flow, commons, |connection, _, commons| {
                 connection.open(flow, &terms, &settings, commons)
             })
             .ok_or(ConnectError::NoMemory)?;

@@ -126,9 +126,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         terms: &Terms,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        let config = self.listeners.get(listener)?.listening.config;
-        let begun = self.insert(flow, commons, |connection, commons| {
-            connection.receive_syn(*flow, syn, terms, &config, commons)
+        let begun = self.insert(flow, commons, |connection, listeners, commons| {
+            let config = &listeners.get(listener)?.listening.config;
+            connection.receive_syn(*flow, syn, terms, config, commons)
         });
         let Some(id) = begun else {
             commons.counters.drop(DropReason::NoMemory);
@@ -187,14 +187,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         listener: Id,
         commons: &mut Commons<'a>,
     ) -> Option<Id> {
-        let listening = &self.listeners.get(listener)?.listening;
-        let config = listening.config;
-        if listening.is_full() {
+        if self.listeners.get(listener)?.listening.is_full() {
             commons.counters.drop(DropReason::QueueFull);
             return None;
         }
-        let opened = self.insert(&handshake.flow, commons, |connection, commons| {
-            connection.accept(handshake, &config, commons)
+        let opened = self.insert(&handshake.flow, commons, |connection, listeners, commons| {
+            let config = &listeners.get(listener)?.listening.config;
+            connection.accept(handshake, config, commons)
         });
         let Some(connection) = opened else {
             commons.counters.drop(DropReason::NoMemory);

@@ -38,6 +38,9 @@ use super::tcp_slots::{
 use super::turns::{Egress, Turns};
 use super::{Commons, Handle, ListenerHandle, TcpHandle};
 
+/// Who listens.
+pub(super) type Listeners<'a, P> = Slab<'a, ListenerSlot<P>>;
+
 /// All of TCP's records.
 pub struct TcpPool<'a, P: Profile> {
     pub(super) connections: Slab<'a, ConnectionSlot<P>>,
@@ -49,7 +52,7 @@ pub struct TcpPool<'a, P: Profile> {
     time_wait: Slab<'a, TimeWaitSlot>,
     time_wait_by_flow: IndexOf<'a, P>,
     expiry: List<Expiry>,
-    pub(super) listeners: Slab<'a, ListenerSlot<P>>,
+    pub(super) listeners: Listeners<'a, P>,
     pub(super) by_port: IndexOf<'a, P>,
     egress: Turns<LineOf<P, Egress>>,
     pub(super) half_open_egress: LineOf<P, Egress>,
@@ -461,12 +464,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
     }
 
-    /// Takes a free slot and lets `open` fill it; gives it back where that fails.
+    /// Takes a free slot and lets `open` fill it, who may look at listeners; gives it back where
+    /// that fails.
     pub(super) fn insert(
         &mut self,
         flow: &FlowKey,
         commons: &mut Commons<'a>,
-        open: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> Option<()>,
+        open: impl FnOnce(&mut Connection<P>, &Listeners<'a, P>, &mut Commons<'a>) -> Option<()>,
     ) -> Option<Id> {
         let id = match self.connections.acquire() {
             Some(id) => id,
@@ -474,7 +478,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         };
         self.keep_back(&mut commons.blocks);
         let slot = self.connections.get_mut(id)?;
-        if open(&mut slot.connection, commons).is_none() {
+        if open(&mut slot.connection, &self.listeners, commons).is_none() {
             slot.connection.dismantle(commons);
             self.connections.release(id);
             self.keep_back(&mut commons.blocks);

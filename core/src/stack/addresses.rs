@@ -11,7 +11,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::address::Cidr;
 
 /// The most addresses of a link.
-const ADDRESSES_MAX: usize = 4;
+const ADDRESSES_MAX: usize = if cfg!(feature = "ipv6") { 4 } else { 2 };
 
 /// RFC 5227 §1.1: PROBE_NUM and ANNOUNCE_NUM; RFC 4862 §5.1: DupAddrDetectTransmits.
 #[cfg(feature = "ethernet")]
@@ -72,7 +72,9 @@ pub(super) struct Notice {
 pub(super) struct Addresses(Vec<Held, ADDRESSES_MAX>);
 
 impl Addresses {
-    pub(super) const EMPTY: Self = Self(Vec::new());
+    pub(super) fn new() -> Self {
+        Self(Vec::new())
+    }
 
     /// Adds an address that is usable; false where there is no room for it.
     pub(super) fn add(&mut self, cidr: Cidr) -> bool {

@@ -74,6 +74,11 @@ impl<P: Profile> Stack<'_, P> {
         request.into_iter().chain(notice).min()
     }
 
+    /// Whether there may be one, now or later.
+    pub(super) fn may_have_neighbor_message(&self) -> bool {
+        Self::PROBES || self.link.frames.neighbors.is_asking()
+    }
+
     /// Whether addresses may have to be probed for.
     const PROBES: bool = P::ADDRESS_CONFLICTS || cfg!(feature = "ipv6");
 

@@ -15,7 +15,7 @@ use super::neighbor::Neighbors;
 use super::reply::pop_first;
 
 /// Answers that wait for the device to have room.
-const ANSWERS: usize = 4;
+const ANSWERS: usize = 2;
 
 /// An answer to a neighbour that has asked for an address of ours.
 #[derive(Debug, Clone, Copy)]

@@ -12,8 +12,10 @@ pub(super) type Sink<'s> = &'s mut dyn FnMut(&Packet<'_>) -> Result<(), NoRoom>;
 
 /// Octets in front of an IP packet.
 const FRAME: usize = if cfg!(feature = "ethernet") { 14 } else { 0 };
-/// Room for every header that a packet of ours can have: IPv6 and TCP with all options.
-const HEADERS_MAX: usize = FRAME + 40 + tcp::HEADER_MAX;
+/// Room for every header that a packet of ours can have: IP and TCP with all options.
+const HEADERS_MAX: usize = FRAME + NETWORK + tcp::HEADER_MAX;
+/// Octets of the longer IP header: ours has no options.
+const NETWORK: usize = if cfg!(feature = "ipv6") { 40 } else { 20 };
 
 /// The headers of a packet in the making.
 #[derive(Debug)]

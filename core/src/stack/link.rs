@@ -22,6 +22,10 @@ use super::headers::Headers;
 use super::neighbor::Hop;
 use super::reply::Replies;
 
+/// How many versions of IP there are here.
+#[cfg(feature = "ethernet")]
+const FAMILIES: usize = if cfg!(feature = "ipv6") { 2 } else { 1 };
+
 /// What became of an attempt to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
@@ -39,7 +43,7 @@ pub(super) struct Link<'a> {
     pub(super) addresses: Addresses,
     /// Who takes what is for other links, IPv4 and IPv6.
     #[cfg(feature = "ethernet")]
-    gateways: [Option<IpAddr>; 2],
+    gateways: [Option<IpAddr>; FAMILIES],
     #[cfg(feature = "ethernet")]
     pub(super) frames: Frames<'a>,
     #[cfg(not(feature = "ethernet"))]
@@ -59,9 +63,9 @@ impl<'a> Link<'a> {
         #[cfg(feature = "ethernet")] frames: Frames<'a>,
     ) -> Self {
         Self {
-            addresses: Addresses::EMPTY,
+            addresses: Addresses::new(),
             #[cfg(feature = "ethernet")]
-            gateways: [None; 2],
+            gateways: [None; FAMILIES],
             #[cfg(feature = "ethernet")]
             frames,
             #[cfg(not(feature = "ethernet"))]
@@ -115,14 +119,15 @@ impl Link<'_> {
     }
 
     /// Who takes what is for other links, in IPv4 or IPv6.
-    fn gateway(&mut self, ipv4: bool) -> &mut Option<IpAddr> {
-        let [v4, v6] = &mut self.gateways;
-        if ipv4 || cfg!(not(feature = "ipv6")) { v4 } else { v6 }
+    fn gateway(&self, ipv4: bool) -> Option<IpAddr> {
+        self.gateways.get(usize::from(!ipv4)).copied().flatten()
     }
 
     /// Sends what is for other links to a neighbour.
     pub(super) fn set_gateway(&mut self, ipv4: bool, gateway: Option<IpAddr>) {
-        *self.gateway(ipv4) = gateway;
+        if let Some(kept) = self.gateways.get_mut(usize::from(!ipv4)) {
+            *kept = gateway;
+        }
         self.frames.forget_way();
     }
 
@@ -143,7 +148,7 @@ impl Link<'_> {
         let next = if self.is_near(destination) {
             Some(destination)
         } else {
-            *self.gateway(destination.is_ipv4())
+            self.gateway(destination.is_ipv4())
         };
         match next {
             Some(next) => self.frames.neighbors.resolve(next, wanted, now),

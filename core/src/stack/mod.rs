@@ -276,8 +276,8 @@ impl<'a, P: Profile> Stack<'a, P> {
         })
     }
 
-    /// Gives the link an address, up to four. It is used at once, but for IPv6 on Ethernet: there
-    /// it is probed for if [`Config::probe_ipv6`] says so.
+    /// Gives the link an address, up to four, or two without the feature `ipv6`. It is used at
+    /// once, but for IPv6 on Ethernet: there it is probed for if [`Config::probe_ipv6`] says so.
     ///
     /// # Errors
     ///
@@ -408,10 +408,12 @@ impl<'a, P: Profile> Stack<'a, P> {
             self.flush(&mut |packet| device.transmit(packet));
         }
         self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
-        for _ in 0..self.egress_budget {
+        let mut budget = self.egress_budget;
+        while budget > 0 && self.may_send() {
             if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
                 break;
             }
+            budget = budget.saturating_sub(1);
         }
         if drained { self.wake() } else { Wake::Now }
     }
@@ -486,6 +488,15 @@ impl<'a, P: Profile> Stack<'a, P> {
         }
         let due = due.into_iter().chain(request).min();
         due.map_or(Wake::OnIngress, Wake::At)
+    }
+
+    /// Whether [`Stack::send_one`] may find something.
+    fn may_send(&self) -> bool {
+        #[cfg(feature = "ethernet")]
+        if self.may_have_neighbor_message() {
+            return true;
+        }
+        self.has_departures()
     }
 
     fn has_departures(&self) -> bool {

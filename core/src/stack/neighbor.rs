@@ -159,6 +159,11 @@ impl<'a> Neighbors<'a> {
         core::mem::take(&mut self.released)
     }
 
+    /// Whether any neighbour may be asked for.
+    pub(super) const fn is_asking(&self) -> bool {
+        self.asking
+    }
+
     /// When [`Neighbors::next_request`] has something to do.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         if !self.asking {

@@ -22,9 +22,9 @@ use crate::wire::tcp::Flags;
 const IPV6_HEADER_LEN: usize = 40;
 
 /// Slots of the class of bare TCP segments.
-const SEGMENTS_MAX: usize = 4;
+const SEGMENTS_MAX: usize = 2;
 /// Slots of the class of ICMP messages.
-const MESSAGES_MAX: usize = 2;
+const MESSAGES_MAX: usize = 1;
 
 /// Peers are spread over so many rations of a class.
 const RATIONS: usize = 8;

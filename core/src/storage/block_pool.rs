@@ -35,7 +35,7 @@ pub struct BlockPool<'a> {
     /// [`BlockPool::give_back`] is seen and ignored.
     links: ManagedSlice<'a, Option<Id>>,
     free: Option<Id>,
-    block_shift: u32,
+    block_shift: u16,
     capacity: u32,
     /// Blocks from this index on were never taken and are in no chain, so that set-up is O(1).
     fresh: u32,
@@ -66,8 +66,9 @@ impl<'a> BlockPool<'a> {
         {
             return None;
         }
-        let block_shift = block_size.trailing_zeros();
-        let blocks = bytes.len().wrapping_shr(block_shift).min(links.len()).min(Id::COUNT_MAX);
+        let block_shift = block_size.trailing_zeros() as u16;
+        let blocks =
+            bytes.len().wrapping_shr(u32::from(block_shift)).min(links.len()).min(Id::COUNT_MAX);
         if blocks == 0 {
             return None;
         }
@@ -88,12 +89,12 @@ impl<'a> BlockPool<'a> {
     /// The size of a block in octets.
     #[must_use]
     pub fn block_size(&self) -> u32 {
-        1_u32.wrapping_shl(self.block_shift)
+        1_u32.wrapping_shl(u32::from(self.block_shift))
     }
 
     /// The binary logarithm of the size of a block.
     pub(super) fn block_shift(&self) -> u32 {
-        self.block_shift
+        u32::from(self.block_shift)
     }
 
     /// How many blocks there are.
@@ -218,7 +219,7 @@ impl<'a> BlockPool<'a> {
 
     /// Where in the memory a block lies.
     fn place(&self, id: Id) -> core::ops::Range<usize> {
-        let start = id.index().wrapping_shl(self.block_shift);
+        let start = id.index().wrapping_shl(u32::from(self.block_shift));
         let is_there = id.index() < self.capacity as usize;
         start..start.wrapping_add(if is_there { self.block_size() as usize } else { 0 })
     }

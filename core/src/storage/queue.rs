@@ -172,6 +172,8 @@ impl Pieces for Queue {
 /// looks, where the pool runs short, at the directory entries between the committed octets and the
 /// last one written. An empty queue holds no block.
 impl Stream for Queue {
+    const SLIDES: bool = false;
+
     fn starting_at(position: u32) -> Self {
         Self {
             start: position,

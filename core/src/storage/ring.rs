@@ -25,14 +25,19 @@ impl Empty for Ring {
 }
 
 impl Ring {
-    /// The octets of the block from `offset` behind the start on, as many as are free of what
-    /// lies at the start: in one piece, and no further than the end of the block.
-    fn span_mut<'p>(&mut self, pool: &'p mut BlockPool<'_>, offset: u32) -> &'p mut [u8] {
+    /// The block, taken from the pool if need be.
+    fn take_block(&mut self, pool: &mut BlockPool<'_>) -> Option<Id> {
         if self.block.is_none() {
             self.block = pool.take(&mut self.credit);
         }
-        let (Some(id), size) = (self.block, pool.block_size()) else { return &mut [] };
-        let room = size.saturating_sub(offset) as usize;
+        self.block
+    }
+
+    /// The octets of the block from `offset` behind the start on, as many as are free of what
+    /// lies at the start: in one piece, and no further than the end of the block.
+    fn span_mut<'p>(&mut self, pool: &'p mut BlockPool<'_>, offset: u32) -> &'p mut [u8] {
+        let Some(id) = self.take_block(pool) else { return &mut [] };
+        let room = pool.block_size().saturating_sub(offset) as usize;
         let place = within(pool, self.start.wrapping_add(offset));
         let span = pool.block_mut(id).get_mut(place..).unwrap_or_default();
         let octets = span.len().min(room);
@@ -53,6 +58,8 @@ impl Pieces for Ring {
 }
 
 impl Stream for Ring {
+    const SLIDES: bool = true;
+
     fn starting_at(position: u32) -> Self {
         Self { start: position, ..Self::EMPTY }
     }
@@ -99,18 +106,18 @@ impl Stream for Ring {
     }
 
     fn write_at(&mut self, pool: &mut BlockPool<'_>, offset: u32, data: &[u8]) -> usize {
-        let mut at = offset;
-        let mut rest = data;
-        while !rest.is_empty() {
-            let octets = copy_prefix(self.span_mut(pool, at), rest);
-            if octets == 0 {
-                break;
-            }
-            at = at.saturating_add(octets as u32);
-            rest = rest.get(octets..).unwrap_or(&[]);
-            self.extent = self.extent.max(at);
+        let octets = data.len().min(pool.block_size().saturating_sub(offset) as usize);
+        let Some(data) = data.get(..octets).filter(|data| !data.is_empty()) else { return 0 };
+        let Some(id) = self.take_block(pool) else { return 0 };
+        let place = within(pool, self.start.wrapping_add(offset));
+        let block = pool.block_mut(id);
+        let written = copy_prefix(block.get_mut(place..).unwrap_or_default(), data);
+        let wrapped = data.get(written..).unwrap_or_default();
+        if !wrapped.is_empty() {
+            copy_prefix(block, wrapped);
         }
-        data.len().saturating_sub(rest.len())
+        self.extent = self.extent.max(offset.saturating_add(octets as u32));
+        octets
     }
 
     fn commit(&mut self, octets: u32) {

@@ -40,22 +40,15 @@ impl<P: Profile> Connection<P> {
             self.timers = Timers::EMPTY;
             return;
         }
-        let kind = if self.snd.wnd == 0 && self.state.is_synchronized() {
-            SendTimer::Persist
-        } else {
-            SendTimer::Retransmit
-        };
-        if self.snd.outstanding() > 0 {
-            if self.timers.sending() == SendTimer::Idle {
-                self.start_send_timer(kind, now);
-            }
-        } else if self.waits_for_window() {
-            if self.timers.sending() == SendTimer::Idle {
-                self.start_send_timer(SendTimer::Persist, now);
-            }
-        } else {
+        let outstanding = self.snd.outstanding() > 0;
+        if !outstanding && !self.waits_for_window() {
             self.timers.stop_send();
             self.probe_due = false;
+        } else if self.timers.sending() == SendTimer::Idle {
+            let closed = self.snd.wnd == 0 && self.state.is_synchronized();
+            let persists = !outstanding || closed;
+            let kind = if persists { SendTimer::Persist } else { SendTimer::Retransmit };
+            self.start_send_timer(kind, now);
         }
         if self.released && self.state == State::FinWait2 && self.timers.linger == Due::NEVER {
             self.timers.linger = Due::at(now + ORPHAN_PATIENCE);

@@ -188,7 +188,8 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
             return Taken::Nowhere;
         }
         let filled = !self.holes.is_empty();
-        let octets = stored.wrapping_add(self.holes.advance(stored));
+        let beyond = if filled { self.holes.advance(stored) } else { 0 };
+        let octets = stored.wrapping_add(beyond);
         self.queue.commit(octets);
         self.nxt = self.nxt + octets;
         Taken::InOrder { octets, filled }
@@ -284,12 +285,15 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     /// The user has read so many octets.
     pub fn on_read(&mut self, octets: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
         let octets = octets.min(self.queue.len());
+        self.urgent = self.urgent.saturating_sub(octets);
+        if Q::SLIDES && self.queue.blocks_held() > 0 {
+            return self.queue.consume(blocks, octets);
+        }
         match policy {
             AllocationPolicy::Reserved => self.queue.consume_and_keep(blocks, octets),
             AllocationPolicy::Overcommit => self.queue.consume(blocks, octets),
         }
         self.granted = self.granted.saturating_sub(octets);
-        self.urgent = self.urgent.saturating_sub(octets);
         self.grant(policy, blocks);
     }
 

@@ -48,6 +48,8 @@ fn start(secret: Secret) -> Option<&'static mut Stack<'static, Tiny>> {
     Some(stack)
 }
 
+/// Apart from `main`, so that what starts the stack and what runs it do not add up.
+#[inline(never)]
 fn serve(stack: &mut Stack<'_, Tiny>, board: &mut Board<'_>) {
     let Ok(listener) = stack.listen(7, &ListenConfig::new()) else { return };
     let mut connection: Option<TcpHandle> = None;
@@ -62,6 +64,7 @@ fn serve(stack: &mut Stack<'_, Tiny>, board: &mut Board<'_>) {
 }
 
 /// Sends back what has come in. Whether there may be more.
+#[inline(never)]
 fn echo(stack: &mut Stack<'_, Tiny>, handle: TcpHandle) -> bool {
     let mut buffer = [0; 64];
     let Ok(mut socket) = stack.tcp(handle) else { return false };
