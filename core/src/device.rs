@@ -108,7 +108,7 @@ pub struct ChecksumJob {
 pub struct Packet<'p> {
     header: &'p [u8],
     payload: Option<Slices<'p>>,
-    job: Option<ChecksumJob>,
+    job: Option<&'p ChecksumJob>,
 }
 
 impl<'p> Packet<'p> {
@@ -116,7 +116,7 @@ impl<'p> Packet<'p> {
     pub(crate) const fn new(
         header: &'p [u8],
         payload: Option<Slices<'p>>,
-        job: Option<ChecksumJob>,
+        job: Option<&'p ChecksumJob>,
     ) -> Self {
         Self { header, payload, job }
     }
@@ -136,8 +136,8 @@ impl<'p> Packet<'p> {
 
     /// The checksum that is missing from [`Packet::parts`], if any.
     #[must_use]
-    pub const fn checksum(&self) -> Option<ChecksumJob> {
-        self.job
+    pub fn checksum(&self) -> Option<ChecksumJob> {
+        self.job.copied()
     }
 
     /// The packet in pieces, for gathering writes. The checksum field holds zero: it is the
@@ -210,7 +210,7 @@ mod tests {
         let mut queue = Queue::starting_at(61);
         queue.append(&mut pool, &[1, 2, 3, 4]);
         let payload = queue.slices(&pool, 0, 4);
-        let packet = Packet::new(&[0xaa, 0xbb, 0, 0], Some(payload), Some(job));
+        let packet = Packet::new(&[0xaa, 0xbb, 0, 0], Some(payload), Some(&job));
         let mut buffer = [0; 16];
         assert_eq!(packet.copy_into(&mut buffer), Some(8));
         // 0x0001 + 0x0102 + 0x0304 = 0x0407, complemented.

@@ -98,10 +98,19 @@ impl Due {
     /// No point in time.
     pub const NEVER: Self = Self(0);
 
+    /// Set, and as good as never: in half a million years.
+    pub const LAST: Self = Self(1);
+
     /// Due at a point in time; the very last microsecond never comes.
     #[must_use]
     pub const fn at(instant: Instant) -> Self {
         Self(!instant.0)
+    }
+
+    /// Due so many microseconds after `now`, which is no time at which clocks end.
+    #[must_use]
+    pub const fn after(now: Instant, micros: u32) -> Self {
+        Self(!now.0.wrapping_add(micros as u64))
     }
 
     /// When it is due.

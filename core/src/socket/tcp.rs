@@ -219,11 +219,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         handle: TcpHandle,
         commons: &'s mut Commons<'a>,
     ) -> Result<TcpSocket<'s, 'a, P>, StaleHandle> {
-        let id = self.connections.resolve(handle.0).ok_or(StaleHandle)?;
         // An orphan lives on by itself, but its handle does not.
-        let slot = self.connections.get(id).filter(|slot| !slot.connection.is_released());
-        slot.ok_or(StaleHandle)?;
-        Ok(TcpSocket { pool: self, commons, id })
+        match self.connections.keyed(handle.0) {
+            Some(slot) if !slot.connection.is_released() => {
+                Ok(TcpSocket { pool: self, commons, id: handle.0.id() })
+            }
+            _ => Err(StaleHandle),
+        }
     }
 }
 

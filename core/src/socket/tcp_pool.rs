@@ -70,6 +70,15 @@ type InSynSent<P> = fn(&mut Connection<P>, &mut Segment<'_>, &mut Commons<'_>) -
 /// How far behind an old connection's numbers those of the one that takes its place begin.
 const REUSE_GAP: u32 = 0x1_0000;
 
+/// What may have changed in a connection.
+#[derive(Debug, Clone, Copy)]
+struct Changed {
+    /// What the timers of the sender wait for.
+    timers: bool,
+    /// What its user should look at, or what it holds behind a hole.
+    news: bool,
+}
+
 /// How many records of each kind are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -175,26 +184,33 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// Files a connection where it belongs now: its deadline, the lists, its end.
     pub fn settle(&mut self, id: Id, commons: &mut Commons<'a>) {
-        self.settle_all(id, true, commons);
+        self.settle_some(id, Changed { timers: true, news: true }, commons);
     }
 
-    /// As [`TcpPool::settle`]; the timers of the sender only where they may have changed.
-    fn settle_all(&mut self, id: Id, timers: bool, commons: &mut Commons<'a>) {
-        let Some(slot) = self.connections.get_mut(id) else { return };
-        if timers {
+    /// As [`TcpPool::settle`], as far as there is need.
+    fn settle_some(&mut self, id: Id, changed: Changed, commons: &mut Commons<'a>) {
+        let Some(slot) = self.connections.listed_mut(id) else { return };
+        if changed.timers {
             slot.connection.settle_timers(commons.now);
         }
-        if !slot.connection.may_end() || !self.retire(id, commons) {
-            self.file(id, commons);
+        if slot.connection.may_end() && self.retire(id, commons) {
+            return;
         }
-    }
-
-    /// Files a connection whose timers are settled.
-    fn file(&mut self, id: Id, commons: &mut Commons<'a>) {
-        let Some(slot) = self.connections.get(id) else { return };
+        let Some(slot) = self.connections.listed(id) else { return };
         let connection = &slot.connection;
         let urgency = connection.urgency(commons);
         self.deadlines.refile(id, connection.next_due());
+        if changed.news {
+            self.file_news(id, commons);
+        }
+        self.take_turn(id, urgency);
+    }
+
+    /// Files a connection among those that its user should look at, and those that hold text
+    /// behind a hole.
+    fn file_news(&mut self, id: Id, commons: &mut Commons<'a>) {
+        let Some(slot) = self.connections.listed(id) else { return };
+        let connection = &slot.connection;
         // One that waits for the peer to have everything is told when it has.
         let flushed = slot.waiters.flusher.is_waiting() && connection.is_flushed();
         let has_news = connection.has_news() || flushed;
@@ -203,7 +219,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             self.news.push_back(&mut self.connections, id);
         }
         self.file_early(id, holds_early, commons);
-        self.take_turn(id, urgency);
     }
 
     /// A connection takes its turn to send.
@@ -346,7 +361,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 return self.begin(&flow, segment, listener, Some(beyond + REUSE_GAP), commons);
             }
         }
-        let may_hatch = self.connections.get(id)?.connection.is_embryo();
+        let may_hatch = self.connections.listed(id)?.connection.is_embryo();
         if may_hatch && self.finds_no_place(id, segment) {
             commons.counters.drop(DropReason::QueueFull);
             return None;
@@ -570,13 +585,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// but the list of those that turn out to have nothing to send.
     pub fn next_segment(&mut self, commons: &Commons<'a>) -> Option<(Id, Plan)> {
         while let Some(id) = self.egress.first() {
-            let slot = self.connections.get(id)?;
+            let slot = self.connections.listed(id)?;
             if let Some(plan) = slot.connection.plan(&commons.records) {
                 return Some((id, plan));
             }
-            self.egress.pop_front(&mut self.connections);
+            self.egress.pass(&mut self.connections, id);
         }
         None
+    }
+
+    /// The connection that [`TcpPool::next_segment`] has told.
+    #[must_use]
+    pub fn departing(&self, id: Id) -> Option<&Connection<P>> {
+        self.connections.listed(id).map(|slot| &slot.connection)
     }
 
     /// The connection whose turn it is waits for a neighbour on the link.
@@ -604,16 +625,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// What was planned for a connection has left.
     pub fn on_departed(&mut self, id: Id, plan: &Plan, commons: &mut Commons<'a>) {
         // In turn: who has sent goes to the end, where `settle` finds more to send.
-        self.egress.pop_front(&mut self.connections);
-        let Some(slot) = self.connections.get_mut(id) else { return };
+        self.egress.pass(&mut self.connections, id);
+        let Some(slot) = self.connections.listed_mut(id) else { return };
         slot.connection.on_sent(plan, commons);
-        self.settle_all(id, !plan.is_bare_ack(), commons);
+        // Who has sent something has no news by that, and the timers of the sender have nothing
+        // to do with a bare ACK.
+        let changed = Changed { timers: !plan.is_bare_ack(), news: false };
+        self.settle_some(id, changed, commons);
     }
 
     /// Whether the connection at the front owes what must leave before its next arrival.
     #[must_use]
     pub fn is_urgent(&self, commons: &Commons<'a>) -> bool {
-        let first = self.egress.first().and_then(|id| self.connections.get(id));
+        let first = self.egress.first().and_then(|id| self.connections.listed(id));
         first.is_some_and(|slot| slot.connection.owes_now(commons.ack_per_burst))
     }
 

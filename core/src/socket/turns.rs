@@ -83,8 +83,8 @@ impl<Q: Line<Egress>> Turns<Q> {
     }
 
     /// The record whose turn it is has had it.
-    pub fn pop_front<T: Turn>(&mut self, slab: &mut Slab<'_, T>) {
-        self.ready.pop_front(slab);
+    pub fn pass<T: Turn>(&mut self, slab: &mut Slab<'_, T>, first: Id) {
+        self.ready.pass(slab, first);
     }
 
     /// A record has nothing to send, or is gone.

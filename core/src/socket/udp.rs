@@ -405,7 +405,7 @@ impl<'a, P: Profile> UdpPool<'a, P> {
 
     /// The first datagram of a socket has left, or is dropped.
     pub fn on_departed(&mut self, id: Id, commons: &mut Commons<'a>) {
-        self.egress.pop_front(&mut self.sockets);
+        self.egress.pass(&mut self.sockets, id);
         let Some(slot) = self.sockets.get_mut(id) else { return };
         slot.socket.to_send.pop(commons.policy, &mut commons.blocks);
         let more = !slot.socket.to_send.queue.is_empty();

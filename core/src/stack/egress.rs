@@ -169,7 +169,7 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     fn put_segment(&mut self, id: Id, plan: &Plan, sink: Sink<'_>) -> Result<(), NoRoom> {
-        let Some(connection) = self.tcp.connection(id) else { return Ok(()) };
+        let Some(connection) = self.tcp.departing(id) else { return Ok(()) };
         let flow = connection.flow();
         let options = connection.options(plan, self.commons.now);
         let extent = (plan.len, connection.dscp());

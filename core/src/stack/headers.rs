@@ -79,6 +79,6 @@ impl Headers {
     /// Gathers headers and payload into a packet and offers it.
     pub(super) fn send(&self, payload: Option<Slices<'_>>, sink: Sink<'_>) -> Result<(), NoRoom> {
         let header = self.octets.get(..self.len).unwrap_or(&[]);
-        sink(&Packet::new(header, payload, self.job))
+        sink(&Packet::new(header, payload, self.job.as_ref()))
     }
 }

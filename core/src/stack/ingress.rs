@@ -125,7 +125,11 @@ impl<P: Profile> Stack<'_, P> {
         if header.is_fragment() {
             return Err(DropReason::Fragment);
         }
-        let quoted = header.header_len().saturating_add(payload.len().min(QUOTE_IPV4));
+        let quoted = if P::ICMP_ERRORS {
+            header.header_len().saturating_add(payload.len().min(QUOTE_IPV4))
+        } else {
+            0
+        };
         self.deliver(&Arrival {
             source,
             destination,

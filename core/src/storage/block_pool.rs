@@ -73,7 +73,8 @@ impl<'a> BlockPool<'a> {
             return None;
         }
         Some(Self {
-            bytes,
+            // There is nothing behind the last block.
+            bytes: cut(bytes, blocks.wrapping_shl(u32::from(block_shift))),
             links,
             free: None,
             block_shift,
@@ -207,21 +208,45 @@ impl<'a> BlockPool<'a> {
     /// The octets of a block; none where there is no such block.
     #[must_use]
     pub fn block(&self, id: Id) -> &[u8] {
-        self.bytes.get(self.place(id)).unwrap_or_default()
+        self.rest(id, 0)
+    }
+
+    /// The octets of a block from the one at `within` on.
+    #[must_use]
+    pub fn rest(&self, id: Id, within: u32) -> &[u8] {
+        self.bytes.get(self.place(id, within)).unwrap_or_default()
     }
 
     /// The octets of a block, to be changed; none where there is no such block.
     #[must_use]
     pub fn block_mut(&mut self, id: Id) -> &mut [u8] {
-        let place = self.place(id);
+        self.rest_mut(id, 0)
+    }
+
+    /// The octets of a block from the one at `within` on, to be changed.
+    #[must_use]
+    pub fn rest_mut(&mut self, id: Id, within: u32) -> &mut [u8] {
+        let place = self.place(id, within);
         self.bytes.get_mut(place).unwrap_or_default()
     }
 
-    /// Where in the memory a block lies.
-    fn place(&self, id: Id) -> core::ops::Range<usize> {
+    /// Where in the memory a block lies, from the octet at `within` on.
+    fn place(&self, id: Id, within: u32) -> core::ops::Range<usize> {
         let start = id.index().wrapping_shl(u32::from(self.block_shift));
-        let is_there = id.index() < self.capacity as usize;
-        start..start.wrapping_add(if is_there { self.block_size() as usize } else { 0 })
+        let end = start.wrapping_add(self.block_size() as usize);
+        start.wrapping_add(within as usize)..end
+    }
+}
+
+/// The first octets of some memory.
+fn cut(bytes: ManagedSlice<'_, u8>, octets: usize) -> ManagedSlice<'_, u8> {
+    match bytes {
+        ManagedSlice::Borrowed(bytes) => bytes.get_mut(..octets).unwrap_or_default().into(),
+        #[cfg(feature = "alloc")]
+        ManagedSlice::Owned(mut bytes) => {
+            bytes.truncate(octets);
+            bytes.into()
+        }
     }
 }
 

@@ -134,11 +134,15 @@ impl<L> Line<L> for Row<L> {
         self.add(id)
     }
 
-    fn pop_front<T: Empty + Linked<L>>(&mut self, _slab: &mut Slab<'_, T>) -> Option<Id> {
+    fn pop_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>) -> Option<Id> {
         let id = self.first()?;
-        self.turn = (id.index() as u8).wrapping_add(1);
-        self.take(id);
+        self.pass(slab, id);
         Some(id)
+    }
+
+    fn pass<T: Empty + Linked<L>>(&mut self, _slab: &mut Slab<'_, T>, first: Id) {
+        self.turn = (first.index() as u8).wrapping_add(1);
+        self.take(first);
     }
 
     fn remove<T: Empty + Linked<L>>(&mut self, _slab: &mut Slab<'_, T>, id: Id) -> bool {

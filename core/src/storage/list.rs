@@ -63,6 +63,12 @@ pub trait Line<L>: Empty {
     /// Takes the record at the front out.
     fn pop_front<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>) -> Option<Id>;
 
+    /// Takes the record at the front out, which is `first`.
+    fn pass<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, first: Id) {
+        debug_assert_eq!(self.first(), Some(first), "somebody else is first");
+        self.pop_front(slab);
+    }
+
     /// Takes a record out. Returns whether it was in a line of this kind.
     fn remove<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool;
 

@@ -96,9 +96,15 @@ pub fn copy_prefix(destination: &mut [u8], source: &[u8]) -> usize {
     octets
 }
 
-/// Copies as much as fits, eight words at a time. As long as they are spelt out, no compiler sees
-/// `memcpy` in them.
+/// Copies as much as fits, eight words at a time, the last four first: they may overlap with those
+/// before. As long as they are spelt out, no compiler sees `memcpy` in them.
 fn copy_words(to: &mut [u8], from: &[u8]) {
+    if to.len() % 16 != 0 {
+        let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) else {
+            return to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        };
+        copy_four(to, from);
+    }
     let (to, to_rest) = to.as_chunks_mut::<32>();
     let (from, from_rest) = from.as_chunks::<32>();
     for (to, from) in to.iter_mut().zip(from) {
@@ -107,13 +113,8 @@ fn copy_words(to: &mut [u8], from: &[u8]) {
         copy_four(to, from);
         copy_four(to_end, from_end);
     }
-    let (to, to_rest) = to_rest.as_chunks_mut();
-    let (from, from_rest) = from_rest.as_chunks();
-    if let ([to], [from]) = (to, from) {
+    if let (Some(to), Some(from)) = (to_rest.first_chunk_mut(), from_rest.first_chunk()) {
         copy_four(to, from);
-    }
-    for (to, from) in to_rest.iter_mut().zip(from_rest) {
-        *to = *from;
     }
 }
 

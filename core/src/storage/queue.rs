@@ -163,8 +163,7 @@ impl Pieces for Queue {
     fn piece<'p>(&self, pool: &'p BlockPool<'_>, position: u32) -> &'p [u8] {
         let number = position.wrapping_shr(pool.block_shift());
         let within = position & block_mask(pool);
-        let block = self.directory.entry(pool, number).map(|id| pool.block(id));
-        block.and_then(|block| block.get(within as usize..)).unwrap_or_default()
+        self.directory.entry(pool, number).map_or(&[][..], |id| pool.rest(id, within))
     }
 }
 

@@ -39,21 +39,20 @@ impl Ring {
         let Some(id) = self.take_block(pool) else { return &mut [] };
         let room = pool.block_size().saturating_sub(offset) as usize;
         let place = within(pool, self.start.wrapping_add(offset));
-        let span = pool.block_mut(id).get_mut(place..).unwrap_or_default();
+        let span = pool.rest_mut(id, place);
         let octets = span.len().min(room);
         span.get_mut(..octets).unwrap_or_default()
     }
 }
 
 /// Where in its block a position lies.
-fn within(pool: &BlockPool<'_>, position: u32) -> usize {
-    (position & pool.block_size().wrapping_sub(1)) as usize
+fn within(pool: &BlockPool<'_>, position: u32) -> u32 {
+    position & pool.block_size().wrapping_sub(1)
 }
 
 impl Pieces for Ring {
     fn piece<'p>(&self, pool: &'p BlockPool<'_>, position: u32) -> &'p [u8] {
-        let block = self.block.map_or(&[][..], |id| pool.block(id));
-        block.get(within(pool, position)..).unwrap_or_default()
+        self.block.map_or(&[][..], |id| pool.rest(id, within(pool, position)))
     }
 }
 
@@ -110,11 +109,10 @@ impl Stream for Ring {
         let Some(data) = data.get(..octets).filter(|data| !data.is_empty()) else { return 0 };
         let Some(id) = self.take_block(pool) else { return 0 };
         let place = within(pool, self.start.wrapping_add(offset));
-        let block = pool.block_mut(id);
-        let written = copy_prefix(block.get_mut(place..).unwrap_or_default(), data);
+        let written = copy_prefix(pool.rest_mut(id, place), data);
         let wrapped = data.get(written..).unwrap_or_default();
         if !wrapped.is_empty() {
-            copy_prefix(block, wrapped);
+            copy_prefix(pool.block_mut(id), wrapped);
         }
         self.extent = self.extent.max(offset.saturating_add(octets as u32));
         octets
@@ -146,11 +144,11 @@ impl Stream for Ring {
         let octets = buffer.len().min(self.len.saturating_sub(offset) as usize);
         let place = within(pool, self.start.wrapping_add(offset));
         let Some(buffer) = buffer.get_mut(..octets) else { return 0 };
-        let block = self.block.map_or(&[][..], |id| pool.block(id));
-        let read = copy_prefix(buffer, block.get(place..).unwrap_or_default());
+        let Some(id) = self.block else { return 0 };
+        let read = copy_prefix(buffer, pool.rest(id, place));
         let wrapped = buffer.get_mut(read..).unwrap_or_default();
         if !wrapped.is_empty() {
-            copy_prefix(wrapped, block);
+            copy_prefix(wrapped, pool.block(id));
         }
         octets
     }

@@ -37,6 +37,14 @@ pub struct Slab<'a, T: Empty> {
     len: usize,
 }
 
+impl Key {
+    /// The slot of the record, while it lives.
+    #[must_use]
+    pub const fn id(self) -> Id {
+        self.id
+    }
+}
+
 impl<'a, T: Empty> Slab<'a, T> {
     /// A slab over slots that are all [`Slot::EMPTY`]. Slots beyond [`Id::COUNT_MAX`] stay unused.
     #[must_use]
@@ -99,6 +107,23 @@ impl<'a, T: Empty> Slab<'a, T> {
         }
     }
 
+    /// As [`Slab::get`], for an id from a list or a table: those have only records in them that
+    /// are there.
+    #[must_use]
+    pub fn listed(&self, id: Id) -> Option<&T> {
+        let slot = self.slots.get(id.index())?;
+        debug_assert!(slot.occupied, "a list or a table has kept what was released");
+        Some(&slot.value)
+    }
+
+    /// As [`Slab::get_mut`], for an id from a list or a table.
+    #[must_use]
+    pub fn listed_mut(&mut self, id: Id) -> Option<&mut T> {
+        let slot = self.slots.get_mut(id.index())?;
+        debug_assert!(slot.occupied, "a list or a table has kept what was released");
+        Some(&mut slot.value)
+    }
+
     /// The key of the record in a slot; `None` where it is not occupied.
     #[must_use]
     pub fn key(&self, id: Id) -> Option<Key> {
@@ -113,6 +138,15 @@ impl<'a, T: Empty> Slab<'a, T> {
     pub fn resolve(&self, key: Key) -> Option<Id> {
         match self.slots.get(key.id.index()) {
             Some(slot) if slot.occupied && slot.generation == key.generation => Some(key.id),
+            _ => None,
+        }
+    }
+
+    /// The record with this key; `None` once it has been released.
+    #[must_use]
+    pub fn keyed(&self, key: Key) -> Option<&T> {
+        match self.slots.get(key.id.index()) {
+            Some(slot) if slot.occupied && slot.generation == key.generation => Some(&slot.value),
             _ => None,
         }
     }

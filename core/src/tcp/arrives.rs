@@ -612,8 +612,7 @@ impl<P: Profile> Connection<P> {
         if self.debt.octets >= two || self.rcv.wnd() < two {
             self.debt.together = true;
         } else if self.timers.ack == Due::NEVER {
-            let delay = Duration::from_micros(u64::from(self.settings.ack_delay));
-            self.timers.ack = Due::at(commons.now + delay);
+            self.timers.ack = Due::after(commons.now, self.settings.ack_delay);
         }
     }
 }

@@ -256,7 +256,7 @@ impl<P: Profile> Connection<P> {
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         self.debt.single > 0
             || self.debt.together
-            || self.keepalive_due
+            || (P::KEEPALIVE && self.keepalive_due)
             || (self.snd.syn_outstanding() && una == nxt)
             || self.snd.unsent() > 0
             || self.snd.fin_unsent()
@@ -302,7 +302,8 @@ impl<P: Profile> Connection<P> {
     /// When time alone will change something.
     #[must_use]
     pub fn next_due(&self) -> Due {
-        self.timers.next()
+        let next = self.timers.next();
+        if P::KEEPALIVE { next.earlier(self.timers.keepalive) } else { next }
     }
 
     /// Sets up what active and passive opens have in common.

@@ -130,7 +130,8 @@ impl<P: Profile> Connection<P> {
         if self.debt.together {
             return Some(self.bare(Purpose::Ack, Flags::ACK));
         }
-        if self.keepalive_due { Some(self.plan_keepalive()) } else { None }
+        let asks = P::KEEPALIVE && self.keepalive_due;
+        asks.then(|| self.plan_keepalive())
     }
 
     /// Whether one ACK is owed for several arrivals, or for a window that has opened.

@@ -115,14 +115,17 @@ impl<P: Profile> Connection<P> {
 
     /// The current retransmission timeout.
     pub(super) fn rto(&self) -> Duration {
-        self.rtt.rto(Duration::from_micros(u64::from(self.settings.rto_min))).duration()
+        self.rtt.rto(self.settings.rto_min).duration()
     }
 
     /// The peer has shown a sign of life.
     pub(super) fn on_heard(&mut self, now: Instant) {
-        self.heard_tick = tick(now);
-        self.keepalives = 0;
-        self.keepalive_due = false;
+        if P::KEEPALIVE || P::TIMESTAMPS {
+            self.heard_tick = tick(now);
+        }
+        if P::KEEPALIVE {
+            (self.keepalives, self.keepalive_due) = (0, false);
+        }
     }
 
     pub(super) fn patience_with_silence(&self) -> Duration {
@@ -174,7 +177,8 @@ impl<P: Profile> Connection<P> {
 
     /// Starts the sender's timer and, where it was not waiting already, its patience.
     pub(super) fn start_send_timer(&mut self, kind: SendTimer, now: Instant) {
-        self.timers.start_send(kind, now + self.rto());
+        let rto = self.rtt.rto(self.settings.rto_min);
+        self.timers.start_send(kind, Due::after(now, rto.micros()));
         if self.timers.give_up == Due::NEVER {
             self.renew_patience(now);
         }
@@ -188,12 +192,11 @@ impl<P: Profile> Connection<P> {
             State::SynSent | State::SynReceived => self.settings.connect_timeout,
             _ => self.settings.user_timeout,
         };
-        let patience = Duration::from_micros(match patience {
-            // RFC 9293 §3.8.3, MUST-21: R2 may be infinite.
-            u32::MAX => u64::MAX,
-            micros => u64::from(micros),
-        });
         self.vain = 0;
-        self.timers.give_up = Due::at(now + patience);
+        self.timers.give_up = match patience {
+            // RFC 9293 §3.8.3, MUST-21: R2 may be infinite.
+            u32::MAX => Due::LAST,
+            micros => Due::after(now, micros),
+        };
     }
 }

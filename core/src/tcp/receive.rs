@@ -284,11 +284,13 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
 
     /// The user has read so many octets.
     pub fn on_read(&mut self, octets: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
-        let octets = octets.min(self.queue.len());
-        self.urgent = self.urgent.saturating_sub(octets);
+        if self.urgent > 0 {
+            self.urgent = self.urgent.saturating_sub(octets);
+        }
         if Q::SLIDES && self.queue.blocks_held() > 0 {
             return self.queue.consume(blocks, octets);
         }
+        let octets = octets.min(self.queue.len());
         match policy {
             AllocationPolicy::Reserved => self.queue.consume_and_keep(blocks, octets),
             AllocationPolicy::Overcommit => self.queue.consume(blocks, octets),

@@ -22,8 +22,14 @@ pub struct Rto(u32);
 impl Rto {
     /// `micros` microseconds, brought into `[min, 60 s]`. A minimum above 60 s counts as 60 s.
     #[must_use]
-    pub fn clamped(micros: u32, min: Duration) -> Self {
-        Self(micros.max(clamped_micros(min)).min(RTO_MAX_US))
+    pub fn clamped(micros: u32, min: u32) -> Self {
+        Self(micros.max(min).min(RTO_MAX_US))
+    }
+
+    /// The timeout in microseconds.
+    #[must_use]
+    pub const fn micros(self) -> u32 {
+        self.0
     }
 
     /// The timeout as a span of time.
@@ -75,11 +81,12 @@ impl RttEstimator {
 
     /// The timeout to arm now: 1 s before the first sample (3 s after a lost handshake), then
     /// SRTT + max(G, 4·RTTVAR, `rto_min`), doubled once for each timeout since the last sample.
+    /// `rto_min` is in microseconds.
     #[must_use]
-    pub fn rto(&self, rto_min: Duration) -> Rto {
+    pub fn rto(&self, rto_min: u32) -> Rto {
         let base = if self.srtt_eighths != 0 {
             // 4·RTTVAR is the value in quarters itself.
-            let slack = self.rttvar_quarters.max(GRANULARITY_US).max(clamped_micros(rto_min));
+            let slack = self.rttvar_quarters.max(GRANULARITY_US).max(rto_min);
             (self.srtt_eighths / 8).saturating_add(slack)
         } else if self.handshake_lost {
             RTO_AFTER_LOST_HANDSHAKE_US
@@ -142,7 +149,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const MIN: Duration = Duration::from_millis(200);
+    const MIN: u32 = 200_000;
 
     fn millis(estimator: &RttEstimator) -> u64 {
         estimator.rto(MIN).duration().millis()
@@ -207,13 +214,13 @@ mod tests {
         fn the_timeout_keeps_its_bounds(
             samples in prop::collection::vec(0u64..200_000_000, 0..40),
             timeouts in 0u8..40,
-            min in 0u64..100_000_000,
+            min in 0u32..100_000_000,
         ) {
             let mut rtt = RttEstimator::EMPTY;
             samples.iter().for_each(|&us| rtt.on_sample(Duration::from_micros(us)));
             (0..timeouts).for_each(|_| rtt.on_timeout());
-            let rto = rtt.rto(Duration::from_micros(min)).duration().micros();
-            prop_assert!(rto >= min.min(60_000_000) && rto <= 60_000_000);
+            let rto = rtt.rto(min).duration().micros();
+            prop_assert!(rto >= u64::from(min.min(60_000_000)) && rto <= 60_000_000);
             if let (Some(srtt), Some(&least), Some(&most)) =
                 (rtt.srtt(), samples.iter().min(), samples.iter().max())
             {

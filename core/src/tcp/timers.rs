@@ -45,9 +45,9 @@ impl Timers {
     };
 
     /// Starts or restarts the sender's timer.
-    pub fn start_send(&mut self, kind: SendTimer, at: Instant) {
+    pub fn start_send(&mut self, kind: SendTimer, at: Due) {
         self.send = kind;
-        self.send_at = Due::at(at);
+        self.send_at = at;
     }
 
     /// Stops the sender's timer and its patience.
@@ -72,11 +72,10 @@ impl Timers {
         Some(self.send)
     }
 
-    /// The earliest of all.
+    /// The earliest of all but `keepalive`.
     #[must_use]
     pub fn next(&self) -> Due {
-        let first = self.send_at.earlier(self.ack);
-        first.earlier(self.linger.earlier(self.give_up)).earlier(self.keepalive)
+        self.send_at.earlier(self.ack).earlier(self.linger.earlier(self.give_up))
     }
 }
 
@@ -89,7 +88,7 @@ mod tests {
         let at = Instant::from_millis;
         let mut timers = Timers::EMPTY;
         assert_eq!(timers.next(), Due::NEVER);
-        timers.start_send(SendTimer::Retransmit, at(300));
+        timers.start_send(SendTimer::Retransmit, Due::at(at(300)));
         timers.ack = Due::at(at(40));
         timers.linger = Due::at(at(900));
         assert_eq!(timers.next(), Due::at(at(40)));
