@@ -18,11 +18,11 @@ use static_cell::StaticCell;
 type Net = Shared<'static, Async<Small>>;
 
 storage!(static SERVER: Async<Small> {
-    connections: 4, listeners: 1, half_open: 4, time_wait: 4, udp_sockets: 0,
+    connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
     records: 0, blocks: 64 x 256,
 });
 storage!(static CLIENT: Async<Small> {
-    connections: 1, listeners: 0, half_open: 0, time_wait: 1, udp_sockets: 0,
+    connections: 1, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
     records: 0, blocks: 32 x 256,
 });
 

@@ -12,11 +12,11 @@ use hikyaku::io::IoError;
 use hikyaku::*;
 
 storage!(static CLIENT: Small {
-    connections: 1, listeners: 0, half_open: 0, time_wait: 1, udp_sockets: 0,
+    connections: 1, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
     records: 0, blocks: 32 x 256,
 });
 storage!(static SERVER: Small {
-    connections: 1, listeners: 1, half_open: 1, time_wait: 1, udp_sockets: 0,
+    connections: 1, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
     records: 0, blocks: 32 x 256,
 });
 

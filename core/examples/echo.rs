@@ -12,7 +12,7 @@ use std::rc::Rc;
 use hikyaku::*;
 
 storage!(static NET: Small {
-    connections: 4, listeners: 1, half_open: 4, time_wait: 4, udp_sockets: 1,
+    connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 1,
     records: 0, blocks: 64 x 256,
 });
 
@@ -77,7 +77,7 @@ impl Device for End {
 }
 
 storage!(static CLIENT: Small {
-    connections: 1, listeners: 0, half_open: 0, time_wait: 1, udp_sockets: 0,
+    connections: 1, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
     records: 0, blocks: 32 x 256,
 });
 

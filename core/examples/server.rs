@@ -9,11 +9,11 @@ mod wire;
 use hikyaku::*;
 
 storage!(static SERVER: Small {
-    connections: 4, listeners: 1, half_open: 4, time_wait: 4, udp_sockets: 0,
+    connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
     records: 0, blocks: 64 x 256,
 });
 storage!(static CLIENTS: Small {
-    connections: 4, listeners: 0, half_open: 0, time_wait: 4, udp_sockets: 0,
+    connections: 4, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
     records: 0, blocks: 64 x 256,
 });
 

@@ -10,14 +10,14 @@ use hikyaku::tcp::congestion::Reno;
 use hikyaku::tcp::recovery::GoBack;
 use hikyaku::*;
 
-// One connection of 2 KiB each way: sixteen blocks of 256 octets, and two for where a window
-// begins within a block.
-storage!(static TINY: Small {
-    connections: 1, listeners: 1, half_open: 1, time_wait: 1, udp_sockets: 0,
-    records: 0, blocks: 18 x 256,
+// One connection of 2 KiB each way: a block for each, which is its window.
+storage!(static TINY: Tiny {
+    connections: 1, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
+    records: 0, blocks: 2 x 2048,
 });
 
-/// As `Small`, but it lets silent peers be asked whether they are there, and pings nobody back.
+/// As `Small`, but it keeps records of handshakes and of TIME-WAIT, lets silent peers be asked
+/// whether they are there, and answers no pings.
 struct Mine;
 
 impl Profile for Mine {
@@ -37,6 +37,7 @@ impl Profile for Mine {
     const PRUNING: bool = false;
 }
 
+// Eight connections share 32 KiB: for each two windows of 2 KiB, less what begins within a block.
 storage!(static MINE: Mine {
     connections: 8, listeners: 2, half_open: 4, time_wait: 8, udp_sockets: 2,
     records: 0, blocks: 64 x 512,

@@ -17,16 +17,16 @@
 //! - [`Stack::receive`], [`Stack::transmit`] and [`Stack::next_wake`] do what `poll` does, packet
 //!   by packet and without a device: for tests, simulators and event loops of one's own.
 //!
-//! Nothing blocks. What a packet costs does not depend on how many sockets there are (in
-//! [`Small`], whose tables are rows of up to 16, it does). Nothing that a peer sends is an error of
-//! a call: it ends in a counter ([`Stack::counters`]).
+//! Nothing blocks. What a packet costs does not depend on how many sockets there are (in [`Small`]
+//! and [`Tiny`], whose tables are rows of up to 32, it does). Nothing that a peer sends is an error
+//! of a call: it ends in a counter ([`Stack::counters`]).
 //!
 //! Inside, the modules are floors, and each names only those below it: `time`, `seq`, `flow` and
 //! `counters` are plain facts; [`wire`] turns octets into headers and back; [`mod@storage`] is
 //! memory that knows no protocol; [`tcp`] is the protocol, with no device, clock or socket;
 //! [`socket`] is pools of connections and what the user holds; [`stack`] joins them to the link;
 //! `service` holds clients that use a stack as anybody could. A [`Profile`] says which mechanisms a
-//! build contains: [`Full`], the default, or [`Small`].
+//! build contains: [`Full`], the default, [`Small`] or [`Tiny`].
 //!
 //! # An echo server
 //!
@@ -36,7 +36,7 @@
 //! ```
 //! use hikyaku::*;
 //!
-//! storage!(static NET: Small {
+//! storage!(static NET: Tiny {
 //!     connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
 //!     records: 0, blocks: 8 x 2048,
 //! });
@@ -139,11 +139,11 @@
 //! use hikyaku::*;
 //!
 //! storage!(static HERE: Small {
-//!     connections: 2, listeners: 1, half_open: 2, time_wait: 2, udp_sockets: 0,
+//!     connections: 2, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
 //!     records: 0, blocks: 32 x 256,
 //! });
 //! storage!(static THERE: Small {
-//!     connections: 2, listeners: 1, half_open: 2, time_wait: 2, udp_sockets: 0,
+//!     connections: 2, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
 //!     records: 0, blocks: 32 x 256,
 //! });
 //!

@@ -1,7 +1,7 @@
 //! What a build contains: mechanisms chosen by type, so that what is not named is not linked.
 //!
 //! [`Full`] is for hosts and large controllers, [`Small`] for flash and RAM that are counted in
-//! kilobytes. A profile of one's own mixes the same parts.
+//! kilobytes, [`Tiny`] for the least flash. A profile of one's own mixes the same parts.
 
 use crate::storage::Empty;
 use crate::storage::Id;
@@ -187,6 +187,7 @@ impl Profile for Tiny {
     type Tables = LinearTables;
     type Observer = ();
     type Waker = ();
+    // Deviation: decision 0045.
     const ICMP_ECHO: bool = false;
     const ICMP_ERRORS: bool = false;
     const KEEPALIVE: bool = false;
@@ -195,6 +196,7 @@ impl Profile for Tiny {
     // Deviation: decision 0020. The mark, not the data: that stays in the stream.
     const URGENT: bool = false;
     const COOKIES: bool = false;
+    // Deviation: decision 0043.
     const RECORDS: bool = false;
     const PRUNING: bool = false;
 }

@@ -6,11 +6,9 @@
 #[allow(dead_code, unreachable_pub, reason = "the firmware uses what this test does not")]
 mod sizes;
 
-use hikyaku::storage::queue::Queue;
-use hikyaku::storage::ring::Ring;
 use hikyaku::storage::stream::Stream;
 use hikyaku::*;
-use sizes::{CHOICES, Units};
+use sizes::{CHOICES, Kind, Units};
 
 /// The size of a static against the formula. No capacity divides another, and some are odd.
 macro_rules! assert_storage {
@@ -49,6 +47,15 @@ fn the_formula_is_exact() {
     assert_storage!(Small: 1, 0, 0, 1, 0, 2, 0, 17 x 256);
     assert_storage!(Small: 5, 2, 3, 1, 7, 1, 0, 21 x 128);
     assert_storage!(Small: 8, 0, 0, 2, 4, 4, 0, 84 x 512);
+    assert_storage!(Tiny: 0, 0, 0, 0, 0, 0, 0, 0 x 64);
+    assert_storage!(Tiny: 1, 1, 1, 1, 1, 1, 1, 1 x 64);
+    assert_storage!(Tiny: 3, 0, 0, 1, 0, 2, 0, 7 x 1024);
+    assert_storage!(Tiny: 5, 2, 3, 1, 7, 1, 0, 11 x 128);
+}
+
+/// The blocks that a window may need, and the largest window.
+fn needs<P: Profile>(window: u32, block_size: u32) -> (u32, u32) {
+    (P::Stream::blocks_for(window, block_size), P::Stream::window_max(block_size))
 }
 
 #[test]
@@ -56,10 +63,10 @@ fn every_choice_has_blocks_for_all_windows_at_once() {
     for choice in CHOICES {
         let Capacity { connections, blocks, block_size, .. } = choice.capacity;
         let (window, size) = (choice.window as u32, block_size as u32);
-        let (a_window, largest) = if choice.is_full {
-            (Queue::blocks_for(window, size), Queue::window_max(size))
-        } else {
-            (Ring::blocks_for(window, size), Ring::window_max(size))
+        let (a_window, largest) = match choice.kind {
+            Kind::Full => needs::<Full>(window, size),
+            Kind::Small => needs::<Small>(window, size),
+            Kind::Tiny => needs::<Tiny>(window, size),
         };
         assert!(window <= largest, "{choice:?}");
         assert!(2 * connections * a_window as usize <= blocks, "{choice:?}");
@@ -73,8 +80,7 @@ const PAGE: &str = include_str!("../../docs/embedding.md");
 #[test]
 fn the_page_names_every_choice() {
     for choice in CHOICES {
-        let profile = if choice.is_full { "Full" } else { "Small" };
-        let (memory, window) = (choice.memory_kib, choice.window);
+        let (memory, profile, window) = (choice.memory_kib, choice.kind.name(), choice.window);
         let row =
             format!("| {memory} | `{profile}` | {} | {window} | ", choice.capacity.connections);
         assert!(PAGE.contains(&row), "core/firmware/check slots --write: {row}");
@@ -166,6 +172,11 @@ fn assert_windows<P: Profile>(
     }
 }
 
+/// The first choice for a profile.
+fn first_of(kind: Kind) -> &'static sizes::Choice {
+    CHOICES.iter().find(|choice| choice.kind == kind).unwrap()
+}
+
 #[test]
 fn all_connections_of_full_have_their_windows_at_once() {
     storage!(static SERVER: Full {
@@ -176,7 +187,7 @@ fn all_connections_of_full_have_their_windows_at_once() {
         connections: 4, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
         records: 64, blocks: 300 x 1024,
     });
-    let choice = CHOICES.iter().find(|choice| choice.is_full).unwrap();
+    let choice = first_of(Kind::Full);
     // The names of blocks are larger here: a window takes one more, which lists them.
     assert_eq!((choice.capacity.connections, choice.capacity.blocks), (4, 52));
     assert_eq!((choice.capacity.block_size, choice.window), (1024, 4096));
@@ -186,6 +197,23 @@ fn all_connections_of_full_have_their_windows_at_once() {
 #[test]
 fn all_connections_of_small_have_their_windows_at_once() {
     storage!(static SERVER: Small {
+        connections: 3, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 1, neighbors: 4,
+        records: 0, blocks: 38 x 256,
+    });
+    storage!(static CLIENT: Full {
+        connections: 3, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
+        records: 64, blocks: 300 x 1024,
+    });
+    let choice = first_of(Kind::Small);
+    // The names of blocks are larger here, as above.
+    assert_eq!((choice.capacity.connections, choice.capacity.blocks), (3, 38));
+    assert_eq!((choice.capacity.block_size, choice.window), (256, 1024));
+    assert_windows(SERVER.take().unwrap(), CLIENT.take().unwrap(), choice);
+}
+
+#[test]
+fn all_connections_of_tiny_have_their_windows_at_once() {
+    storage!(static SERVER: Tiny {
         connections: 6, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 1, neighbors: 4,
         records: 0, blocks: 14 x 512,
     });
@@ -194,7 +222,8 @@ fn all_connections_of_small_have_their_windows_at_once() {
         records: 64, blocks: 300 x 1024,
     });
     let choice = &CHOICES[2];
-    assert_eq!((choice.capacity.connections, choice.capacity.blocks), (6, 14));
-    assert_eq!((choice.capacity.block_size, choice.window), (512, 512));
+    assert_eq!((choice.kind, choice.capacity.connections), (Kind::Tiny, 6));
+    assert_eq!((choice.capacity.blocks, choice.capacity.block_size), (14, 512));
+    assert_eq!(choice.window, 512);
     assert_windows(SERVER.take().unwrap(), CLIENT.take().unwrap(), choice);
 }

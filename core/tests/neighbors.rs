@@ -12,7 +12,7 @@ use hikyaku::wire::ethernet::{Address, EtherType};
 use hikyaku::wire::ndp::{Message, OVERRIDE, SOLICITED, link_local, solicited_node};
 use hikyaku::{
     AddressState, ConfigError, ConnectConfig, ConnectError, DropReason, Full, Instant, Profile,
-    Small, Wake,
+    Small, Tiny, Wake,
 };
 use hikyaku_testkit::forge::ping;
 use hikyaku_testkit::seen::{Seen, in_frame};
@@ -488,4 +488,21 @@ fn groups_that_we_are_not_in_are_not_heard() {
     assert_eq!(station.feed(&echo), Vec::<Vec<u8>>::new());
     assert_eq!(station.drops(DropReason::NotOurs), 3);
     assert_eq!(station.feed(&ask).len(), 1);
+}
+
+#[test]
+fn tiny_discovers_neighbours_and_answers_no_ping() {
+    let mut station = station6::<Tiny>();
+    let ask = discovery(THEIRS, (ip6(1), solicited_node(US6)), &solicitation(US6, Some(THEIRS)));
+    let sent = station.feed(&ask);
+    let [answer] = &sent[..] else { panic!("{sent:?}") };
+    let told = advertisement(US6, SOLICITED | OVERRIDE, Some(OURS));
+    assert_eq!(read(answer), (US6, ip6(1), told));
+    for (kind, echo) in [
+        (EtherType::IPV6, ping(ip6(1).into(), US6.into(), b"x")),
+        (EtherType::IPV4, ping(ip(1), US, b"x")),
+    ] {
+        assert_eq!(station.feed(&frame(OURS, THEIRS, kind, &echo)), Vec::<Vec<u8>>::new());
+    }
+    assert_eq!(station.drops(DropReason::IcmpIgnored), 2);
 }

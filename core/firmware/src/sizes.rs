@@ -92,8 +92,8 @@ impl Units {
     }
 }
 
-/// How many blocks a window may need, as a stream of `Full` lies in them: in a row, with a block that
-/// lists them where they are more than the stream itself has places for.
+/// How many blocks a window may need, as a `Queue` lies in them: in a row, with a block that lists
+/// them where they are more than the queue itself has places for.
 #[must_use]
 pub const fn blocks_of_a_queue(window: usize, block_size: usize) -> usize {
     let octets = (window + block_size - 2) / block_size + 1;
@@ -101,38 +101,63 @@ pub const fn blocks_of_a_queue(window: usize, block_size: usize) -> usize {
     if octets > places { octets + 1 } else { octets }
 }
 
+/// The profiles that there are to choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `hikyaku::Full`.
+    Full,
+    /// `hikyaku::Small`.
+    Small,
+    /// `hikyaku::Tiny`.
+    Tiny,
+}
+
+impl Kind {
+    /// Its name, as the code has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "Full",
+            Self::Small => "Small",
+            Self::Tiny => "Tiny",
+        }
+    }
+}
+
 /// A choice for a memory of a certain size.
 #[derive(Debug, Clone, Copy)]
 pub struct Choice {
     /// All memory of the controller, KiB.
     pub memory_kib: usize,
-    /// Whether it is for `Full`.
-    pub is_full: bool,
+    /// The profile that it is for.
+    pub kind: Kind,
     /// `receive_limit` and `send_limit`, octets: all connections may have it at once.
     pub window: usize,
     /// What `storage!` is told.
     pub capacity: Capacity,
 }
 
-const fn choice(memory_kib: usize, is_full: bool, connections: usize, window: usize) -> Choice {
-    // A queue of `Full` in blocks of a quarter of it takes five; a ring of `Small` is one block.
-    let block_size = if is_full { window / 4 } else { window };
-    let a_window = if is_full { blocks_of_a_queue(window, block_size) } else { 1 };
-    let is_tiny = memory_kib < 64;
+const fn choice(memory_kib: usize, kind: Kind, connections: usize, window: usize) -> Choice {
+    let is_full = matches!(kind, Kind::Full);
+    // A ring is one block; a queue in blocks of a quarter of the window takes five.
+    let is_ring = matches!(kind, Kind::Tiny);
+    let block_size = if is_ring { window } else { window / 4 };
+    let a_window = if is_ring { 1 } else { blocks_of_a_queue(window, block_size) };
+    let is_little = memory_kib < 64;
     Choice {
         memory_kib,
-        is_full,
+        kind,
         window,
         capacity: Capacity {
             connections,
-            listeners: if is_tiny { 1 } else { 2 },
-            // `Small` keeps both in the slots of connections.
+            listeners: if is_little { 1 } else { 2 },
+            // `Small` and `Tiny` keep both in the slots of connections.
             half_open: if is_full { 8 } else { 0 },
             time_wait: if is_full { 8 } else { 0 },
-            udp_sockets: if is_tiny { 1 } else { 4 },
+            udp_sockets: if is_little { 1 } else { 4 },
             neighbors: 4,
             // Some for datagrams and answers to pings.
-            blocks: 2 * connections * a_window + if is_tiny { 2 } else { 4 },
+            blocks: 2 * connections * a_window + if is_little { 2 } else { 4 },
             block_size,
             records: if is_full { connections * window.div_ceil(1460) } else { 0 },
         },
@@ -140,15 +165,18 @@ const fn choice(memory_kib: usize, is_full: bool, connections: usize, window: us
 }
 
 /// What docs/embedding.md recommends.
-pub const CHOICES: [Choice; 10] = [
-    choice(16, false, 1, 2048),
-    choice(16, false, 3, 1024),
-    choice(16, false, 6, 512),
-    choice(64, false, 4, 4096),
-    choice(64, false, 8, 2048),
-    choice(64, false, 16, 1024),
-    choice(64, true, 4, 4096),
-    choice(256, true, 8, 8192),
-    choice(256, true, 16, 4096),
-    choice(256, true, 32, 2048),
+pub const CHOICES: [Choice; 13] = [
+    choice(16, Kind::Tiny, 1, 2048),
+    choice(16, Kind::Tiny, 3, 1024),
+    choice(16, Kind::Tiny, 6, 512),
+    choice(16, Kind::Small, 3, 1024),
+    choice(64, Kind::Tiny, 8, 2048),
+    choice(64, Kind::Small, 4, 4096),
+    choice(64, Kind::Small, 8, 2048),
+    choice(64, Kind::Small, 16, 1024),
+    choice(64, Kind::Full, 4, 4096),
+    choice(256, Kind::Small, 32, 2048),
+    choice(256, Kind::Full, 8, 8192),
+    choice(256, Kind::Full, 16, 4096),
+    choice(256, Kind::Full, 32, 2048),
 ];

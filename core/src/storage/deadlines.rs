@@ -184,7 +184,7 @@ impl Empty for ScanSlot {
 }
 
 /// Deadlines in a row: `first` looks at all, and so does `set` where the earliest moves towards
-/// later. For up to 16.
+/// later. For up to 32.
 #[derive(Debug)]
 pub struct Scan<'a> {
     slots: ManagedSlice<'a, ScanSlot>,

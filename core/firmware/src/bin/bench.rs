@@ -9,8 +9,8 @@ use cortex_m_rt::entry;
 use hikyaku::device::{Capabilities, Device, NoRoom, Packet, RxMeta};
 use hikyaku::wire::ethernet::Address;
 use hikyaku::{
-    Config, ConnectionConfig, Duration, Instant, ListenConfig, ListenerHandle, Secret, Tiny,
-    Stack, TcpHandle, storage,
+    Config, ConnectionConfig, Duration, Instant, ListenConfig, ListenerHandle, Secret, Stack,
+    TcpHandle, Tiny, storage,
 };
 use hikyaku_firmware::bench::{self, IP_OURS, MAC_OURS, PORT, PREFIX, Subject, Wire};
 

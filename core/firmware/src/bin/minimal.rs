@@ -8,9 +8,7 @@
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
-use hikyaku::{
-    ConfigError, Instant, ListenConfig, Secret, Stack, TcpHandle, Tiny, storage,
-};
+use hikyaku::{ConfigError, Instant, ListenConfig, Secret, Stack, TcpHandle, Tiny, storage};
 use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 use static_cell::StaticCell;

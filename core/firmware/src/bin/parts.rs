@@ -11,30 +11,30 @@ use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 use static_cell::StaticCell;
 
-/// `Small` without answers by ICMP, but for what is chosen.
+/// `Tiny`, but for what is chosen.
 struct Chosen;
 
 impl Profile for Chosen {
     #[cfg(part = "scoreboard")]
     type Recovery = <hikyaku::Full as Profile>::Recovery;
     #[cfg(not(part = "scoreboard"))]
-    type Recovery = <hikyaku::Small as Profile>::Recovery;
+    type Recovery = <hikyaku::Tiny as Profile>::Recovery;
     #[cfg(part = "chosen")]
     type Congestion = <hikyaku::Full as Profile>::Congestion;
     #[cfg(not(part = "chosen"))]
-    type Congestion = <hikyaku::Small as Profile>::Congestion;
+    type Congestion = <hikyaku::Tiny as Profile>::Congestion;
     #[cfg(part = "assembler")]
     type Reassembly = <hikyaku::Full as Profile>::Reassembly;
     #[cfg(not(part = "assembler"))]
-    type Reassembly = <hikyaku::Small as Profile>::Reassembly;
+    type Reassembly = <hikyaku::Tiny as Profile>::Reassembly;
     #[cfg(part = "queue")]
     type Stream = <hikyaku::Full as Profile>::Stream;
     #[cfg(not(part = "queue"))]
-    type Stream = <hikyaku::Small as Profile>::Stream;
+    type Stream = <hikyaku::Tiny as Profile>::Stream;
     #[cfg(part = "keyed")]
     type Tables = <hikyaku::Full as Profile>::Tables;
     #[cfg(not(part = "keyed"))]
-    type Tables = <hikyaku::Small as Profile>::Tables;
+    type Tables = <hikyaku::Tiny as Profile>::Tables;
     type Observer = ();
     type Waker = ();
     const ICMP_ECHO: bool = cfg!(part = "icmp_echo");

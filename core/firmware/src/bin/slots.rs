@@ -8,8 +8,8 @@ use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
 use hikyaku::stack::{Arrays, StaticStorage};
-use hikyaku::{Capacity, Full, Profile, Small};
-use hikyaku_firmware::sizes::{CHOICES, Choice, Units};
+use hikyaku::{Capacity, Full, Profile, Small, Tiny};
+use hikyaku_firmware::sizes::{CHOICES, Choice, Kind, Units};
 
 /// Numbers to a line, after its name.
 const COLUMNS: usize = 12;
@@ -66,11 +66,15 @@ const fn units<P: Profile>(name: &str) -> [u8; LINE] {
 }
 
 const fn chosen(choice: &Choice) -> [u8; LINE] {
-    let units = if choice.is_full { Units::of::<Full>() } else { Units::of::<Small>() };
+    let (name, units) = match choice.kind {
+        Kind::Full => ("full", Units::of::<Full>()),
+        Kind::Small => ("small", Units::of::<Small>()),
+        Kind::Tiny => ("tiny", Units::of::<Tiny>()),
+    };
     let Capacity { connections, listeners, half_open, udp_sockets, .. } = choice.capacity;
     let Capacity { neighbors, records, blocks, block_size, .. } = choice.capacity;
     line(
-        if choice.is_full { "full" } else { "small" },
+        name,
         [
             choice.memory_kib,
             connections,
@@ -88,12 +92,13 @@ const fn chosen(choice: &Choice) -> [u8; LINE] {
     )
 }
 
-const fn table() -> [[u8; LINE]; CHOICES.len() + 2] {
-    let mut table = [units::<Full>("Full"); CHOICES.len() + 2];
+const fn table() -> [[u8; LINE]; CHOICES.len() + 3] {
+    let mut table = [units::<Full>("Full"); CHOICES.len() + 3];
     table[1] = units::<Small>("Small");
+    table[2] = units::<Tiny>("Tiny");
     let mut at = 0;
     while at < CHOICES.len() {
-        table[at + 2] = chosen(&CHOICES[at]);
+        table[at + 3] = chosen(&CHOICES[at]);
         at += 1;
     }
     table
@@ -115,10 +120,11 @@ const _: () = {
     type Odd<P> = StaticStorage<Arrays<P, 7, 3, 5, 2, 1, 9, 11, 13, 512>>;
     assert!(Units::of::<Full>().storage(&odd) == size_of::<Odd<Full>>());
     assert!(Units::of::<Small>().storage(&odd) == size_of::<Odd<Small>>());
+    assert!(Units::of::<Tiny>().storage(&odd) == size_of::<Odd<Tiny>>());
 };
 
 #[unsafe(link_section = ".slots")]
-static TABLE: [[u8; LINE]; CHOICES.len() + 2] = table();
+static TABLE: [[u8; LINE]; CHOICES.len() + 3] = table();
 
 #[entry]
 fn main() -> ! {

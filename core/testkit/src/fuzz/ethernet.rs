@@ -18,6 +18,11 @@ use crate::pair::{Family, RIGHT, address};
 /// The host's hardware address.
 pub(super) const OURS: Address = Address([2, 0, 0, 0, 0, 2]);
 
+/// A first octet that chooses `Small`; one of 2 has IPv6 addresses probed for.
+pub(super) const SMALL: u8 = 1;
+/// A first octet that chooses `Tiny`, whatever [`SMALL`] says.
+pub(super) const TINY: u8 = 4;
+
 /// A frame of raw octets: a length, and as many.
 pub(super) const FRAME: u8 = 0;
 /// An ARP packet to all: its operation and 20 octets of addresses.
@@ -43,6 +48,9 @@ const CAPACITY: Capacity = Capacity {
     block_size: 128,
     records: 8,
 };
+
+/// For rings: two blocks for each connection, each a window.
+const RINGS: Capacity = Capacity { blocks: 10, block_size: 1024, records: 0, ..CAPACITY };
 
 /// The most frames that a host sends at one moment: each connection a segment or two, each
 /// neighbour a request, each arrival an answer.
@@ -74,12 +82,16 @@ fn take<'d>(data: &'d [u8], octets: &mut [u8]) -> Option<&'d [u8]> {
 
 impl Rig {
     fn new(choices: u8) -> Self {
-        let kind = if choices & 1 == 0 { Kind::Full } else { Kind::Small };
+        let (kind, capacity) = match choices & (SMALL | TINY) {
+            0 => (Kind::Full, CAPACITY),
+            SMALL => (Kind::Small, CAPACITY),
+            _ => (Kind::Tiny, RINGS),
+        };
         let probe_ipv6 = choices & 2 != 0;
         let config = Config { hardware_address: Some(OURS), probe_ipv6, ..Config::new() };
         let addresses = [(address(RIGHT, Family::V4), 24), (address(RIGHT, Family::V6), 64)];
         let clock = Duration::ZERO;
-        let setup = HostSetup { kind, config, capacity: CAPACITY, clock, addresses };
+        let setup = HostSetup { kind, config, capacity, clock, addresses };
         let host = make(&setup, 1);
         Self { host, now: Instant::from_millis(1), connections: Vec::new(), requests: 0 }
     }

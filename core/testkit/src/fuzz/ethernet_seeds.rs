@@ -5,7 +5,7 @@ use core::net::Ipv6Addr;
 use hikyaku::wire::ethernet::Address;
 use hikyaku::wire::ndp::{self, Message};
 
-use super::ethernet::{ARP, CONNECT, DISCOVERY, ECHO, FRAME, TIME};
+use super::ethernet::{ARP, CONNECT, DISCOVERY, ECHO, FRAME, SMALL, TIME, TINY};
 use super::seeds::Seed;
 
 const THEM: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -45,9 +45,10 @@ pub(super) fn all() -> Vec<Seed> {
     no_length[25] = 0;
     let router = [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0, 3, 4, 129, 0xc0];
     // (name, profile, steps)
-    let table: [(&str, u8, Vec<Vec<u8>>); 10] = [
+    let table: [(&str, u8, Vec<Vec<u8>>); 11] = [
         ("meet", 0, vec![arp(1, THEM, 1, 2), vec![CONNECT, 1, TIME, 255, ECHO, 1]]),
-        ("ask", 1, vec![vec![CONNECT, 1, TIME, 16], arp(2, THEM, 1, 2), vec![TIME, 16]]),
+        ("ask-tiny", TINY, vec![vec![CONNECT, 1, TIME, 16], arp(2, THEM, 1, 2), vec![ECHO, 1]]),
+        ("ask", SMALL, vec![vec![CONNECT, 1, TIME, 16], arp(2, THEM, 1, 2), vec![TIME, 16]]),
         ("meet-ipv6", 0, vec![discovery(255, (0x01, 0x40), &ask), vec![CONNECT, 0x81]]),
         ("ask-ipv6", 2, vec![vec![TIME, 32, CONNECT, 0x81], discovery(255, (0x01, 0), &tell)]),
         ("duplicate", 2, vec![discovery(255, (0x40, 0x40), &ask[..24]), vec![TIME, 32]]),
@@ -59,7 +60,11 @@ pub(super) fn all() -> Vec<Seed> {
             0,
             vec![discovery(255, (0x01, 0x40), &ask), discovery(255, (0x01, 0x80), &claim)],
         ),
-        ("SEC-28-arp", 1, vec![arp(1, THEM, 1, 2), vec![CONNECT, 1, TIME, 20], arp(2, EVIL, 1, 2)]),
+        (
+            "SEC-28-arp",
+            SMALL,
+            vec![arp(1, THEM, 1, 2), vec![CONNECT, 1, TIME, 20], arp(2, EVIL, 1, 2)],
+        ),
     ];
     let seed = |(name, profile, steps): (&str, u8, Vec<Vec<u8>>)| {
         let mut bytes = vec![profile];

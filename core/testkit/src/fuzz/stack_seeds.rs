@@ -8,7 +8,7 @@ use hikyaku::wire::tcp::Flags;
 use super::seeds::Seed;
 use super::stack::{
     CALL, CLOSING, ERROR, FLOODED, NEW, OFFSETS, OPEN, OPTIONS, ORPHANS, OVERCOMMIT, PASS, PORT,
-    RAW, SEGMENT, SERVER, SMALL, STAMP, STAMPS, UDP_PORT, URGENT, V6, WAKE, call,
+    RAW, SEGMENT, SERVER, SMALL, STAMP, STAMPS, TINY, UDP_PORT, URGENT, V6, WAKE, call,
 };
 use crate::forge::{self, Tcp};
 use crate::pair::{Family, LEFT, RIGHT, address};
@@ -106,6 +106,19 @@ pub(super) fn all() -> Vec<Seed> {
     seeds
 }
 
+/// Text behind a hole and then before it, and as much back, until both rings of a connection in
+/// `Tiny` have come round.
+fn around(script: Script) -> Script {
+    (0..4).fold(script, |script, _| {
+        script
+            .segment(OPEN, A, [100, 0], 9999, 100)
+            .honest(OPEN, A, 100)
+            .call(OPEN, call::READ, 255)
+            .call(OPEN, call::WRITE, 200)
+            .honest(OPEN, A, 0)
+    })
+}
+
 fn good() -> Vec<Seed> {
     let stream = |choices| {
         Script::new(choices)
@@ -127,6 +140,7 @@ fn good() -> Vec<Seed> {
     vec![
         stream(0).seed("stream"),
         stream(SMALL).seed("stream-small"),
+        stream(TINY).seed("stream-tiny"),
         stream(V6 | ORPHANS).seed("stream-v6"),
         stream(OVERCOMMIT).seed("stream-overcommit"),
         Script::new(0).raw(&datagram).call(OPEN, call::RECV_FROM, 0).seed("datagram"),
@@ -144,6 +158,15 @@ fn good() -> Vec<Seed> {
             .call(NEW, call::ABORT, 0)
             .seed("accept"),
         Script::new(0).honest(CLOSING, A, 0).honest(CLOSING, A.with(F), 3).wake(1).seed("close"),
+        Script::new(TINY | FLOODED)
+            .honest(CLOSING, R, 0)
+            .call(CLOSING, call::RELEASE, 0)
+            .honest(NEW, S, 0)
+            .honest(NEW, A, 0)
+            .call(NEW, call::ACCEPT, 0)
+            .seed("slots-for-handshakes"),
+        around(Script::new(TINY)).seed("ring"),
+        around(Script::new(TINY | V6 | OVERCOMMIT)).seed("ring-overcommit"),
     ]
 }
 
