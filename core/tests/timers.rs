@@ -366,6 +366,7 @@ fn r2_is_the_users_to_choose() {
             assert_eq!(lone.host.write(peer.handle, b"data"), Ok(4));
             let sent = lone.pass(Duration::from_secs(24 * 3600));
             assert!(sent.len() > 1440, "{} in a day", sent.len());
+            assert_eq!(lone.host.counters().unanswered, 1, "R1 is told, once, all the same");
             assert_eq!(lone.host.state(peer.handle), State::Established);
             lone.drain(&[peer]);
         },
