@@ -325,11 +325,17 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         bump(&mut commons.counters.segments_in);
-        if let Some(id) = self.by_flow.last(&self.connections, flow) {
-            return self.connection_segment(id, segment, commons);
-        }
-        let hash = flow_hash::<P>(commons.table_keys, flow);
-        if let Some(id) = self.by_flow.find(&self.connections, hash, flow) {
+        let last = self.by_flow.last(&self.connections, flow);
+        let hash = if last.is_some() { 0 } else { flow_hash::<P>(commons.table_keys, flow) };
+        if let Some(id) = last.or_else(|| self.by_flow.find(&self.connections, hash, flow)) {
+            if !P::RECORDS
+                && segment.has(Flags::SYN)
+                && let Some(beyond) = self.connections.listed(id)?.connection.gives_way(segment)
+                && let Some(listener) = self.listener_of(flow, commons)
+            {
+                self.free(id, commons);
+                return self.begin(flow, segment, listener, Some(beyond + REUSE_GAP), commons);
+            }
             return self.connection_segment(id, segment, commons);
         }
         if P::RECORDS
@@ -351,16 +357,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        if !P::RECORDS && segment.has(Flags::SYN) {
-            let connection = &self.connections.get(id)?.connection;
-            let (flow, beyond) = (*connection.flow(), connection.gives_way(segment));
-            if let Some(beyond) = beyond
-                && let Some(listener) = self.listener_of(&flow, commons)
-            {
-                self.free(id, commons);
-                return self.begin(&flow, segment, listener, Some(beyond + REUSE_GAP), commons);
-            }
-        }
         let may_hatch = self.connections.listed(id)?.connection.is_embryo();
         if may_hatch && self.finds_no_place(id, segment) {
             commons.counters.drop(DropReason::QueueFull);
