@@ -99,7 +99,7 @@ pub fn copy_prefix(destination: &mut [u8], source: &[u8]) -> usize {
 /// Copies as much as fits, eight words at a time, the last four first: they may overlap with those
 /// before. As long as they are spelt out, no compiler sees `memcpy` in them.
 fn copy_words(to: &mut [u8], from: &[u8]) {
-    if to.len() % 16 != 0 {
+    if !to.len().is_multiple_of(16) {
         let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) else {
             return to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         };
