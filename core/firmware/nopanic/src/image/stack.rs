@@ -108,6 +108,7 @@ operations! {
 
     fn packet_len(packet: &Packet<'_>) { packet.len() }
     fn packet_is_empty(packet: &Packet<'_>) { packet.is_empty() }
+    fn packet_checksum(packet: &Packet<'_>) { packet.checksum() }
     fn packet_parts(packet: &Packet<'_>) {
         packet.parts().for_each(|part| { core::hint::black_box(part); })
     }
