@@ -130,6 +130,8 @@ impl Addresses {
     }
 
     /// Our address on the network that another one is on.
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     pub(super) fn near(&self, other: IpAddr) -> Option<IpAddr> {
         self.usable().find(|ours| ours.contains(other)).map(|ours| ours.address)
     }

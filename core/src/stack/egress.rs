@@ -220,6 +220,8 @@ impl<P: Profile> Stack<'_, P> {
 
     /// Those who wait for a neighbour take their turns again, where one was found or given up.
     #[cfg(feature = "ethernet")]
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     pub(super) fn release_parked(&mut self) {
         if self.link.frames.neighbors.take_released() {
             self.link.frames.forget_way();

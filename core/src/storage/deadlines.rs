@@ -221,6 +221,8 @@ impl<'a> Deadlines<'a> for Scan<'a> {
         self.earliest
     }
 
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     fn first(&self) -> Option<(Due, Id)> {
         let mut first = Due::NEVER;
         let mut place = 0;

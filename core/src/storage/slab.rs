@@ -126,6 +126,8 @@ impl<'a, T: Empty> Slab<'a, T> {
 
     /// The key of the record in a slot; `None` where it is not occupied.
     #[must_use]
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     pub fn key(&self, id: Id) -> Option<Key> {
         match self.slots.get(id.index()) {
             Some(slot) if slot.occupied => Some(Key { id, generation: slot.generation }),

@@ -572,6 +572,8 @@ impl<P: Profile> Connection<P> {
     }
 
     /// TIME-WAIT begins or begins anew: nothing is left to send.
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     fn linger(&mut self, commons: &Commons<'_>) {
         self.timers.linger = Due::at(commons.now + commons.time_wait);
     }

@@ -211,6 +211,8 @@ impl<P: Profile> Connection<P> {
 
     /// Whether only TIME-WAIT is left of it, and nobody holds it.
     #[must_use]
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     pub fn only_waits(&self) -> bool {
         self.state == State::TimeWait && self.released && self.debt == Debt::EMPTY
     }
@@ -375,6 +377,8 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Gives back everything; the slot can be used again.
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     pub fn dismantle(&mut self, commons: &mut Commons<'_>) {
         self.snd.clear(&mut commons.blocks);
         self.rcv.clear(&mut commons.blocks);

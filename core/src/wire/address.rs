@@ -82,6 +82,8 @@ impl Cidr {
     /// Whether `other` names all hosts of this link: the limited broadcast, or the directed one
     /// (RFC 1122 §3.2.1.3). A prefix of 31 or 32 bits leaves no room for the latter (RFC 3021).
     #[must_use]
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     pub fn is_broadcast(&self, other: IpAddr) -> bool {
         let (IpAddr::V4(ours), IpAddr::V4(other)) = (self.address, other) else {
             return false;

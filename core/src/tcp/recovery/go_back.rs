@@ -73,6 +73,8 @@ impl Recovery for GoBack {
         outcome
     }
 
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     fn on_timeout(&mut self, _records: &mut Records<'_>, una: SeqNum, nxt: SeqNum) {
         self.timed.stop();
         if una.before(nxt) {
