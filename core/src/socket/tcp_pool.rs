@@ -269,7 +269,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     }
 
     /// Takes a connection out of every table and list and frees its slot.
-    fn free(&mut self, id: Id, commons: &mut Commons<'a>) {
+    pub(super) fn free(&mut self, id: Id, commons: &mut Commons<'a>) {
         let Some(slot) = self.connections.get_mut(id) else { return };
         slot.connection.dismantle(commons);
         let hash = flow_hash::<P>(commons.table_keys, slot.connection.flow());
@@ -386,61 +386,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 Bare::reset(segment)
             }
         }
-    }
-
-    /// Whether a segment may complete a handshake for a listener whose queue is full. The peer
-    /// hears the SYN-ACK again.
-    fn finds_no_place(&self, id: Id, segment: &Segment<'_>) -> bool {
-        let completes = segment.has(Flags::ACK) && !segment.has(Flags::RST);
-        let listener = self.connections.get(id).and_then(|slot| slot.listener);
-        let listener = listener.and_then(|key| self.listeners.resolve(key));
-        let slot = listener.and_then(|id| self.listeners.get(id));
-        completes && slot.is_some_and(|slot| slot.listening.is_full())
-    }
-
-    /// A connection that a peer has begun may be established now: it waits to be accepted.
-    fn hatch(&mut self, id: Id, commons: &mut Commons<'a>) {
-        let Some(slot) = self.connections.get_mut(id) else { return };
-        if slot.connection.is_embryo() {
-            return;
-        }
-        let Some(key) = slot.listener.take() else { return };
-        match self.listeners.resolve(key) {
-            Some(listener) => self.offer(id, listener),
-            None => {
-                self.with(id, commons, |connection, commons| {
-                    connection.abort(commons);
-                    connection.release(commons);
-                });
-            }
-        }
-    }
-
-    /// A connection waits to be accepted.
-    pub(super) fn offer(&mut self, id: Id, listener: Id) {
-        if let Some(slot) = self.connections.get_mut(id) {
-            slot.waits = true;
-        }
-        if let Some(slot) = self.listeners.get_mut(listener) {
-            slot.listening.waiting.push_back(&mut self.connections, id);
-        }
-        self.listener_news.push_back(&mut self.listeners, listener);
-    }
-
-    /// Frees the slot of what may give way, where there is any: of that which would end first.
-    fn make_room(&mut self, commons: &mut Commons<'a>) -> Option<Id> {
-        if P::RECORDS {
-            return None;
-        }
-        let mut first = (Due::NEVER, None);
-        for (id, slot) in self.connections.iter() {
-            let end = slot.connection.gives_way_until();
-            if end.before(first.0) {
-                first = (end, Some(id));
-            }
-        }
-        self.free(first.1?, commons);
-        self.connections.acquire()
     }
 
     fn judge(
