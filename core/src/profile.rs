@@ -26,9 +26,8 @@ pub trait Profile: 'static {
     type Congestion: CongestionControl;
     /// How many ranges behind a hole are kept.
     type Reassembly: Reassembly;
-    /// How the octets of each direction of a connection lie in blocks: a
-    /// [`Queue`](crate::storage::queue::Queue) of as many as its window needs, or a
-    /// [`Ring`](crate::storage::ring::Ring) in one.
+    /// How the octets of each direction of a connection lie in blocks: a [`Queue`] of as many as
+    /// its window needs, or a [`Ring`] in one.
     type Stream: Stream;
     /// How sockets and deadlines are found.
     type Tables: Tables;
