@@ -97,6 +97,7 @@ fn start(secret: Secret) -> Option<&'static mut Stack<'static, Chosen>> {
     Some(stack)
 }
 
+#[inline(never)]
 fn serve(stack: &mut Stack<'_, Chosen>, board: &mut Board<'_>) {
     let Ok(listener) = stack.listen(7, &ListenConfig::new()) else { return };
     let mut connection: Option<TcpHandle> = None;
@@ -142,6 +143,7 @@ fn return_datagrams(stack: &mut Stack<'_, Chosen>, socket: hikyaku::UdpHandle) {
 }
 
 /// Sends back what has come in. Whether there may be more.
+#[inline(never)]
 fn echo(stack: &mut Stack<'_, Chosen>, handle: TcpHandle) -> bool {
     let mut buffer = [0; 64];
     let Ok(mut socket) = stack.tcp(handle) else { return false };
