@@ -173,9 +173,6 @@ struct Peer {
     urgent: u16,
     /// The furthest edge of a window that the stack has told it.
     edge: SeqNum,
-    /// Whether it has sent a FIN, which takes a number but no room: one at the edge is kept, and
-    /// told in a block (decision 0030).
-    finished: bool,
 }
 
 struct Rig {
@@ -186,6 +183,9 @@ struct Rig {
     host: Box<dyn Host>,
     now: Instant,
     peers: [Peer; 4],
+    /// The FINs that peers have sent, and their numbers. They take no room: one at the edge of the
+    /// window is kept, and told in a block (decision 0030).
+    fins: Vec<(SocketAddr, SeqNum)>,
     listener: ListenerHandle,
     udp: UdpHandle,
     buffer: [u8; 2048],
@@ -289,7 +289,6 @@ impl Rig {
             echo: 0,
             urgent: 0,
             edge: SeqNum::ZERO,
-            finished: false,
         };
         let peers = [peer(5000), peer(5001), peer(5002), peer(80)];
         let now = Instant::from_millis(1);
@@ -302,6 +301,7 @@ impl Rig {
             host,
             now,
             peers,
+            fins: Vec::new(),
             listener,
             udp,
             buffer,
@@ -423,8 +423,7 @@ impl Rig {
 
     fn receive(&mut self, packet: &[u8], is_reset: bool) {
         if let Some(seen) = Seen::in_packet(packet).filter(|seen| seen.has(Flags::FIN)) {
-            let from = self.peers.iter_mut().find(|peer| peer.at == seen.source);
-            from.into_iter().for_each(|peer| peer.finished = true);
+            self.fins.push((seen.source, seen.end() - 1));
         }
         let (drops, resets) = (self.host.counters().drops, self.resets);
         self.host.receive(self.now, packet);
@@ -522,7 +521,7 @@ impl Rig {
             if seen.has(Flags::ACK) && !seen.has(Flags::RST) {
                 peer.seq = seen.ack;
                 peer.edge = peer.edge.later(seen.ack + u32::from(seen.window));
-                let last = peer.edge + u32::from(peer.finished);
+                let last = peer.edge + u32::from(self.fins.contains(&(peer.at, peer.edge)));
                 assert!(blocks_are_true(&seen, last), "{seen}, edge {:?}", peer.edge);
             }
             peer.echo = seen.stamps.map_or(peer.echo, |stamps| stamps.value);
