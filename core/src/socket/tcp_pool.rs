@@ -160,7 +160,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
         act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
     ) -> Option<R> {
-        let slot = self.connections.get_mut(id)?;
+        let slot = self.connections.listed_mut(id)?;
         let result = act(&mut slot.connection, commons);
         self.settle(id, commons);
         Some(result)
@@ -173,7 +173,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
         act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
     ) -> Option<R> {
-        let slot = self.connections.get_mut(id)?;
+        let slot = self.connections.listed_mut(id)?;
         let result = act(&mut slot.connection, commons);
         if slot.connection.owes_update() {
             let urgency = slot.connection.urgency(commons);

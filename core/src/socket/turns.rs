@@ -59,7 +59,7 @@ impl<Q: Line<Egress>> Turns<Q> {
             return self.parked.contains(slab, id);
         }
         #[cfg(feature = "ethernet")]
-        return slab.get_mut(id).is_some_and(|slot| *slot.parked() == self.round);
+        return slab.listed_mut(id).is_some_and(|slot| *slot.parked() == self.round);
         #[cfg(not(feature = "ethernet"))]
         {
             let _ = (slab, id);
@@ -113,7 +113,7 @@ impl<Q: Line<Egress>> Turns<Q> {
     #[cfg(feature = "ethernet")]
     fn note_round<T: Turn>(&self, slab: &mut Slab<'_, T>, id: Id, round: u16) {
         if !Q::KNOWS_ITS_OWN
-            && let Some(slot) = slab.get_mut(id)
+            && let Some(slot) = slab.listed_mut(id)
         {
             *slot.parked() = round;
         }

@@ -145,7 +145,7 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     fn send_segment(&mut self, id: Id, plan: &Plan, sink: Sink<'_>) -> Result<(), NoRoom> {
-        let Some(connection) = self.tcp.connection(id) else { return Ok(()) };
+        let Some(connection) = self.tcp.departing(id) else { return Ok(()) };
         let flow = *connection.flow();
         // Who has but sent a SYN, from wherever, takes no neighbour's place and is not waited for.
         let wanted = !connection.is_embryo();

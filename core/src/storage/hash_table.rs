@@ -85,7 +85,7 @@ impl<'a> Index<'a> for HashTable<'a> {
     }
 
     fn last<T: Empty + Chained>(&self, slab: &Slab<'_, T>, key: &T::Key) -> Option<Id> {
-        self.last_hit.filter(|id| slab.get(*id).is_some_and(|record| record.key() == key))
+        self.last_hit.filter(|id| slab.hinted(*id).is_some_and(|record| record.key() == key))
     }
 
     fn find<T: Empty + Chained>(
@@ -99,7 +99,7 @@ impl<'a> Index<'a> for HashTable<'a> {
         }
         let mut next = self.head(hash);
         while let Some(id) = next {
-            let record = slab.get(id)?;
+            let record = slab.listed(id)?;
             if record.key() == key {
                 self.last_hit = Some(id);
                 return Some(id);
@@ -117,7 +117,7 @@ impl<'a> Index<'a> for HashTable<'a> {
             if met == id {
                 return false;
             }
-            next = slab.get(met).and_then(Chained::chain);
+            next = slab.listed(met).and_then(Chained::chain);
         }
         let index = self.index(hash);
         match (self.heads.get_mut(index), slab.get_mut(id)) {
@@ -134,10 +134,10 @@ impl<'a> Index<'a> for HashTable<'a> {
         let mut previous = None;
         let mut next = self.head(hash);
         while let Some(met) = next {
-            next = slab.get(met).and_then(Chained::chain);
+            next = slab.listed(met).and_then(Chained::chain);
             if met == id {
                 self.unchain(slab, hash, previous, next);
-                if let Some(record) = slab.get_mut(id) {
+                if let Some(record) = slab.listed_mut(id) {
                     record.set_chain(None);
                 }
                 if self.last_hit == Some(id) {
@@ -168,7 +168,7 @@ impl HashTable<'_> {
                 }
             }
             Some(previous) => {
-                if let Some(record) = slab.get_mut(previous) {
+                if let Some(record) = slab.listed_mut(previous) {
                     record.set_chain(next);
                 }
             }

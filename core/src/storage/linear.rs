@@ -35,7 +35,7 @@ impl<'a> Index<'a> for Linear {
     }
 
     fn last<T: Empty + Chained>(&self, slab: &Slab<'_, T>, key: &T::Key) -> Option<Id> {
-        self.last_hit.filter(|id| slab.get(*id).is_some_and(|record| is_there(record, key)))
+        self.last_hit.filter(|id| slab.hinted(*id).is_some_and(|record| is_there(record, key)))
     }
 
     fn find<T: Empty + Chained>(

@@ -102,13 +102,13 @@ impl<L> List<L> {
     /// The record behind `id`; `None` at the back, or where `id` is in no list of this kind.
     #[must_use]
     pub fn next<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> Option<Id> {
-        slab.get(id)?.links().next
+        slab.listed(id)?.links().next
     }
 
     /// The record before `id`; `None` at the front, or where `id` is in no list of this kind.
     #[must_use]
     pub fn previous<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> Option<Id> {
-        slab.get(id)?.links().previous.filter(|previous| *previous != id)
+        slab.listed(id)?.links().previous.filter(|previous| *previous != id)
     }
 
     /// Puts a record right behind `after`, which is in this list. Returns false, and changes
@@ -119,7 +119,7 @@ impl<L> List<L> {
         after: Id,
         id: Id,
     ) -> bool {
-        match slab.get(after).map(Linked::<L>::links) {
+        match slab.listed(after).map(Linked::<L>::links) {
             Some(links) if links.is_linked() => {
                 let next = links.next;
                 self.insert(slab, Some(after), next, id)
@@ -135,7 +135,7 @@ impl<L> List<L> {
         next: Option<Id>,
         id: Id,
     ) -> bool {
-        let Some(links) = slab.get_mut(id).map(Linked::<L>::links_mut) else { return false };
+        let Some(links) = slab.listed_mut(id).map(Linked::<L>::links_mut) else { return false };
         if links.is_linked() {
             return false;
         }
@@ -156,7 +156,7 @@ impl<L> List<L> {
         match id {
             None => self.head = next,
             Some(id) => {
-                if let Some(record) = slab.get_mut(id) {
+                if let Some(record) = slab.listed_mut(id) {
                     record.links_mut().next = next;
                 }
             }
@@ -173,7 +173,7 @@ impl<L> List<L> {
         match id {
             None => self.tail = previous,
             Some(id) => {
-                if let Some(record) = slab.get_mut(id) {
+                if let Some(record) = slab.listed_mut(id) {
                     record.links_mut().previous = previous.or(Some(id));
                 }
             }
@@ -185,7 +185,7 @@ impl<L> Line<L> for List<L> {
     const KNOWS_ITS_OWN: bool = false;
 
     fn contains<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> bool {
-        slab.get(id).is_some_and(|record| record.links().is_linked())
+        slab.listed(id).is_some_and(|record| record.links().is_linked())
     }
 
     fn len(&self) -> u32 {
@@ -227,7 +227,7 @@ impl<L> Line<L> for List<L> {
     }
 
     fn remove<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
-        let Some(links) = slab.get_mut(id).map(Linked::<L>::links_mut) else { return false };
+        let Some(links) = slab.listed_mut(id).map(Linked::<L>::links_mut) else { return false };
         if !links.is_linked() {
             return false;
         }

@@ -91,6 +91,8 @@ impl<'a, T: Empty> Slab<'a, T> {
 
     /// The record in a slot; `None` where it is not occupied.
     #[must_use]
+    // Where it counts ids come from lists and tables; elsewhere one copy in an image is enough.
+    #[inline(never)]
     pub fn get(&self, id: Id) -> Option<&T> {
         match self.slots.get(id.index()) {
             Some(slot) if slot.occupied => Some(&slot.value),
@@ -100,6 +102,7 @@ impl<'a, T: Empty> Slab<'a, T> {
 
     /// The record in a slot, to be changed; `None` where it is not occupied.
     #[must_use]
+    #[inline(never)]
     pub fn get_mut(&mut self, id: Id) -> Option<&mut T> {
         match self.slots.get_mut(id.index()) {
             Some(slot) if slot.occupied => Some(&mut slot.value),
@@ -114,6 +117,13 @@ impl<'a, T: Empty> Slab<'a, T> {
         let slot = self.slots.get(id.index())?;
         debug_assert!(slot.occupied, "a list or a table has kept what was released");
         Some(&slot.value)
+    }
+
+    /// As [`Slab::get`], for an id whose record may have been released: that reads as
+    /// [`Empty::EMPTY`].
+    #[must_use]
+    pub fn hinted(&self, id: Id) -> Option<&T> {
+        self.slots.get(id.index()).map(|slot| &slot.value)
     }
 
     /// As [`Slab::get_mut`], for an id from a list or a table.
