@@ -33,6 +33,13 @@ impl Ring {
         self.block
     }
 
+    /// Whether there is the promise of a block, as there is once one can be had.
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
+    fn has_promise(&mut self, pool: &mut BlockPool<'_>) -> bool {
+        self.credit.blocks() > 0 || pool.promise(&mut self.credit, 1) == 1
+    }
+
     /// The octets of the block from `offset` behind the start on, as many as are free of what
     /// lies at the start: in one piece, and no further than the end of the block.
     fn span_mut<'p>(&mut self, pool: &'p mut BlockPool<'_>, offset: u32) -> &'p mut [u8] {
@@ -77,6 +84,10 @@ impl Stream for Ring {
 
     fn credit_mut(&mut self) -> &mut Credit {
         &mut self.credit
+    }
+
+    fn keep_promise(&mut self, pool: &mut BlockPool<'_>) -> bool {
+        self.block.is_some() || self.has_promise(pool)
     }
 
     fn window_max(block_size: u32) -> u32 {
