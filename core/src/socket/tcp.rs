@@ -219,13 +219,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         handle: TcpHandle,
         commons: &'s mut Commons<'a>,
     ) -> Result<TcpSocket<'s, 'a, P>, StaleHandle> {
-        // An orphan lives on by itself, but its handle does not.
-        match self.connections.keyed(handle.0) {
-            Some(slot) if !slot.connection.is_released() => {
-                Ok(TcpSocket { pool: self, commons, id: handle.0.id() })
-            }
-            _ => Err(StaleHandle),
-        }
+        let id = self.connections.resolve(handle.0).ok_or(StaleHandle)?;
+        Ok(TcpSocket { pool: self, commons, id })
     }
 }
 
@@ -339,6 +334,8 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     /// Lets go of the handle: what is queued is still delivered, and the connection ends by
     /// itself. Unread data is answered with a reset (RFC 9293 §3.6.1).
     pub fn release(mut self) {
+        // An orphan lives on by itself, but its handle does not.
+        self.pool.connections.disown(self.id);
         self.with(|connection, commons| connection.release(commons));
     }
 

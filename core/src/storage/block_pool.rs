@@ -231,6 +231,19 @@ impl<'a> BlockPool<'a> {
     }
 
     /// Where in the memory a block lies, from the octet at `within` on.
+    /// The octets of a block before and from `within` on.
+    #[must_use]
+    pub fn split(&self, id: Id, within: u32) -> Option<(&[u8], &[u8])> {
+        self.bytes.get(self.place(id, 0))?.split_at_checked(within as usize)
+    }
+
+    /// Likewise, to be changed.
+    #[must_use]
+    pub fn split_mut(&mut self, id: Id, within: u32) -> Option<(&mut [u8], &mut [u8])> {
+        let place = self.place(id, 0);
+        self.bytes.get_mut(place)?.split_at_mut_checked(within as usize)
+    }
+
     fn place(&self, id: Id, within: u32) -> core::ops::Range<usize> {
         let start = id.index().wrapping_shl(u32::from(self.block_shift));
         let end = start.wrapping_add(self.block_size() as usize);

@@ -120,10 +120,10 @@ impl Stream for Ring {
         let Some(data) = data.get(..octets).filter(|data| !data.is_empty()) else { return 0 };
         let Some(id) = self.take_block(pool) else { return 0 };
         let place = within(pool, self.start.wrapping_add(offset));
-        let written = copy_prefix(pool.rest_mut(id, place), data);
-        let wrapped = data.get(written..).unwrap_or_default();
-        if !wrapped.is_empty() {
-            copy_prefix(pool.block_mut(id), wrapped);
+        let Some((front, back)) = pool.split_mut(id, place) else { return 0 };
+        let written = copy_prefix(back, data);
+        if let Some(wrapped @ [_, ..]) = data.get(written..) {
+            copy_prefix(front, wrapped);
         }
         self.extent = self.extent.max(offset.saturating_add(octets as u32));
         octets
@@ -156,10 +156,10 @@ impl Stream for Ring {
         let place = within(pool, self.start.wrapping_add(offset));
         let Some(buffer) = buffer.get_mut(..octets) else { return 0 };
         let Some(id) = self.block else { return 0 };
-        let read = copy_prefix(buffer, pool.rest(id, place));
-        let wrapped = buffer.get_mut(read..).unwrap_or_default();
-        if !wrapped.is_empty() {
-            copy_prefix(wrapped, pool.block(id));
+        let Some((front, back)) = pool.split(id, place) else { return 0 };
+        let read = copy_prefix(buffer, back);
+        if let Some(wrapped @ [_, ..]) = buffer.get_mut(read..) {
+            copy_prefix(wrapped, front);
         }
         octets
     }

@@ -9,17 +9,18 @@ use super::{Empty, Id};
 #[derive(Debug)]
 pub struct Slot<T> {
     value: T,
+    /// Odd while there is a record.
     generation: u32,
     next_free: Option<Id>,
-    occupied: bool,
 }
 
 impl<T: Empty> Empty for Slot<T> {
-    const EMPTY: Self = Self { value: T::EMPTY, generation: 0, next_free: None, occupied: false };
+    const EMPTY: Self = Self { value: T::EMPTY, generation: 0, next_free: None };
 }
 
-/// A record by slot and generation: it resolves as long as that very record lives. A slot must be
-/// reused 2³² times before an old key could mean a new record.
+/// A record by slot and generation: it resolves as long as that very record lives and was not
+/// [disowned](Slab::disown). A slot must be reused 2³¹ times before an old key could mean a new
+/// record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Key {
@@ -35,6 +36,12 @@ pub struct Slab<'a, T: Empty> {
     /// Slots from this index on were never in use and are in no chain.
     fresh: usize,
     len: usize,
+}
+
+impl<T> Slot<T> {
+    fn is_occupied(&self) -> bool {
+        self.generation & 1 != 0
+    }
 }
 
 impl Key {
@@ -67,7 +74,6 @@ impl<'a, T: Empty> Slab<'a, T> {
         } else {
             self.fresh = self.fresh.wrapping_add(1);
         }
-        slot.occupied = true;
         slot.generation = slot.generation.wrapping_add(1);
         self.len = self.len.wrapping_add(1);
         Some(id)
@@ -77,9 +83,9 @@ impl<'a, T: Empty> Slab<'a, T> {
     /// or table any more. Returns whether the slot was occupied.
     pub fn release(&mut self, id: Id) -> bool {
         match self.slots.get_mut(id.index()) {
-            Some(slot) if slot.occupied => {
+            Some(slot) if slot.is_occupied() => {
                 slot.value = T::EMPTY;
-                slot.occupied = false;
+                slot.generation = slot.generation.wrapping_add(1);
                 slot.next_free = self.free;
                 self.free = Some(id);
                 self.len = self.len.saturating_sub(1);
@@ -89,13 +95,22 @@ impl<'a, T: Empty> Slab<'a, T> {
         }
     }
 
+    /// Makes all keys of a record stale, while it lives on.
+    pub fn disown(&mut self, id: Id) {
+        if let Some(slot) = self.slots.get_mut(id.index())
+            && slot.is_occupied()
+        {
+            slot.generation = slot.generation.wrapping_add(2);
+        }
+    }
+
     /// The record in a slot; `None` where it is not occupied.
     #[must_use]
     // Where it counts ids come from lists and tables; elsewhere one copy in an image is enough.
     #[inline(never)]
     pub fn get(&self, id: Id) -> Option<&T> {
         match self.slots.get(id.index()) {
-            Some(slot) if slot.occupied => Some(&slot.value),
+            Some(slot) if slot.is_occupied() => Some(&slot.value),
             _ => None,
         }
     }
@@ -105,7 +120,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     #[inline(never)]
     pub fn get_mut(&mut self, id: Id) -> Option<&mut T> {
         match self.slots.get_mut(id.index()) {
-            Some(slot) if slot.occupied => Some(&mut slot.value),
+            Some(slot) if slot.is_occupied() => Some(&mut slot.value),
             _ => None,
         }
     }
@@ -115,7 +130,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     #[must_use]
     pub fn listed(&self, id: Id) -> Option<&T> {
         let slot = self.slots.get(id.index())?;
-        debug_assert!(slot.occupied, "a list or a table has kept what was released");
+        debug_assert!(slot.is_occupied(), "a list or a table has kept what was released");
         Some(&slot.value)
     }
 
@@ -130,7 +145,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     #[must_use]
     pub fn listed_mut(&mut self, id: Id) -> Option<&mut T> {
         let slot = self.slots.get_mut(id.index())?;
-        debug_assert!(slot.occupied, "a list or a table has kept what was released");
+        debug_assert!(slot.is_occupied(), "a list or a table has kept what was released");
         Some(&mut slot.value)
     }
 
@@ -140,7 +155,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     #[inline(never)]
     pub fn key(&self, id: Id) -> Option<Key> {
         match self.slots.get(id.index()) {
-            Some(slot) if slot.occupied => Some(Key { id, generation: slot.generation }),
+            Some(slot) if slot.is_occupied() => Some(Key { id, generation: slot.generation }),
             _ => None,
         }
     }
@@ -149,16 +164,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     #[must_use]
     pub fn resolve(&self, key: Key) -> Option<Id> {
         match self.slots.get(key.id.index()) {
-            Some(slot) if slot.occupied && slot.generation == key.generation => Some(key.id),
-            _ => None,
-        }
-    }
-
-    /// The record with this key; `None` once it has been released.
-    #[must_use]
-    pub fn keyed(&self, key: Key) -> Option<&T> {
-        match self.slots.get(key.id.index()) {
-            Some(slot) if slot.occupied && slot.generation == key.generation => Some(&slot.value),
+            Some(slot) if slot.generation == key.generation => Some(key.id),
             _ => None,
         }
     }

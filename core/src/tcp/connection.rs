@@ -197,12 +197,6 @@ impl<P: Profile> Connection<P> {
         !self.news.is_none() && !self.released && !self.embryo
     }
 
-    /// Whether the user has let go of it.
-    #[must_use]
-    pub fn is_released(&self) -> bool {
-        self.released
-    }
-
     /// Whether a peer has begun it and has not yet proved that it exists.
     #[must_use]
     pub fn is_embryo(&self) -> bool {

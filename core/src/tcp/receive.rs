@@ -254,6 +254,11 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         is_news
     }
 
+    /// The user has come so many octets nearer to the urgent mark.
+    pub fn pass_urgent(&mut self, octets: u32) {
+        self.urgent = self.urgent.saturating_sub(octets);
+    }
+
     /// Octets from the next unread one up to the urgent mark; 0 where nothing is urgent.
     #[must_use]
     pub fn urgent(&self) -> u32 {
@@ -283,13 +288,16 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     }
 
     /// The user has read so many octets.
+    #[inline]
     pub fn on_read(&mut self, octets: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
-        if self.urgent > 0 {
-            self.urgent = self.urgent.saturating_sub(octets);
-        }
         if Q::SLIDES && self.queue.blocks_held() > 0 {
             return self.queue.consume(blocks, octets);
         }
+        self.free(octets, policy, blocks);
+    }
+
+    /// So many octets leave the queue, and what that frees may be granted anew.
+    pub fn free(&mut self, octets: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
         let octets = octets.min(self.queue.len());
         match policy {
             AllocationPolicy::Reserved => self.queue.consume_and_keep(blocks, octets),

@@ -300,7 +300,7 @@ impl<P: Profile> Connection<P> {
 
     fn may_read(&self) -> Result<(), ReadError> {
         match self.reason {
-            _ if self.deaf || self.rcv.readable() > 0 => Ok(()),
+            _ if self.rcv.readable() > 0 || self.deaf => Ok(()),
             Some(reason) if reason != CloseReason::Graceful => Err(ReadError::Ended(reason)),
             None if self.peer_may_send() => Err(ReadError::WouldBlock),
             _ => Ok(()),
@@ -316,8 +316,11 @@ impl<P: Profile> Connection<P> {
         if octets == 0 {
             return;
         }
+        if P::URGENT {
+            self.rcv.pass_urgent(octets as u32);
+        }
         self.rcv.on_read(octets as u32, commons.policy, &mut commons.blocks);
-        if self.state.may_receive() && self.rcv.owes_update(u32::from(self.agreed.rcv_mss)) {
+        if self.rcv.owes_update(u32::from(self.agreed.rcv_mss)) && self.state.may_receive() {
             self.debt.together = true;
         }
     }

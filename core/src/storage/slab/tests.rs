@@ -112,3 +112,19 @@ fn an_empty_slot_has_no_record_and_no_key() {
     assert_eq!((slab.get(id), slab.key(id)), (None, None));
     assert_eq!(slab.get_mut(id), None);
 }
+
+#[test]
+fn a_disowned_record_lives_on_without_its_keys() {
+    let mut slots = [Slot::<Value>::EMPTY];
+    let mut slab = Slab::new((&mut slots[..]).into());
+    let id = slab.acquire().unwrap();
+    *slab.get_mut(id).unwrap() = Value(7);
+    let key = slab.key(id).unwrap();
+    slab.disown(id);
+    assert_eq!(slab.resolve(key), None);
+    assert_eq!((slab.get(id), slab.len()), (Some(&Value(7)), 1));
+    assert_eq!(slab.key(id).and_then(|key| slab.resolve(key)), Some(id), "of its own it has one");
+    assert!(slab.release(id));
+    slab.disown(id);
+    assert_eq!((slab.get(id), slab.key(id), slab.resolve(key)), (None, None, None));
+}
