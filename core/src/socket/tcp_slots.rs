@@ -31,21 +31,23 @@ pub enum Backlog {}
 pub enum Expiry {}
 
 /// A connection and its places.
+// The connection lies at the front, for the sake of what it has there itself.
+#[repr(C)]
 pub struct ConnectionSlot<P: Profile> {
     pub(super) connection: Connection<P>,
-    chain: Option<Id>,
+    /// Tasks that wait for it.
+    pub waiters: ConnectionWaiters<P::Waker>,
     /// Whom it is for once it is established.
     pub(super) listener: Option<Key>,
-    /// Still in its listener's queue.
-    pub(super) waits: bool,
     egress: Links,
-    #[cfg(feature = "ethernet")]
-    parked: u16,
     news: Links,
     backlog: Links,
     early: Links,
-    /// Tasks that wait for it.
-    pub waiters: ConnectionWaiters<P::Waker>,
+    chain: Option<Id>,
+    #[cfg(feature = "ethernet")]
+    parked: u16,
+    /// Still in its listener's queue.
+    pub(super) waits: bool,
 }
 
 impl<P: Profile> Empty for ConnectionSlot<P> {

@@ -92,41 +92,24 @@ impl Debt {
 }
 
 /// A connection. All zero when it is none.
+// In this order what is small lies at the front, where instructions of 16 bits reach it, and then
+// what each segment looks at.
+#[repr(C)]
 pub struct Connection<P: Profile> {
-    pub(super) flow: FlowKey,
     pub(super) state: State,
-    pub(super) snd: SendSpace<P::Stream>,
-    pub(super) rcv: ReceiveSpace<P::Reassembly, P::Stream>,
-    pub(super) agreed: Agreed,
-    pub(super) stamps: Stamps,
-    pub(super) rtt: RttEstimator,
-    pub(super) recovery: P::Recovery,
-    pub(super) congestion: P::Congestion,
-    pub(super) timers: Timers,
-    pub(super) debt: Debt,
-    pub(super) settings: Settings,
     pub(super) reason: Option<CloseReason>,
     /// The last error heard of the path since the peer acknowledged something.
     pub(super) path_error: Option<PathError>,
-    /// When data was sent last, in ticks of 1,024 µs, modulo 2³².
-    pub(super) sent_tick: u32,
-    /// When the peer was heard last, likewise.
-    pub(super) heard_tick: u32,
-    /// The step of 1.05 s, modulo 2¹⁶, in which `challenges` were answered.
-    pub(super) challenge_step: u16,
-    pub(super) challenges: u8,
-    /// Keep-alives sent since the peer was heard last.
-    pub(super) keepalives: u8,
-    /// Timeouts in a row without any progress.
-    pub(super) vain: u8,
-    /// A keep-alive is due.
-    pub(super) keepalive_due: bool,
-    /// A probe of a closed window is due.
-    pub(super) probe_due: bool,
-    /// The octet at SND.NXT went out as a probe: the peer may acknowledge it.
-    pub(super) probed: bool,
+    /// What the user was not told yet.
+    pub(super) news: Readiness,
     /// A reset ends the connection as soon as there is room to send it.
     pub(super) reset_due: bool,
+    /// A probe of a closed window is due.
+    pub(super) probe_due: bool,
+    /// A keep-alive is due.
+    pub(super) keepalive_due: bool,
+    /// The octet at SND.NXT went out as a probe: the peer may acknowledge it.
+    pub(super) probed: bool,
     /// A write was refused or cut short.
     pub(super) writer_waits: bool,
     /// The user does not want to read any more.
@@ -135,8 +118,28 @@ pub struct Connection<P: Profile> {
     pub(super) released: bool,
     /// A peer has begun it, and it is not established yet: nobody has a handle.
     pub(super) embryo: bool,
-    /// What the user was not told yet.
-    pub(super) news: Readiness,
+    /// Timeouts in a row without any progress.
+    pub(super) vain: u8,
+    /// Keep-alives sent since the peer was heard last.
+    pub(super) keepalives: u8,
+    pub(super) challenges: u8,
+    /// The step of 1.05 s, modulo 2¹⁶, in which `challenges` were answered.
+    pub(super) challenge_step: u16,
+    pub(super) agreed: Agreed,
+    pub(super) debt: Debt,
+    pub(super) snd: SendSpace<P::Stream>,
+    pub(super) rcv: ReceiveSpace<P::Reassembly, P::Stream>,
+    /// When data was sent last, in ticks of 1,024 µs, modulo 2³².
+    pub(super) sent_tick: u32,
+    /// When the peer was heard last, likewise.
+    pub(super) heard_tick: u32,
+    pub(super) rtt: RttEstimator,
+    pub(super) flow: FlowKey,
+    pub(super) settings: Settings,
+    pub(super) stamps: Stamps,
+    pub(super) congestion: P::Congestion,
+    pub(super) timers: Timers,
+    pub(super) recovery: P::Recovery,
 }
 
 impl<P: Profile> Empty for Connection<P> {
