@@ -178,12 +178,12 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     fn take_next(&mut self, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
         let at = self.queue.len();
         let mut stored = self.queue.write_at(blocks, at, text);
-        if stored < text.len() && !self.holes.is_empty() {
+        if !Q::SLIDES && stored < text.len() && !self.holes.is_empty() {
             // What came too early may hold the last block: it can be sent again, this must go on.
             self.drop_early(blocks);
             stored = self.queue.write_at(blocks, at, text);
         }
-        let stored = text_len(text.get(..stored).unwrap_or(&[]));
+        let stored = stored.min(text.len()) as u32;
         if stored == 0 {
             return Taken::Nowhere;
         }
@@ -198,7 +198,7 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     fn take_early(&mut self, seq: SeqNum, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
         let gap = seq.since(self.nxt);
         let stored = self.queue.write_at(blocks, self.queue.len().saturating_add(gap), text);
-        let stored = text_len(text.get(..stored).unwrap_or(&[]));
+        let stored = stored.min(text.len()) as u32;
         if stored == 0 || self.holes.add(gap, gap.saturating_add(stored)).is_err() {
             return Taken::Nowhere;
         }
