@@ -255,14 +255,11 @@ impl<P: Profile> Connection<P> {
         if self.state == State::Closed {
             return self.reset_due;
         }
-        let (una, nxt) = (self.snd.una, self.snd.nxt);
         self.debt.single > 0
             || self.debt.together
             || (P::KEEPALIVE && self.keepalive_due)
-            || (self.snd.syn_outstanding() && una == nxt)
-            || self.snd.unsent() > 0
-            || self.snd.fin_unsent()
-            || self.recovery.next_lost(records, una, nxt).is_some()
+            || self.snd.has_unsent()
+            || self.recovery.next_lost(records).is_some()
     }
 
     /// The record that takes this connection's place once only TIME-WAIT is left of it.
