@@ -321,6 +321,7 @@ impl<P: Profile> Connection<P> {
     /// ours had to be sent again.
     pub(super) fn on_established(&mut self, lost: bool, now: Instant) {
         self.on_heard(now);
+        self.settings.patience = self.settings.user_timeout;
         if P::KEEPALIVE && self.settings.keepalive > 0 {
             self.timers.keepalive = Due::at(now + self.patience_with_silence());
         }
