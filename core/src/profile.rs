@@ -17,6 +17,7 @@ use crate::tcp::congestion::{Chosen, CongestionControl, Reno};
 use crate::tcp::recovery::{GoBack, Recovery, Scoreboard};
 use crate::trace::Observer;
 use crate::waker::WakerSlot;
+use crate::wire::tcp_options::Known;
 
 /// The parts that a stack is made of.
 pub trait Profile: 'static {
@@ -63,6 +64,12 @@ pub trait Profile: 'static {
     /// Whether, where memory is overcommitted, text in order takes the place of what other
     /// connections hold behind holes.
     const PRUNING: bool = true;
+}
+
+/// The options of TCP that a build reads and writes.
+impl<P: Profile> Known for P {
+    const TIMESTAMPS: bool = P::TIMESTAMPS;
+    const SACK: bool = P::SACK;
 }
 
 /// How records are found: by what they are and by when they are due.

@@ -107,7 +107,9 @@ impl<P: Profile> Stack<'_, P> {
 
     fn send_bare(&mut self, flow: &FlowKey, bare: &Bare, sink: Sink<'_>) -> Result<(), NoRoom> {
         let header = bare.header(flow);
-        self.link.tcp_headers(flow, &header, &bare.options(), (0, bare.dscp));
+        // Without records of handshakes no SYN is bare, and nothing else of it has options.
+        let options = if P::RECORDS { bare.options() } else { Options::none() };
+        self.link.tcp_headers::<P>(flow, &header, &options, (0, bare.dscp));
         self.link.headers.send(None, sink)?;
         bump(&mut self.commons.counters.packets_out);
         Ok(())
@@ -173,7 +175,7 @@ impl<P: Profile> Stack<'_, P> {
         let flow = connection.flow();
         let options = connection.options(plan, self.commons.now);
         let extent = (plan.len, connection.dscp());
-        self.link.tcp_headers(flow, &plan.header(flow), &options, extent);
+        self.link.tcp_headers::<P>(flow, &plan.header(flow), &options, extent);
         let stream = connection.send_space();
         let slices = || stream.slices(&self.commons.blocks, plan.offset, plan.len);
         self.link.headers.send((plan.len > 0).then(slices), sink)?;
@@ -269,16 +271,16 @@ impl<P: Profile> Stack<'_, P> {
 impl Link<'_> {
     /// Writes all headers of a segment with so many octets of text and this code point. Options
     /// are taken from `options`.
-    pub(super) fn tcp_headers(
+    pub(super) fn tcp_headers<P: Profile>(
         &mut self,
         flow: &FlowKey,
         header: &tcp::Header<'_>,
         options: &Options,
         (text, dscp): (u32, u8),
     ) {
-        let len = options.emitted_len().wrapping_add(tcp::HEADER_MIN);
+        let len = options.known_len::<P>().wrapping_add(tcp::HEADER_MIN);
         let headers = self.ip_headers(flow, Protocol::TCP, text.saturating_add(len as u32), dscp);
-        headers.push(|buffer| header.emit_with(options, buffer));
+        headers.push(|buffer| header.emit_with::<P>(options, buffer));
         headers.checksum_at(tcp::CHECKSUM_OFFSET as u16, false);
     }
 

@@ -364,8 +364,9 @@ impl<P: Profile> Connection<P> {
             // RFC 6675 §2: one that tells what has arrived behind a hole may change the window;
             // Linux raises it with each of them.
             let same = wnd == old_wnd || self.is_told_of_a_hole(segment);
-            let duplicate = self.snd.outstanding() > 0 && segment.is_empty() && same && wnd > 0;
-            self.ask_recovery(0, duplicate, None, commons);
+            if self.snd.outstanding() > 0 && segment.is_empty() && same && wnd > 0 {
+                self.ask_recovery(0, None, commons);
+            }
         }
     }
 
@@ -409,7 +410,7 @@ impl<P: Profile> Connection<P> {
         let was_recovering = self.recovery.is_recovering();
         self.path_error = None;
         self.snd.on_acked(ack, &mut commons.blocks);
-        self.ask_recovery(newly, false, echoed, commons);
+        self.ask_recovery(newly, echoed, commons);
         if !was_recovering && self.state.is_synchronized() {
             self.congestion.on_ack(&Ack { now: commons.now, octets: newly, flight, mss });
         }
@@ -434,19 +435,13 @@ impl<P: Profile> Connection<P> {
         if measures { self.stamps.round_trip(stamps.echo, now) } else { None }
     }
 
-    /// What does recovery make of an acknowledgement of `newly` octets?
-    fn ask_recovery(
-        &mut self,
-        newly: u32,
-        duplicate: bool,
-        echoed: Option<Duration>,
-        commons: &mut Commons<'_>,
-    ) {
+    /// What does recovery make of an acknowledgement of `newly` octets? One of none is a duplicate.
+    fn ask_recovery(&mut self, newly: u32, echoed: Option<Duration>, commons: &mut Commons<'_>) {
         let mss = u32::from(self.agreed.snd_mss);
         let now = commons.now;
         let flight = self.snd.outstanding();
         let (una, nxt) = (self.snd.una, self.snd.nxt);
-        let ack = Acknowledged { now, una, nxt, newly, duplicate, mss };
+        let ack = Acknowledged { now, una, nxt, newly, duplicate: newly == 0, mss };
         let outcome = self.recovery.on_ack(&mut commons.records, &ack);
         // What was sent once is measured to the microsecond, the rest to the tick.
         if let Some(sample) = outcome.rtt.or(echoed) {

@@ -252,14 +252,11 @@ impl<P: Profile> Connection<P> {
         if self.state == State::Closed {
             return self.reset_due;
         }
-        let (una, nxt) = (self.snd.una, self.snd.nxt);
         self.debt.single > 0
             || self.debt.together
             || (P::KEEPALIVE && self.keepalive_due)
-            || (self.snd.syn_outstanding() && una == nxt)
-            || self.snd.unsent() > 0
-            || self.snd.fin_unsent()
-            || self.recovery.next_lost(records, una, nxt).is_some()
+            || self.snd.has_unsent()
+            || self.recovery.next_lost(records).is_some()
     }
 
     /// The record that takes this connection's place once only TIME-WAIT is left of it.
@@ -321,6 +318,7 @@ impl<P: Profile> Connection<P> {
     /// ours had to be sent again.
     pub(super) fn on_established(&mut self, lost: bool, now: Instant) {
         self.on_heard(now);
+        self.settings.patience = self.settings.user_timeout;
         if P::KEEPALIVE && self.settings.keepalive > 0 {
             self.timers.keepalive = Due::at(now + self.patience_with_silence());
         }

@@ -70,8 +70,6 @@ pub struct Plan {
     pub offset: u32,
     /// Octets of text.
     pub len: u32,
-    /// Whether the options of a SYN go with it.
-    pub is_syn: bool,
     /// The right edge that `window` tells.
     edge: SeqNum,
 }
@@ -99,6 +97,12 @@ impl Plan {
         matches!(self.purpose, Purpose::SingleAck | Purpose::Ack)
     }
 
+    /// Whether the options of a SYN go with it.
+    #[must_use]
+    pub const fn is_syn(&self) -> bool {
+        self.flags.intersects(Flags::SYN)
+    }
+
     /// The sequence number behind the segment.
     #[must_use]
     pub fn end(&self) -> SeqNum {
@@ -113,7 +117,8 @@ impl<P: Profile> Connection<P> {
     #[must_use]
     pub fn plan(&self, records: &Records<'_>) -> Option<Plan> {
         if self.reset_due {
-            return Some(self.bare(Purpose::Reset, Flags::RST.with(Flags::ACK)));
+            let reset = self.bare(Purpose::Reset, Flags::RST.with(Flags::ACK));
+            return Some(Plan { window: 0, ..reset });
         }
         if self.state == State::Closed {
             return None;
@@ -124,7 +129,9 @@ impl<P: Profile> Connection<P> {
         if let plan @ Some(_) = self.plan_again(records) {
             return plan;
         }
-        if let plan @ Some(_) = self.plan_new() {
+        if self.snd.has_unsent()
+            && let plan @ Some(_) = self.plan_new()
+        {
             return plan;
         }
         if self.debt.together {
@@ -165,11 +172,7 @@ impl<P: Profile> Connection<P> {
 
     fn segment(&self, purpose: Purpose, flags: Flags, range: Range) -> Plan {
         let mss = u32::from(self.agreed.rcv_mss);
-        let (window, edge) = if flags.intersects(Flags::SYN) {
-            (self.rcv.syn_window(), self.rcv.edge)
-        } else {
-            self.rcv.next_window(self.agreed.rcv_shift, mss)
-        };
+        let (window, edge) = self.rcv.next_window(self.agreed.rcv_shift, mss);
         let pointer = if P::URGENT && !flags.intersects(Flags::SYN.with(Flags::RST)) {
             self.snd.urgent_pointer(range.start)
         } else {
@@ -181,10 +184,9 @@ impl<P: Profile> Connection<P> {
             ack: self.rcv.nxt,
             flags: if pointer.is_some() { flags.with(Flags::URG) } else { flags },
             urgent: pointer.unwrap_or(0),
-            window: if flags.intersects(Flags::RST) { 0 } else { window },
+            window,
             offset: self.snd.offset_of(range.start),
             len: range.end.since(range.start),
-            is_syn: flags.intersects(Flags::SYN),
             edge,
         }
     }
@@ -192,7 +194,7 @@ impl<P: Profile> Connection<P> {
     /// What is lost and may go again.
     fn plan_again(&self, records: &Records<'_>) -> Option<Plan> {
         let (una, nxt) = (self.snd.una, self.snd.nxt);
-        let mut range = self.recovery.next_lost(records, una, nxt)?;
+        let mut range = self.recovery.next_lost(records)?;
         if self.snd.syn_outstanding() {
             return Some(self.syn(Purpose::Again));
         }
@@ -226,7 +228,7 @@ impl<P: Profile> Connection<P> {
             let fin = self.snd.fin_unsent();
             return fin.then(|| self.carry(Purpose::New, Range { start: nxt, end: nxt + 1 }));
         }
-        let mut len = self.sendable(unsent).next_len();
+        let mut len = self.next_len(unsent);
         if len.is_none() && self.probe_due {
             // RFC 9293 §3.8.6.2.1, the override: what the window takes, however little.
             len = Some(unsent.min(self.snd.usable()).min(u32::from(self.agreed.snd_mss)));
@@ -249,10 +251,13 @@ impl<P: Profile> Connection<P> {
         self.segment(Purpose::KeepAlive, Flags::ACK, Range { start: old, end: old })
     }
 
-    fn sendable(&self, unsent: u32) -> Sendable {
+    /// How much of what was never sent goes into the next segment, if any.
+    // Called from two places: one copy in an image is enough.
+    #[inline(never)]
+    fn next_len(&self, unsent: u32) -> Option<u32> {
         let mss = u32::from(self.agreed.snd_mss);
         let flight = self.recovery.flight(self.snd.una, self.snd.nxt, mss);
-        Sendable {
+        let sendable = Sendable {
             queued: unsent,
             usable: self.snd.usable(),
             allowed: self.congestion.window().saturating_sub(flight),
@@ -261,7 +266,8 @@ impl<P: Profile> Connection<P> {
             max_wnd: self.snd.max_wnd,
             nagle: self.settings.nagle,
             closing: self.snd.fin_unsent(),
-        }
+        };
+        sendable.next_len()
     }
 
     /// Whether something is queued that only the peer's window keeps back.
@@ -270,7 +276,7 @@ impl<P: Profile> Connection<P> {
         unsent > 0
             && self.state.is_synchronized()
             && self.snd.outstanding() == 0
-            && self.sendable(unsent).next_len().is_none()
+            && self.next_len(unsent).is_none()
     }
 
     /// A range of the stream, its last number the FIN where it lies behind the data.
@@ -292,11 +298,9 @@ impl<P: Profile> Connection<P> {
         let ack = self.state == State::SynReceived;
         let flags = if ack { Flags::SYN.with(Flags::ACK) } else { Flags::SYN };
         let start = self.snd.una;
-        let mut plan = self.segment(purpose, flags, Range { start, end: start });
-        if !ack {
-            plan.ack = SeqNum::ZERO;
-        }
-        plan
+        let plan = self.segment(purpose, flags, Range { start, end: start });
+        let (window, edge) = (self.rcv.syn_window(), self.rcv.edge);
+        Plan { ack: if ack { plan.ack } else { SeqNum::ZERO }, window, edge, ..plan }
     }
 
     /// The queue that the text of a planned segment lies in.
@@ -308,7 +312,7 @@ impl<P: Profile> Connection<P> {
     /// The options of a planned segment that leaves `now`.
     #[must_use]
     pub fn options(&self, plan: &Plan, now: Instant) -> Options {
-        let mut options = if plan.is_syn { self.agreed.to_options() } else { Options::none() };
+        let mut options = if plan.is_syn() { self.agreed.to_options() } else { Options::none() };
         if plan.flags.intersects(Flags::RST) {
             return options;
         }
@@ -316,7 +320,7 @@ impl<P: Profile> Connection<P> {
             // RFC 7323 §3.2: on every segment but resets, once both SYNs have carried them.
             options.timestamps = Some(self.stamps.stamp(now));
         }
-        if P::SACK && self.agreed.sack && plan.flags.intersects(Flags::ACK) && !plan.is_syn {
+        if P::SACK && self.agreed.sack && plan.flags.intersects(Flags::ACK) && !plan.is_syn() {
             let once = plan.purpose == Purpose::SingleAck;
             // RFC 6691 §2: beside text there is room only for what it leaves of a segment.
             let beside = u32::from(self.agreed.snd_mss).saturating_sub(plan.len);

@@ -27,7 +27,7 @@ const CHALLENGES_MAX: u8 = 8;
 const R1: u8 = 3;
 
 /// How long a SYN-ACK is repeated for whoever may have begun a connection: 1, 2, 4, … 32 s.
-const EMBRYO_PATIENCE_US: u32 = 63_000_000;
+pub(super) const EMBRYO_PATIENCE_US: u32 = 63_000_000;
 
 /// How long an orphan waits for the peer's FIN.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
@@ -186,14 +186,8 @@ impl<P: Profile> Connection<P> {
 
     /// The peer has shown that it lives.
     pub(super) fn renew_patience(&mut self, now: Instant) {
-        let patience = match self.state {
-            // Deviation: decision 0022.
-            State::SynReceived if self.is_embryo() => EMBRYO_PATIENCE_US,
-            State::SynSent | State::SynReceived => self.settings.connect_timeout,
-            _ => self.settings.user_timeout,
-        };
         self.vain = 0;
-        self.timers.give_up = match patience {
+        self.timers.give_up = match self.settings.patience {
             // RFC 9293 §3.8.3, MUST-21: R2 may be infinite.
             u32::MAX => Due::LAST,
             micros => Due::after(now, micros),

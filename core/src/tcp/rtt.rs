@@ -93,6 +93,9 @@ impl RttEstimator {
         } else {
             RTO_INITIAL_US
         };
+        if self.backoff == 0 {
+            return Rto::clamped(base, rto_min);
+        }
         let shift = u32::from(self.backoff).min(31);
         let doubled =
             if base > RTO_MAX_US >> shift { RTO_MAX_US } else { base.wrapping_shl(shift) };

@@ -4,7 +4,7 @@
 
 use crate::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header};
-use crate::wire::tcp_options::Options;
+use crate::wire::tcp_options::{Known, Options};
 
 /// A segment that arrived: the SEG.* variables of RFC 9293 §3.3.1 and its text.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,16 +26,16 @@ pub struct Segment<'p> {
 }
 
 impl<'p> Segment<'p> {
-    /// The segment behind a parsed header.
+    /// The segment behind a parsed header, with those of its options that `K` names.
     #[must_use]
-    pub fn new(header: &Header<'_>, text: &'p [u8]) -> Self {
+    pub fn new<K: Known>(header: &Header<'_>, text: &'p [u8]) -> Self {
         Self {
             seq: header.seq,
             ack: header.ack,
             wnd: header.window,
             flags: header.flags,
             urgent: header.urgent,
-            options: Options::parse(header.options),
+            options: Options::parse_known::<K>(header.options),
             text,
         }
     }

@@ -90,6 +90,12 @@ impl<Q: Stream> SendSpace<Q> {
         if self.nxt.before(end) { end.since(self.nxt.later(self.first)) } else { 0 }
     }
 
+    /// Whether anything is still to be sent for the first time: the SYN, data or the FIN.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        self.nxt != self.data_end() + u32::from(self.fin)
+    }
+
     /// Whether the FIN is still to be sent for the first time.
     #[must_use]
     pub fn fin_unsent(&self) -> bool {

@@ -112,7 +112,9 @@ pub(super) struct Settings {
     pub(super) ack_delay: u32,
     pub(super) rto_min: u32,
     pub(super) user_timeout: u32,
-    pub(super) connect_timeout: u32,
+    /// How long the sender waits before it gives up: the connect timeout until established, the
+    /// user timeout from then on.
+    pub(super) patience: u32,
     /// In steps of 1.05 s; 0 for never.
     pub(super) keepalive: u16,
     pub(super) nagle: bool,
@@ -126,7 +128,7 @@ impl Settings {
         ack_delay: 0,
         rto_min: 0,
         user_timeout: 0,
-        connect_timeout: 0,
+        patience: 0,
         keepalive: 0,
         nagle: false,
         dscp: 0,
@@ -139,7 +141,7 @@ impl Settings {
             ack_delay: micros(config.ack_delay).min(ACK_DELAY_MAX),
             rto_min: micros(config.rto_min),
             user_timeout: micros(config.user_timeout),
-            connect_timeout: micros(config.connect_timeout),
+            patience: micros(config.connect_timeout),
             keepalive: config.keepalive.map_or(0, steps),
             nagle: config.nagle,
             dscp: config.dscp,

@@ -15,6 +15,7 @@ use crate::time::{Duration, Instant};
 use super::commons::Commons;
 use super::congestion::CongestionControl;
 use super::connection::{CloseReason, Connection, PathError};
+use super::expires::EMBRYO_PATIENCE_US;
 use super::options::{Agreed, Terms};
 use super::recovery::Recovery;
 use super::segment::Segment;
@@ -191,6 +192,8 @@ impl<P: Profile> Connection<P> {
         self.recovery.start(terms.iss);
         self.state = self.state.on(Event::Listen).on(Event::SynArrived);
         self.embryo = true;
+        // Deviation: decision 0022.
+        self.settings.patience = EMBRYO_PATIENCE_US;
         Some(())
     }
 

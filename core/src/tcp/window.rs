@@ -43,6 +43,7 @@ impl Sendable {
     /// allows it; (3) half of the largest window ever seen, so that small peers are served too.
     /// (4), the override, is the persist timer's.
     #[must_use]
+    #[inline]
     pub fn next_len(&self) -> Option<u32> {
         let room = self.usable.min(self.allowed);
         let len = self.queued.min(room).min(self.mss);

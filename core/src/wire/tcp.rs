@@ -9,7 +9,7 @@ use core::net::IpAddr;
 use byteorder::{ByteOrder, NetworkEndian};
 
 use super::checksum::pseudo_header;
-use super::tcp_options::Options;
+use super::tcp_options::{Known, Options};
 use super::{Malformed, NoRoom, Protocol, emit_options, padded};
 use crate::seq::SeqNum;
 
@@ -192,14 +192,18 @@ impl<'a> Header<'a> {
         Ok(header_len)
     }
 
-    /// Likewise, with these options in place of its own.
+    /// Likewise, with those of these options that `K` names in place of its own.
     ///
     /// # Errors
     ///
     /// The buffer is shorter than the header.
-    pub(crate) fn emit_with(&self, options: &Options, buffer: &mut [u8]) -> Result<usize, NoRoom> {
+    pub(crate) fn emit_with<K: Known>(
+        &self,
+        options: &Options,
+        buffer: &mut [u8],
+    ) -> Result<usize, NoRoom> {
         let (head, rest) = buffer.split_first_chunk_mut::<HEADER_MIN>().ok_or(NoRoom)?;
-        let header_len = options.emit(rest)?.wrapping_add(HEADER_MIN);
+        let header_len = options.emit_known::<K>(rest)?.wrapping_add(HEADER_MIN);
         self.emit_fixed(head, header_len);
         Ok(header_len)
     }

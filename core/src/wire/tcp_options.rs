@@ -41,6 +41,24 @@ pub struct Timestamps {
     pub echo: u32,
 }
 
+/// Which options are known beside those of every handshake, the MSS and the window scale. One that
+/// is not is skipped like any other when it comes, and is never written.
+pub trait Known {
+    /// Timestamps (RFC 7323).
+    const TIMESTAMPS: bool;
+    /// SACK permitted and SACK (RFC 2018).
+    const SACK: bool;
+}
+
+/// All of them are known.
+#[derive(Debug)]
+pub enum All {}
+
+impl Known for All {
+    const TIMESTAMPS: bool = true;
+    const SACK: bool = true;
+}
+
 /// The options of one segment, whatever its flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -81,18 +99,24 @@ impl Options {
     /// too; a length that cannot be ends the reading. Of an option that comes twice the last
     /// counts.
     #[must_use]
-    #[inline]
     pub fn parse(options: &[u8]) -> Self {
+        Self::parse_known::<All>(options)
+    }
+
+    /// Likewise, but only what `K` names is understood.
+    #[must_use]
+    #[inline]
+    pub fn parse_known<K: Known>(options: &[u8]) -> Self {
         let mut parsed = Self::none();
         // Most segments have none.
         if !options.is_empty() {
-            parsed.read(options);
+            parsed.read::<K>(options);
         }
         parsed
     }
 
     #[inline(never)]
-    fn read(&mut self, options: &[u8]) {
+    fn read<K: Known>(&mut self, options: &[u8]) {
         let mut rest = options.get(..LEN_MAX).unwrap_or(options);
         // Each step takes at least one octet: 40 steps at most.
         while let [kind, behind @ ..] = rest {
@@ -105,7 +129,7 @@ impl Options {
                     let length = behind.first().map_or(0, |length| usize::from(*length));
                     let Some((option, next)) = rest.split_at_checked(length) else { return };
                     let Some(data) = option.get(2..) else { return };
-                    self.take(kind, data);
+                    self.take::<K>(kind, data);
                     next
                 }
             };
@@ -113,7 +137,7 @@ impl Options {
     }
 
     /// Notes one option, unless its length is not that of its kind.
-    fn take(&mut self, kind: u8, data: &[u8]) {
+    fn take<K: Known>(&mut self, kind: u8, data: &[u8]) {
         match (kind, data) {
             (MSS, &[high, low]) => {
                 let mss = u16::from_be_bytes([high, low]);
@@ -123,9 +147,9 @@ impl Options {
                 }
             }
             (WINDOW_SCALE, &[shift]) => self.window_scale = Some(shift),
-            (SACK_PERMITTED, []) => self.sack_permitted = true,
-            (SACK, blocks) => self.take_sack(blocks),
-            (TIMESTAMPS, data) => {
+            (SACK_PERMITTED, []) if K::SACK => self.sack_permitted = true,
+            (SACK, blocks) if K::SACK => self.take_sack(blocks),
+            (TIMESTAMPS, data) if K::TIMESTAMPS => {
                 if let Ok(data) = <&[u8; 8]>::try_from(data) {
                     let value = NetworkEndian::read_u32(&data[0..4]);
                     let echo = NetworkEndian::read_u32(&data[4..8]);
@@ -150,16 +174,26 @@ impl Options {
         }
     }
 
+    /// The timestamps, where they are known.
+    fn stamps<K: Known>(&self) -> Option<Timestamps> {
+        if K::TIMESTAMPS { self.timestamps } else { None }
+    }
+
+    /// The blocks, where they are known.
+    fn blocks<K: Known>(&self) -> &[SackBlock] {
+        if K::SACK { &self.sack } else { &[] }
+    }
+
     /// Octets of all options but SACK blocks, each aligned to four.
-    fn len_without_sack(&self) -> usize {
+    fn len_without_sack<K: Known>(&self) -> usize {
         let mut length = 0_usize;
         if self.mss.is_some() {
             length = length.wrapping_add(4);
         }
-        if self.timestamps.is_some() {
+        if self.stamps::<K>().is_some() {
             // SACK permitted rides in its padding.
             length = length.wrapping_add(12);
-        } else if self.sack_permitted {
+        } else if K::SACK && self.sack_permitted {
             length = length.wrapping_add(4);
         }
         if self.window_scale.is_some() {
@@ -169,22 +203,29 @@ impl Options {
     }
 
     /// The blocks that fit beside the other options.
-    fn fitting_blocks(&self, len_without_sack: usize) -> &[SackBlock] {
+    fn fitting_blocks<K: Known>(&self, len_without_sack: usize) -> &[SackBlock] {
         // RFC 2018 §3: four blocks fill all the room, three go beside timestamps. The other
         // options take 20 octets at most.
         let room = LEN_MAX.wrapping_sub(4).saturating_sub(len_without_sack) >> 3;
-        self.sack.get(..room).unwrap_or(&self.sack)
+        let blocks = self.blocks::<K>();
+        blocks.get(..room).unwrap_or(blocks)
     }
 
     /// Octets that [`emit`](Self::emit) writes: a multiple of 4, at most 40. SACK blocks for which
     /// there is no room are left out, the last first.
     #[must_use]
     pub fn emitted_len(&self) -> usize {
-        let len = self.len_without_sack();
-        if self.sack.is_empty() {
+        self.known_len::<All>()
+    }
+
+    /// Likewise, of what `K` names.
+    #[must_use]
+    pub fn known_len<K: Known>(&self) -> usize {
+        let len = self.len_without_sack::<K>();
+        if self.blocks::<K>().is_empty() {
             return len;
         }
-        let blocks = self.fitting_blocks(len).len();
+        let blocks = self.fitting_blocks::<K>(len).len();
         len.wrapping_add(blocks.wrapping_mul(8)).wrapping_add(4)
     }
 
@@ -194,25 +235,35 @@ impl Options {
     ///
     /// The buffer is shorter than [`emitted_len`](Self::emitted_len).
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, NoRoom> {
+        self.emit_known::<All>(buffer)
+    }
+
+    /// Likewise, but only what `K` names is written.
+    ///
+    /// # Errors
+    ///
+    /// The buffer is shorter than [`known_len`](Self::known_len).
+    pub fn emit_known<K: Known>(&self, buffer: &mut [u8]) -> Result<usize, NoRoom> {
         const PAD: u8 = NO_OPERATION;
         let mut words = Words { buffer, len: 0 };
         if let Some(mss) = self.mss {
             let [high, low] = mss.to_be_bytes();
             words.put([MSS, 4, high, low])?;
         }
-        if let Some(timestamps) = self.timestamps {
-            let front = if self.sack_permitted { [SACK_PERMITTED, 2] } else { [PAD, PAD] };
+        let permits = K::SACK && self.sack_permitted;
+        if let Some(timestamps) = self.stamps::<K>() {
+            let front = if permits { [SACK_PERMITTED, 2] } else { [PAD, PAD] };
             words.put([front[0], front[1], TIMESTAMPS, 10])?;
             words.put(timestamps.value.to_be_bytes())?;
             words.put(timestamps.echo.to_be_bytes())?;
-        } else if self.sack_permitted {
+        } else if permits {
             words.put([PAD, PAD, SACK_PERMITTED, 2])?;
         }
         if let Some(shift) = self.window_scale {
             words.put([PAD, WINDOW_SCALE, 3, shift])?;
         }
-        if !self.sack.is_empty() {
-            let blocks = self.fitting_blocks(words.len);
+        if !self.blocks::<K>().is_empty() {
+            let blocks = self.fitting_blocks::<K>(words.len);
             let length = blocks.len().wrapping_mul(8).wrapping_add(2) as u8;
             words.put([PAD, PAD, SACK, length])?;
             for block in blocks {

@@ -83,8 +83,8 @@ impl Recovery for GoBack {
         }
     }
 
-    fn next_lost(&self, _records: &Records<'_>, una: SeqNum, nxt: SeqNum) -> Option<Range> {
-        self.resend.next(una, nxt)
+    fn next_lost(&self, _records: &Records<'_>) -> Option<Range> {
+        self.resend.next()
     }
 
     fn flight(&self, una: SeqNum, nxt: SeqNum, _mss: u32) -> u32 {

@@ -111,7 +111,7 @@ pub trait Recovery: Empty {
 
     /// What to send again first; `None` when new data may go. The caller cuts it down to segment
     /// size and window, and reports what it sent. O(1).
-    fn next_lost(&self, records: &Records<'_>, una: SeqNum, nxt: SeqNum) -> Option<Range>;
+    fn next_lost(&self, records: &Records<'_>) -> Option<Range>;
 
     /// Octets thought to be in the network, at most `nxt` − `una`: what is lost and not sent again
     /// does not count, and each duplicate ACK takes one segment off. O(1).
@@ -282,9 +282,9 @@ impl Resend {
         before.saturating_sub(self.len())
     }
 
-    fn next(&self, una: SeqNum, nxt: SeqNum) -> Option<Range> {
-        let (start, end) = (self.from.later(una), self.to.earlier(nxt));
-        start.before(end).then_some(Range { start, end })
+    /// It never lies below SND.UNA, to which every ACK of something new skips, nor beyond SND.NXT.
+    fn next(&self) -> Option<Range> {
+        (!self.is_empty()).then_some(Range { start: self.from, end: self.to })
     }
 }
 

@@ -148,8 +148,8 @@ impl Recovery for Scoreboard {
         }
     }
 
-    fn next_lost(&self, records: &Records<'_>, una: SeqNum, nxt: SeqNum) -> Option<Range> {
-        let mut range = self.resend.next(una, nxt)?;
+    fn next_lost(&self, records: &Records<'_>) -> Option<Range> {
+        let mut range = self.resend.next()?;
         // RFC 9293 §3.8.6.2.1 wants no silly segments, and crumbs in their old cut would be just
         // that: a burst of them, as large as the window, into a path that has lost some already.
         let mut next = self.current.and_then(|id| self.by_seq.next(records, id));

@@ -74,7 +74,8 @@ impl<R: Checked> Sender<R> {
 
     /// What is offered, relative to [`BASE`].
     pub(super) fn lost(&self, records: &Records<'_>) -> Option<(u32, u32)> {
-        let range = self.recovery.next_lost(records, self.una(), self.nxt())?;
+        let range = self.recovery.next_lost(records)?;
+        assert!(range.start.at_or_after(self.una()) && range.end.at_or_before(self.nxt()));
         Some((range.start.since(BASE), range.end.since(BASE)))
     }
 
@@ -321,7 +322,7 @@ drawing!(long_runs_without_loss_do_not_wrap_into_the_past, |sender, records| {
         let ack =
             Acknowledged { now: sender.now, una, nxt, newly: 1 << 29, duplicate: false, mss: MSS };
         sender.recovery.on_ack(records, &ack);
-        assert_eq!(sender.recovery.next_lost(records, una, nxt), None);
+        assert_eq!(sender.recovery.next_lost(records), None);
     }
     let nxt = una + MSS;
     sender.recovery.on_sent(records, &Sent { start: una, end: nxt, at: sender.now });
