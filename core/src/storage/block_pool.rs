@@ -35,7 +35,7 @@ pub struct BlockPool<'a> {
     /// [`BlockPool::give_back`] is seen and ignored.
     links: ManagedSlice<'a, Option<Id>>,
     free: Option<Id>,
-    block_shift: u16,
+    block_size: u32,
     capacity: u32,
     /// Blocks from this index on were never taken and are in no chain, so that set-up is O(1).
     fresh: u32,
@@ -66,18 +66,17 @@ impl<'a> BlockPool<'a> {
         {
             return None;
         }
-        let block_shift = block_size.trailing_zeros() as u16;
-        let blocks =
-            bytes.len().wrapping_shr(u32::from(block_shift)).min(links.len()).min(Id::COUNT_MAX);
+        let block_shift = block_size.trailing_zeros();
+        let blocks = bytes.len().wrapping_shr(block_shift).min(links.len()).min(Id::COUNT_MAX);
         if blocks == 0 {
             return None;
         }
         Some(Self {
             // There is nothing behind the last block.
-            bytes: cut(bytes, blocks.wrapping_shl(u32::from(block_shift))),
+            bytes: cut(bytes, blocks.wrapping_shl(block_shift)),
             links,
             free: None,
-            block_shift,
+            block_size,
             capacity: blocks as u32,
             fresh: 0,
             used: 0,
@@ -90,12 +89,12 @@ impl<'a> BlockPool<'a> {
     /// The size of a block in octets.
     #[must_use]
     pub fn block_size(&self) -> u32 {
-        1_u32.wrapping_shl(u32::from(self.block_shift))
+        self.block_size
     }
 
     /// The binary logarithm of the size of a block.
     pub(super) fn block_shift(&self) -> u32 {
-        u32::from(self.block_shift)
+        self.block_size.trailing_zeros()
     }
 
     /// How many blocks there are.
@@ -245,8 +244,8 @@ impl<'a> BlockPool<'a> {
     }
 
     fn place(&self, id: Id, within: u32) -> core::ops::Range<usize> {
-        let start = id.index().wrapping_shl(u32::from(self.block_shift));
-        let end = start.wrapping_add(self.block_size() as usize);
+        let start = id.index().wrapping_mul(self.block_size as usize);
+        let end = start.wrapping_add(self.block_size as usize);
         start.wrapping_add(within as usize)..end
     }
 }
