@@ -41,6 +41,9 @@ impl Id {
     /// How many different ids there are: no table is larger.
     pub const COUNT_MAX: usize = RawId::MAX as usize;
 
+    /// The id of the first element.
+    const FIRST: Self = Self(NonZero::<RawId>::MIN);
+
     /// The id of the element at `index`; `None` from [`Id::COUNT_MAX`] on.
     #[must_use]
     pub const fn from_index(index: usize) -> Option<Self> {
@@ -48,6 +51,12 @@ impl Id {
             return None;
         }
         Self::from_raw((index as RawId).wrapping_add(1))
+    }
+
+    /// The id of the element behind this one; `None` where this is the last there can be.
+    #[must_use]
+    const fn next(self) -> Option<Self> {
+        Self::from_raw(self.0.get().wrapping_add(1))
     }
 
     /// The index of the element in its table.

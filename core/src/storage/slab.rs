@@ -11,6 +11,8 @@ pub struct Slot<T> {
     value: T,
     /// Odd while there is a record.
     generation: u32,
+    /// The free slot to be taken after this one; `None` for the slot behind it, as it is with all
+    /// that were never in use.
     next_free: Option<Id>,
 }
 
@@ -32,11 +34,13 @@ pub struct Key {
 #[derive(Debug)]
 pub struct Slab<'a, T: Empty> {
     slots: ManagedSlice<'a, Slot<T>>,
-    free: Option<Id>,
-    /// Slots from this index on were never in use and are in no chain.
-    fresh: usize,
+    /// The free slot to be taken next; behind the last one where none is free.
+    free: Id,
     len: usize,
 }
+
+/// The most slots of a slab: there is an id behind the last one.
+const SLOTS_MAX: usize = Id::COUNT_MAX - 1;
 
 impl<T> Slot<T> {
     fn is_occupied(&self) -> bool {
@@ -53,10 +57,11 @@ impl Key {
 }
 
 impl<'a, T: Empty> Slab<'a, T> {
-    /// A slab over slots that are all [`Slot::EMPTY`]. Slots beyond [`Id::COUNT_MAX`] stay unused.
+    /// A slab over slots that are all [`Slot::EMPTY`]. Slots from [`Id::COUNT_MAX`] - 1 on stay
+    /// unused.
     #[must_use]
     pub fn new(slots: ManagedSlice<'a, Slot<T>>) -> Self {
-        Self { slots, free: None, fresh: 0, len: 0 }
+        Self { slots, free: Id::FIRST, len: 0 }
     }
 
     /// Occupies a slot; its record is [`Empty::EMPTY`] and keys of earlier ones stay stale.
@@ -64,16 +69,9 @@ impl<'a, T: Empty> Slab<'a, T> {
     /// `None` where all slots are occupied.
     #[must_use]
     pub fn acquire(&mut self) -> Option<Id> {
-        let id = match self.free {
-            Some(id) => id,
-            None => Id::from_index(self.fresh)?,
-        };
+        let id = self.free;
         let slot = self.slots.get_mut(id.index())?;
-        if self.free.is_some() {
-            self.free = slot.next_free.take();
-        } else {
-            self.fresh = self.fresh.wrapping_add(1);
-        }
+        self.free = slot.next_free.or_else(|| id.next())?;
         slot.generation = slot.generation.wrapping_add(1);
         self.len = self.len.wrapping_add(1);
         Some(id)
@@ -86,8 +84,8 @@ impl<'a, T: Empty> Slab<'a, T> {
             Some(slot) if slot.is_occupied() => {
                 slot.value = T::EMPTY;
                 slot.generation = slot.generation.wrapping_add(1);
-                slot.next_free = self.free;
-                self.free = Some(id);
+                slot.next_free = Some(self.free);
+                self.free = id;
                 self.len = self.len.saturating_sub(1);
                 true
             }
@@ -184,7 +182,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     /// How many slots there are.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.slots.len().min(Id::COUNT_MAX)
+        self.slots.len().min(SLOTS_MAX)
     }
 
     /// Whether all slots are occupied.
@@ -193,11 +191,11 @@ impl<'a, T: Empty> Slab<'a, T> {
         self.len >= self.capacity()
     }
 
-    /// All records, for statistics and tests: it walks over every slot that was ever in use.
+    /// All records, by a walk over all slots.
     pub fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
-        (0..self.fresh).filter_map(|index| {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let id = Id::from_index(index)?;
-            Some((id, self.get(id)?))
+            slot.is_occupied().then_some((id, &slot.value))
         })
     }
 }
