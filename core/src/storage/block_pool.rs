@@ -31,14 +31,13 @@ impl Empty for Credit {
 #[derive(Debug)]
 pub struct BlockPool<'a> {
     bytes: ManagedSlice<'a, u8>,
-    /// Of a free block the next free one, of a taken block itself: a second
-    /// [`BlockPool::give_back`] is seen and ignored.
+    /// Of a free block the next free one, `None` for the block behind it; of a taken block itself: a
+    /// second [`BlockPool::give_back`] is seen and ignored.
     links: ManagedSlice<'a, Option<Id>>,
-    free: Option<Id>,
+    /// The free block to be taken next; behind the last one where none is free.
+    free: Id,
     block_size: u32,
     capacity: u32,
-    /// Blocks from this index on were never taken and are in no chain, so that set-up is O(1).
-    fresh: u32,
     used: u32,
     promised: u32,
     kept_back: u32,
@@ -52,7 +51,7 @@ pub const BLOCK_SIZE_MAX: u32 = 65_536;
 
 impl<'a> BlockPool<'a> {
     /// A pool of as many blocks of `block_size` octets as `bytes` holds and `links` has entries
-    /// for, at most [`Id::COUNT_MAX`]. What either contains does not matter.
+    /// for, all of them `None`; at most [`Id::COUNT_MAX`] - 1.
     ///
     /// `None` where the size is not a power of two in [`BLOCK_SIZE_MIN`]`..=`[`BLOCK_SIZE_MAX`] or
     /// the memory does not suffice for one block.
@@ -67,18 +66,17 @@ impl<'a> BlockPool<'a> {
             return None;
         }
         let block_shift = block_size.trailing_zeros();
-        let blocks = bytes.len().wrapping_shr(block_shift).min(links.len()).min(Id::COUNT_MAX);
+        let blocks = bytes.len().wrapping_shr(block_shift).min(links.len()).min(Id::COUNT_MAX - 1);
         if blocks == 0 {
             return None;
         }
         Some(Self {
             // There is nothing behind the last block.
             bytes: cut(bytes, blocks.wrapping_shl(block_shift)),
-            links,
-            free: None,
+            links: cut(links, blocks),
+            free: Id::FIRST,
             block_size,
             capacity: blocks as u32,
-            fresh: 0,
             used: 0,
             promised: 0,
             kept_back: 0,
@@ -170,21 +168,10 @@ impl<'a> BlockPool<'a> {
         if credit.0 == 0 && self.spare() == 0 {
             return None;
         }
-        let id = match self.free {
-            Some(id) => {
-                self.free = self.links.get(id.index()).copied().flatten();
-                id
-            }
-            None if self.fresh < self.capacity => {
-                let id = Id::from_index(self.fresh as usize)?;
-                self.fresh = self.fresh.wrapping_add(1);
-                id
-            }
-            None => return None,
-        };
-        if let Some(link) = self.links.get_mut(id.index()) {
-            *link = Some(id);
-        }
+        let id = self.free;
+        let link = self.links.get_mut(id.index())?;
+        self.free = link.or_else(|| id.next())?;
+        *link = Some(id);
         self.used = self.used.wrapping_add(1);
         self.withdraw(credit, 1);
         Some(id)
@@ -192,14 +179,11 @@ impl<'a> BlockPool<'a> {
 
     /// Frees a block. Does nothing where it is not taken.
     pub fn give_back(&mut self, id: Id) {
-        if id.index() >= self.fresh as usize {
-            return;
-        }
         if let Some(link) = self.links.get_mut(id.index())
             && *link == Some(id)
         {
-            *link = self.free;
-            self.free = Some(id);
+            *link = Some(self.free);
+            self.free = id;
             self.used = self.used.saturating_sub(1);
         }
     }
@@ -251,13 +235,13 @@ impl<'a> BlockPool<'a> {
 }
 
 /// The first octets of some memory.
-fn cut(bytes: ManagedSlice<'_, u8>, octets: usize) -> ManagedSlice<'_, u8> {
-    match bytes {
-        ManagedSlice::Borrowed(bytes) => bytes.get_mut(..octets).unwrap_or_default().into(),
+fn cut<T>(memory: ManagedSlice<'_, T>, count: usize) -> ManagedSlice<'_, T> {
+    match memory {
+        ManagedSlice::Borrowed(memory) => memory.get_mut(..count).unwrap_or_default().into(),
         #[cfg(feature = "alloc")]
-        ManagedSlice::Owned(mut bytes) => {
-            bytes.truncate(octets);
-            bytes.into()
+        ManagedSlice::Owned(mut memory) => {
+            memory.truncate(count);
+            memory.into()
         }
     }
 }

@@ -37,7 +37,7 @@ proptest! {
     ) {
         let size = 1_u32 << size_shift;
         let mut bytes = vec![0xee; blocks * size as usize + spare];
-        let mut links = vec![Id::from_index(3); blocks + spare % 3];
+        let mut links = vec![None; blocks + spare % 3];
         let mut pool =
             BlockPool::new((&mut bytes[..]).into(), (&mut links[..]).into(), size).unwrap();
         let capacity = pool.capacity();
