@@ -6,9 +6,10 @@ use core::net::IpAddr;
 
 use heapless::Vec;
 
+use crate::flow::{Ip, widen};
 #[cfg(feature = "ethernet")]
 use crate::time::{Duration, Instant};
-use crate::wire::address::Cidr;
+use crate::wire::address::{Cidr, Net};
 
 /// The most addresses of a link.
 const ADDRESSES_MAX: usize = if cfg!(feature = "ipv6") { 4 } else { 2 };
@@ -44,7 +45,7 @@ pub enum AddressState {
 
 #[derive(Debug, Clone, Copy)]
 struct Held {
-    cidr: Cidr,
+    net: Net,
     state: AddressState,
     /// Probes or announcements that are still to be sent.
     #[cfg(feature = "ethernet")]
@@ -61,7 +62,7 @@ struct Held {
 #[cfg(feature = "ethernet")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Notice {
-    pub(super) address: IpAddr,
+    pub(super) address: Ip,
     /// Whether it asks, or else tells.
     pub(super) is_probe: bool,
     index: usize,
@@ -82,8 +83,9 @@ impl Addresses {
     }
 
     fn push(&mut self, cidr: Cidr, state: AddressState) -> bool {
+        let Some(net) = Net::new(cidr) else { return false };
         let held = Held {
-            cidr,
+            net,
             state,
             #[cfg(feature = "ethernet")]
             left: 0,
@@ -97,14 +99,14 @@ impl Addresses {
 
     /// Whether another address is on the network of one that we have, or are about to have.
     #[cfg(feature = "ethernet")]
-    pub(super) fn covers(&self, other: IpAddr) -> bool {
-        is_link_local(other) || self.0.iter().any(|held| held.cidr.contains(other))
+    pub(super) fn covers(&self, other: Ip) -> bool {
+        is_link_local(other) || self.0.iter().any(|held| held.net.contains(other))
     }
 
     /// Takes an address away; false where it was not there.
-    pub(super) fn remove(&mut self, address: IpAddr) -> bool {
+    pub(super) fn remove(&mut self, address: Ip) -> bool {
         let mut kept = Vec::new();
-        for held in self.0.iter().filter(|held| held.cidr.address != address) {
+        for held in self.0.iter().filter(|held| held.net.address != address) {
             // There is room for all of them, and for this one not less.
             let _ = kept.push(*held);
         }
@@ -114,33 +116,33 @@ impl Addresses {
     }
 
     /// Those that are ours.
-    pub(super) fn usable(&self) -> impl Iterator<Item = &Cidr> {
+    pub(super) fn usable(&self) -> impl Iterator<Item = &Net> {
         let usable = self.0.iter().filter(|held| held.state == AddressState::Usable);
-        usable.map(|held| &held.cidr)
+        usable.map(|held| &held.net)
     }
 
     /// Whether an address is ours.
-    pub(super) fn owns(&self, address: IpAddr) -> bool {
+    pub(super) fn owns(&self, address: Ip) -> bool {
         self.usable().any(|ours| ours.address == address)
     }
 
     /// Whether everybody on the link is meant by an address.
-    pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
+    pub(super) fn is_broadcast(&self, address: Ip) -> bool {
         self.usable().any(|ours| ours.is_broadcast(address))
     }
 
     /// Our address on the network that another one is on.
     // Seldom called, and from several places: one copy in an image is enough.
     #[inline(never)]
-    pub(super) fn near(&self, other: IpAddr) -> Option<IpAddr> {
+    pub(super) fn near(&self, other: Ip) -> Option<Ip> {
         self.usable().find(|ours| ours.contains(other)).map(|ours| ours.address)
     }
 
     /// Our address to speak from to another one.
-    pub(super) fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
-        let serves = |ours: &&Cidr| {
+    pub(super) fn source_for(&self, remote: Ip) -> Option<Ip> {
+        let serves = |ours: &&Net| {
             // RFC 4007 §6: a link-local address is of no use beyond the link.
-            let family = ours.address.is_ipv4() == remote.is_ipv4();
+            let family = widen(ours.address).is_ipv4() == widen(remote).is_ipv4();
             family && (is_link_local(remote) || !is_link_local(ours.address))
         };
         let near = self.near(remote);
@@ -149,8 +151,8 @@ impl Addresses {
 }
 
 /// Whether an address is valid on its link only, in IPv6.
-pub(super) fn is_link_local(address: IpAddr) -> bool {
-    match address {
+pub(super) fn is_link_local(address: Ip) -> bool {
+    match widen(address) {
         IpAddr::V4(_) => false,
         IpAddr::V6(address) => cfg!(feature = "ipv6") && address.is_unicast_link_local(),
     }
@@ -162,7 +164,7 @@ impl Addresses {
     /// The first probe is due at `first`.
     pub(super) fn probe(&mut self, cidr: Cidr, first: Instant) -> bool {
         let added = self.push(cidr, AddressState::Tentative);
-        let is_it = |held: &&mut Held| held.cidr == cidr;
+        let is_it = |held: &&mut Held| Some(held.net) == Net::new(cidr);
         if added && let Some(held) = self.0.iter_mut().find(is_it) {
             let left = if cidr.address.is_ipv4() { PROBES_IPV4 } else { PROBES_IPV6 };
             (held.left, held.due) = (left, first);
@@ -171,29 +173,28 @@ impl Addresses {
     }
 
     /// How far an address has come; `None` where it is not one of ours.
-    pub(super) fn state(&self, address: IpAddr) -> Option<AddressState> {
-        self.0.iter().find(|held| held.cidr.address == address).map(|held| held.state)
+    pub(super) fn state(&self, address: Ip) -> Option<AddressState> {
+        self.0.iter().find(|held| held.net.address == address).map(|held| held.state)
     }
 
     /// All that we have or want.
     #[cfg(feature = "ipv6")]
-    pub(super) fn all(&self) -> impl Iterator<Item = IpAddr> {
-        self.0.iter().map(|held| held.cidr.address)
+    pub(super) fn all(&self) -> impl Iterator<Item = Ip> {
+        self.0.iter().map(|held| held.net.address)
     }
 
     /// Somebody has an address, or wants it, that is tentative. Returns whether there is one.
-    pub(super) fn on_duplicate(&mut self, address: IpAddr) -> bool {
-        let is_it = |held: &&mut Held| {
-            held.cidr.address == address && held.state == AddressState::Tentative
-        };
+    pub(super) fn on_duplicate(&mut self, address: Ip) -> bool {
+        let is_it =
+            |held: &&mut Held| held.net.address == address && held.state == AddressState::Tentative;
         let held = self.0.iter_mut().find(is_it);
         held.map(|held| (held.state, held.left) = (AddressState::Duplicate, 0)).is_some()
     }
 
     /// Somebody claims an address of ours: it is announced once more, once in ten seconds.
-    pub(super) fn defend(&mut self, address: IpAddr, now: Instant) {
+    pub(super) fn defend(&mut self, address: Ip, now: Instant) {
         for held in self.0.iter_mut() {
-            if held.cidr.address == address && held.defend <= now {
+            if held.net.address == address && held.defend <= now {
                 held.defend = now + DEFEND;
                 (held.left, held.due) = (held.left.max(1), now);
             }
@@ -216,10 +217,10 @@ impl Addresses {
             if held.due > now || (held.left == 0 && !is_tentative) {
                 continue;
             }
-            let address = held.cidr.address;
+            let address = held.net.address;
             if held.left == 0 {
                 held.state = AddressState::Usable;
-                if address.is_ipv6() {
+                if widen(address).is_ipv6() {
                     continue;
                 }
                 held.left = ANNOUNCEMENTS;
@@ -234,7 +235,7 @@ impl Addresses {
     pub(super) fn on_notice(&mut self, notice: &Notice, now: Instant, jitter: Duration) {
         let Some(held) = self.0.get_mut(notice.index) else { return };
         held.left = held.left.saturating_sub(1);
-        held.due = match (notice.is_probe, held.left, notice.address) {
+        held.due = match (notice.is_probe, held.left, widen(notice.address)) {
             (true, 1.., _) => now + PROBE + jitter,
             // RFC 4862 §5.4: RETRANS_TIMER after the last one.
             (true, 0, IpAddr::V6(_)) => now + PROBE,

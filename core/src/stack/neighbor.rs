@@ -9,11 +9,9 @@
 //! confirms or changes an entry. A claim that contradicts one has the neighbour asked that is
 //! there, and the claim comes true once that one is silent. Deviation: decision 0041.
 
-use core::net::IpAddr;
-
 use managed::ManagedSlice;
 
-use crate::flow::{Octets, address, octets};
+use crate::flow::{Ip, Octets, address, octets};
 use crate::storage::Empty;
 use crate::time::Instant;
 use crate::wire::ethernet::Address;
@@ -119,7 +117,7 @@ pub(super) enum Hop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Request {
     /// Whom to ask for.
-    pub(super) address: IpAddr,
+    pub(super) address: Ip,
     /// Whom to ask; everybody if `None`.
     pub(super) hardware: Option<Address>,
     index: usize,
@@ -146,8 +144,8 @@ impl<'a> Neighbors<'a> {
     }
 
     /// Where a neighbour was when it answered last.
-    pub(super) fn hardware_of(&self, address: IpAddr) -> Option<Address> {
-        let key = octets(address)?;
+    pub(super) fn hardware_of(&self, address: Ip) -> Option<Address> {
+        let key = octets(address);
         let is_it = |slot: &&Neighbor| {
             matches!(slot.state, State::Reachable | State::Probing) && slot.address == key
         };
@@ -208,9 +206,9 @@ impl<'a> Neighbors<'a> {
     }
 
     /// Where a frame for a neighbour goes. `wanted` is true where a socket of ours sends it.
-    pub(super) fn resolve(&mut self, address: IpAddr, wanted: bool, now: Instant) -> Hop {
+    pub(super) fn resolve(&mut self, address: Ip, wanted: bool, now: Instant) -> Hop {
         let now = tick(now);
-        let Some(key) = octets(address) else { return Hop::Unreachable };
+        let key = octets(address);
         let index = match self.find(&key) {
             Some(index) => index,
             None => match self.place(key, wanted, now) {
@@ -238,13 +236,13 @@ impl<'a> Neighbors<'a> {
     /// or because the station asks us (`asks_us`) and nothing is known of it.
     pub(super) fn on_claim(
         &mut self,
-        address: IpAddr,
+        address: Ip,
         hardware: Address,
         asks_us: bool,
         now: Instant,
     ) -> bool {
         let now = tick(now);
-        let Some(key) = octets(address) else { return false };
+        let key = octets(address);
         let known = self.find(&key);
         let index = match known {
             Some(index) => Some(index),

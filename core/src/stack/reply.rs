@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use heapless::Vec;
 
 use crate::counters::DropReason;
-use crate::flow::FlowKey;
+use crate::flow::{FlowKey, Ip, widen};
 use crate::socket::Commons;
 use crate::storage::queue::Queue;
 use crate::storage::stream::Stream;
@@ -54,7 +54,7 @@ impl Ration {
     }
 
     /// Whether `peer` may be answered now. Counts it if so.
-    fn admits(&mut self, peer: IpAddr, commons: &Commons<'_>) -> bool {
+    fn admits(&mut self, peer: Ip, commons: &Commons<'_>) -> bool {
         if self.limit == 0 {
             return true;
         }
@@ -80,9 +80,9 @@ impl Ration {
 
 /// Who counts as one peer: an IPv4 address, or the 64 bits of an IPv6 address that name a network,
 /// as a single host of it has all the addresses that it likes.
-fn site(peer: IpAddr) -> [u8; 8] {
+fn site(peer: Ip) -> [u8; 8] {
     let mut site = [0; 8];
-    match peer {
+    match widen(peer) {
         IpAddr::V4(peer) => copy_prefix(&mut site, &peer.octets()),
         IpAddr::V6(peer) => copy_prefix(&mut site, &peer.octets()),
     };
@@ -126,7 +126,7 @@ impl Replies {
     /// Queues a bare segment.
     pub(super) fn push_segment(&mut self, flow: FlowKey, bare: Bare, commons: &mut Commons<'_>) {
         let admitted =
-            !bare.flags.intersects(Flags::RST) || self.resets.admits(flow.remote().ip(), commons);
+            !bare.flags.intersects(Flags::RST) || self.resets.admits(flow.ends().1, commons);
         if !admitted || self.segments.push((flow, bare)).is_err() {
             commons.counters.drop(DropReason::ReplyLimited);
         }
@@ -135,7 +135,7 @@ impl Replies {
     /// Queues an ICMP error, which quotes what it is about.
     pub(super) fn push_error(
         &mut self,
-        ends: (IpAddr, IpAddr),
+        ends: (Ip, Ip),
         header: Header,
         quote: &[u8],
         commons: &mut Commons<'_>,
@@ -150,7 +150,7 @@ impl Replies {
     /// Queues an ICMP message; its payload is copied, whole or not at all.
     pub(super) fn push_message(
         &mut self,
-        (source, destination): (IpAddr, IpAddr),
+        (source, destination): (Ip, Ip),
         header: Header,
         payload: &[u8],
         commons: &mut Commons<'_>,
@@ -203,8 +203,8 @@ pub(super) fn pop_first<T, const N: usize>(row: &mut Vec<T, N>) -> Option<T> {
 }
 
 /// Whether a message from `source` with this payload is no longer than the MTU. We do not fragment.
-fn fits(source: IpAddr, payload: &[u8], mtu: u16) -> bool {
-    let ip = if source.is_ipv4() { ipv4::HEADER_MIN } else { IPV6_HEADER_LEN };
+fn fits(source: Ip, payload: &[u8], mtu: u16) -> bool {
+    let ip = if widen(source).is_ipv4() { ipv4::HEADER_MIN } else { IPV6_HEADER_LEN };
     let headers = ip.saturating_add(icmpv4::HEADER_LEN);
     payload.len().saturating_add(headers) <= usize::from(mtu)
 }
