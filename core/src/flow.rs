@@ -3,7 +3,7 @@
 //! TCP and the tables see no more of an address than this. With feature `ipv6` IPv4 addresses are
 //! held in their mapped form, so that one comparison serves both; without it a key has 12 bytes.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 #[cfg(feature = "ipv6")]
 mod held {
@@ -32,6 +32,15 @@ mod held {
         match address {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             IpAddr::V6(v6) => v6.octets(),
+        }
+    }
+
+    /// Who counts as one peer: an IPv4 address, or the 64 bits of an IPv6 address that name a
+    /// network, as a single host of it has all the addresses that it likes.
+    pub(crate) fn site(peer: Ip) -> [u8; 8] {
+        match peer {
+            IpAddr::V4(v4) => super::padded(v4),
+            IpAddr::V6(v6) => *v6.octets().first_chunk().unwrap_or(&[0; 8]),
         }
     }
 
@@ -74,12 +83,22 @@ mod held {
         address.octets()
     }
 
+    /// Who counts as one peer.
+    pub(crate) const fn site(peer: Ip) -> [u8; 8] {
+        super::padded(peer)
+    }
+
     pub(crate) fn address(octets: Octets) -> Ip {
         Ip::from(octets)
     }
 }
 
-pub(crate) use held::{Ip, Octets, address, narrow, octets, of_v4, widen};
+pub(crate) use held::{Ip, Octets, address, narrow, octets, of_v4, site, widen};
+
+const fn padded(v4: Ipv4Addr) -> [u8; 8] {
+    let [a, b, c, d] = v4.octets();
+    [a, b, c, d, 0, 0, 0, 0]
+}
 
 /// Length of [`FlowKey::to_bytes`].
 pub const FLOW_BYTES: usize = 2 * size_of::<Octets>() + 4;

@@ -68,13 +68,30 @@ pub(super) struct Notice {
     index: usize,
 }
 
+/// What an address is to us: the last of these that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// Of a host, or group, elsewhere.
+    Far,
+    /// On the network of one of ours.
+    Near,
+    /// Of all hosts of such a network, or of the link.
+    All,
+    Ours,
+}
+
 /// The addresses of a link.
 #[derive(Debug)]
-pub(super) struct Addresses(Vec<Held, ADDRESSES_MAX>);
+pub(super) struct Addresses {
+    held: Vec<Held, ADDRESSES_MAX>,
+    /// Between whom a packet was seen last that is from one host and for us; nobody where our
+    /// addresses have changed since.
+    met: Option<(Ip, Ip)>,
+}
 
 impl Addresses {
     pub(super) fn new() -> Self {
-        Self(Vec::new())
+        Self { held: Vec::new(), met: None }
     }
 
     /// Adds an address that is usable; false where there is no room for it.
@@ -94,36 +111,55 @@ impl Addresses {
             #[cfg(feature = "ethernet")]
             defend: Instant::ZERO,
         };
-        self.0.push(held).is_ok()
+        self.met = None;
+        self.held.push(held).is_ok()
     }
 
     /// Whether another address is on the network of one that we have, or are about to have.
     #[cfg(feature = "ethernet")]
     pub(super) fn covers(&self, other: Ip) -> bool {
-        is_link_local(other) || self.0.iter().any(|held| held.net.contains(other))
+        is_link_local(other) || self.held.iter().any(|held| held.net.contains(other))
     }
 
     /// Takes an address away; false where it was not there.
     pub(super) fn remove(&mut self, address: Ip) -> bool {
         let mut kept = Vec::new();
-        for held in self.0.iter().filter(|held| held.net.address != address) {
+        for held in self.held.iter().filter(|held| held.net.address != address) {
             // There is room for all of them, and for this one not less.
             let _ = kept.push(*held);
         }
-        let is_gone = kept.len() < self.0.len();
-        self.0 = kept;
+        let is_gone = kept.len() < self.held.len();
+        (self.held, self.met) = (kept, None);
         is_gone
     }
 
     /// Those that are ours.
     pub(super) fn usable(&self) -> impl Iterator<Item = &Net> {
-        let usable = self.0.iter().filter(|held| held.state == AddressState::Usable);
+        let usable = self.held.iter().filter(|held| held.state == AddressState::Usable);
         usable.map(|held| &held.net)
+    }
+
+    /// What an address is to us.
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
+    pub(super) fn standing(&self, address: Ip) -> Standing {
+        let mut standing = Standing::Far;
+        for ours in self.usable() {
+            if ours.address == address {
+                return Standing::Ours;
+            }
+            if ours.is_broadcast(address) {
+                standing = Standing::All;
+            } else if ours.contains(address) {
+                standing = standing.max(Standing::Near);
+            }
+        }
+        standing
     }
 
     /// Whether an address is ours.
     pub(super) fn owns(&self, address: Ip) -> bool {
-        self.usable().any(|ours| ours.address == address)
+        self.standing(address) == Standing::Ours
     }
 
     /// Whether everybody on the link is meant by an address.
@@ -131,11 +167,15 @@ impl Addresses {
         self.usable().any(|ours| ours.is_broadcast(address))
     }
 
-    /// Our address on the network that another one is on.
-    // Seldom called, and from several places: one copy in an image is enough.
-    #[inline(never)]
-    pub(super) fn near(&self, other: Ip) -> Option<Ip> {
-        self.usable().find(|ours| ours.contains(other)).map(|ours| ours.address)
+    /// Whether a packet between these two is as the last one that was found to be from one host
+    /// and for us.
+    pub(super) fn has_met(&self, source: Ip, destination: Ip) -> bool {
+        self.met == Some((source, destination))
+    }
+
+    /// One was found to be.
+    pub(super) fn meet(&mut self, source: Ip, destination: Ip) {
+        self.met = Some((source, destination));
     }
 
     /// Our address to speak from to another one.
@@ -145,8 +185,8 @@ impl Addresses {
             let family = widen(ours.address).is_ipv4() == widen(remote).is_ipv4();
             family && (is_link_local(remote) || !is_link_local(ours.address))
         };
-        let near = self.near(remote);
-        near.or_else(|| self.usable().find(serves).map(|ours| ours.address))
+        let near = self.usable().find(|ours| ours.contains(remote));
+        near.or_else(|| self.usable().find(serves)).map(|ours| ours.address)
     }
 }
 
@@ -165,7 +205,7 @@ impl Addresses {
     pub(super) fn probe(&mut self, cidr: Cidr, first: Instant) -> bool {
         let added = self.push(cidr, AddressState::Tentative);
         let is_it = |held: &&mut Held| Some(held.net) == Net::new(cidr);
-        if added && let Some(held) = self.0.iter_mut().find(is_it) {
+        if added && let Some(held) = self.held.iter_mut().find(is_it) {
             let left = if cidr.address.is_ipv4() { PROBES_IPV4 } else { PROBES_IPV6 };
             (held.left, held.due) = (left, first);
         }
@@ -174,26 +214,26 @@ impl Addresses {
 
     /// How far an address has come; `None` where it is not one of ours.
     pub(super) fn state(&self, address: Ip) -> Option<AddressState> {
-        self.0.iter().find(|held| held.net.address == address).map(|held| held.state)
+        self.held.iter().find(|held| held.net.address == address).map(|held| held.state)
     }
 
     /// All that we have or want.
     #[cfg(feature = "ipv6")]
     pub(super) fn all(&self) -> impl Iterator<Item = Ip> {
-        self.0.iter().map(|held| held.net.address)
+        self.held.iter().map(|held| held.net.address)
     }
 
     /// Somebody has an address, or wants it, that is tentative. Returns whether there is one.
     pub(super) fn on_duplicate(&mut self, address: Ip) -> bool {
         let is_it =
             |held: &&mut Held| held.net.address == address && held.state == AddressState::Tentative;
-        let held = self.0.iter_mut().find(is_it);
+        let held = self.held.iter_mut().find(is_it);
         held.map(|held| (held.state, held.left) = (AddressState::Duplicate, 0)).is_some()
     }
 
     /// Somebody claims an address of ours: it is announced once more, once in ten seconds.
     pub(super) fn defend(&mut self, address: Ip, now: Instant) {
-        for held in self.0.iter_mut() {
+        for held in self.held.iter_mut() {
             if held.net.address == address && held.defend <= now {
                 held.defend = now + DEFEND;
                 (held.left, held.due) = (held.left.max(1), now);
@@ -204,13 +244,13 @@ impl Addresses {
     /// When [`Addresses::next_notice`] has something to do.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let waits = |held: &&Held| held.left > 0 || held.state == AddressState::Tentative;
-        self.0.iter().filter(waits).map(|held| held.due).min()
+        self.held.iter().filter(waits).map(|held| held.due).min()
     }
 
     /// What is to be asked or told now. Addresses to which nobody has objected become usable.
     pub(super) fn next_notice(&mut self, now: Instant) -> Option<Notice> {
         let mut next = 0usize;
-        for held in &mut self.0 {
+        for held in &mut self.held {
             let index = next;
             next = index.wrapping_add(1);
             let is_tentative = held.state == AddressState::Tentative;
@@ -220,6 +260,7 @@ impl Addresses {
             let address = held.net.address;
             if held.left == 0 {
                 held.state = AddressState::Usable;
+                self.met = None;
                 if widen(address).is_ipv6() {
                     continue;
                 }
@@ -233,7 +274,7 @@ impl Addresses {
 
     /// It has left. `jitter` is up to half a second.
     pub(super) fn on_notice(&mut self, notice: &Notice, now: Instant, jitter: Duration) {
-        let Some(held) = self.0.get_mut(notice.index) else { return };
+        let Some(held) = self.held.get_mut(notice.index) else { return };
         held.left = held.left.saturating_sub(1);
         held.due = match (notice.is_probe, held.left, widen(notice.address)) {
             (true, 1.., _) => now + PROBE + jitter,

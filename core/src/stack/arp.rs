@@ -16,6 +16,7 @@ use crate::wire::ethernet::Address;
 use crate::wire::{Malformed, ethernet};
 
 use super::Stack;
+use super::addresses::Standing;
 use super::frames::Answer;
 use super::headers::Sink;
 use super::ingress::Check;
@@ -34,14 +35,13 @@ impl<P: Profile> Stack<'_, P> {
         let wants = P::ADDRESS_CONFLICTS
             && (self.link.addresses.on_duplicate(sender)
                 || (is_probe && self.link.addresses.on_duplicate(target)));
-        if wants || self.link.owns(sender) {
+        let standing = self.link.addresses.standing(sender);
+        if wants || standing == Standing::Ours {
             return self.conflict(if wants && is_probe { target } else { sender });
         }
         let asks_us = packet.operation == arp::REQUEST && self.link.owns(target);
         // RFC 5227 §2.1.1: who probes for an address has none yet, and is told that it is taken.
-        let is_neighbor = may_be_source_v4(packet.sender)
-            && self.link.is_near(sender)
-            && !self.link.is_broadcast(sender);
+        let is_neighbor = may_be_source_v4(packet.sender) && standing == Standing::Near;
         let neighbors = &mut self.link.frames.neighbors;
         let known = is_neighbor && neighbors.on_claim(sender, hardware, asks_us, self.commons.now);
         self.release_parked();

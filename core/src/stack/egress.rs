@@ -20,7 +20,7 @@ use crate::tcp::departs::{Plan, Purpose};
 use crate::trace::{Event, Observer};
 #[cfg(feature = "ethernet")]
 use crate::wire::ethernet::EtherType;
-use crate::wire::tcp_options::Options;
+use crate::wire::tcp_options::{Kinds, Options};
 use crate::wire::{Protocol, checksum, icmpv4, ipv4, tcp};
 
 use super::Stack;
@@ -30,6 +30,8 @@ use super::link::{Attempt, Link};
 use super::neighbor::Hop;
 
 impl<P: Profile> Stack<'_, P> {
+    /// The options that may be in a segment.
+    pub(super) const KINDS: Kinds = Kinds { timestamps: P::TIMESTAMPS, sack: P::SACK };
     /// Whether there is ever a message of ICMP to be sent.
     const ICMP: bool = P::ICMP_ECHO || P::ICMP_ERRORS;
 
@@ -107,7 +109,10 @@ impl<P: Profile> Stack<'_, P> {
 
     fn send_bare(&mut self, flow: &FlowKey, bare: &Bare, sink: Sink<'_>) -> Result<(), NoRoom> {
         let header = bare.header(flow);
-        self.link.tcp_headers(flow, &header, &bare.options(), (0, bare.dscp));
+        // Without records nobody but connections sends options.
+        let has_options = P::RECORDS || P::COOKIES || P::TIMESTAMPS;
+        let options = if has_options { bare.options() } else { Options::none() };
+        self.link.tcp_headers::<P>(flow, &header, &options, (0, bare.dscp));
         self.link.headers.send(None, sink)?;
         bump(&mut self.commons.counters.packets_out);
         Ok(())
@@ -173,7 +178,7 @@ impl<P: Profile> Stack<'_, P> {
         let flow = connection.flow();
         let options = connection.options(plan, self.commons.now);
         let extent = (plan.len, connection.dscp());
-        self.link.tcp_headers(flow, &plan.header(flow), &options, extent);
+        self.link.tcp_headers::<P>(flow, &plan.header(flow), &options, extent);
         let stream = connection.send_space();
         let slices = || stream.slices(&self.commons.blocks, plan.offset, plan.len);
         self.link.headers.send((plan.len > 0).then(slices), sink)?;
@@ -198,24 +203,32 @@ impl<P: Profile> Stack<'_, P> {
     /// true where a socket of ours sends it.
     fn reach(&mut self, remote: Ip, wanted: bool) -> Reach {
         #[cfg(feature = "ethernet")]
-        {
-            let now = self.commons.now;
-            if self.link.frames.is_on_the_way(remote, now) {
-                return Reach::Ready;
-            }
-            let hop = self.link.hop(remote, wanted, now);
-            self.release_parked();
-            match hop {
-                Hop::Send(hardware) => self.link.frames.take_way(remote, hardware, now),
-                Hop::Wait if wanted => return Reach::Wait,
-                Hop::Wait | Hop::Unreachable => {
-                    self.commons.counters.drop(DropReason::Unreachable);
-                    return Reach::Never;
-                }
-            }
+        if !self.link.frames.is_on_the_way(remote, self.commons.now) {
+            return self.find_way(remote, wanted);
         }
         let _ = (remote, wanted);
         Reach::Ready
+    }
+
+    /// Likewise, where the last packet went elsewhere.
+    #[cfg(feature = "ethernet")]
+    // Apart, so that the usual way needs no registers to be saved.
+    #[inline(never)]
+    fn find_way(&mut self, remote: Ip, wanted: bool) -> Reach {
+        let now = self.commons.now;
+        let hop = self.link.hop(remote, wanted, now);
+        self.release_parked();
+        match hop {
+            Hop::Send(hardware) => {
+                self.link.frames.take_way(remote, hardware, now);
+                Reach::Ready
+            }
+            Hop::Wait if wanted => Reach::Wait,
+            Hop::Wait | Hop::Unreachable => {
+                self.commons.counters.drop(DropReason::Unreachable);
+                Reach::Never
+            }
+        }
     }
 
     /// Those who wait for a neighbour take their turns again, where one was found or given up.
@@ -269,16 +282,17 @@ impl<P: Profile> Stack<'_, P> {
 impl Link<'_> {
     /// Writes all headers of a segment with so many octets of text and this code point. Options
     /// are taken from `options`.
-    pub(super) fn tcp_headers(
+    pub(super) fn tcp_headers<P: Profile>(
         &mut self,
         flow: &FlowKey,
         header: &tcp::Header<'_>,
         options: &Options,
         (text, dscp): (u32, u8),
     ) {
-        let len = options.emitted_len().wrapping_add(tcp::HEADER_MIN);
+        let kinds = Stack::<P>::KINDS;
+        let len = options.emitted_len_of(kinds).wrapping_add(tcp::HEADER_MIN);
         let headers = self.ip_headers(flow, Protocol::TCP, text.saturating_add(len as u32), dscp);
-        headers.push(|buffer| header.emit_with(options, buffer));
+        headers.push(|buffer| header.emit_with(options, kinds, buffer));
         headers.checksum_at(tcp::CHECKSUM_OFFSET as u16, false);
     }
 

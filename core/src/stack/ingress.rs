@@ -21,6 +21,7 @@ use crate::wire::{self, Malformed, Protocol, icmpv4, ipv4};
 use crate::wire::{icmpv6, ipv6};
 
 use super::Stack;
+use super::addresses::Standing;
 
 /// RFC 792 and RFC 1812 §4.3.2.3: octets of an IPv4 packet that are quoted beyond its header.
 const QUOTE_IPV4: usize = 8;
@@ -44,6 +45,7 @@ pub(super) struct Arrival<'p> {
 
 impl Arrival<'_> {
     /// Whether the checksum of the segment that it carries is right, or known to be.
+    #[inline(always)]
     fn sums_up(&self) -> bool {
         let (source, destination) = (widen(self.source), widen(self.destination));
         self.verified || wire::tcp::verify(self.payload, source, destination)
@@ -194,20 +196,26 @@ impl<P: Profile> Stack<'_, P> {
 
     /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us; or with UDP to all
     /// (RFC 1122 §3.3.6), even where we have no address yet (RFC 2131 §4.1).
-    fn check_addresses(&self, source: Ip, destination: Ip, protocol: Protocol) -> Check<()> {
+    fn check_addresses(&mut self, source: Ip, destination: Ip, protocol: Protocol) -> Check<()> {
+        // Most packets come from where the last one came from.
+        if self.link.addresses.has_met(source, destination) {
+            return Ok(());
+        }
+        let to_us = self.link.owns(destination);
         let to_all = cfg!(feature = "udp")
             && protocol == Protocol::UDP
             && self.link.is_broadcast(destination);
-        let (mut to_us, mut from_host) = (to_all, may_be_source(widen(source)));
-        for ours in self.link.addresses.usable() {
-            to_us |= ours.address == destination;
-            from_host &= ours.address != source && !ours.is_broadcast(source);
+        let standing = self.link.addresses.standing(source);
+        if !(to_us || to_all) {
+            return Err(DropReason::NotOurs);
         }
-        match (to_us, from_host) {
-            (true, true) => Ok(()),
-            (true, false) => Err(DropReason::BadSource),
-            (false, _) => Err(DropReason::NotOurs),
+        if !may_be_source(widen(source)) || standing >= Standing::All {
+            return Err(DropReason::BadSource);
         }
+        if to_us {
+            self.link.addresses.meet(source, destination);
+        }
+        Ok(())
     }
 
     fn deliver(&mut self, arrival: &Arrival<'_>) -> Check<()> {
@@ -245,6 +253,7 @@ impl<P: Profile> Stack<'_, P> {
         let remote = (source, header.source_port);
         let flow = FlowKey::between(local, remote).ok_or(DropReason::BadSource)?;
         let mut segment = Segment::new(&header, text);
+        segment.options.read(Self::KINDS, header.options);
         if let Some(answer) = self.tcp.on_segment(&flow, &mut segment, &mut self.commons) {
             self.link.replies.push_segment(flow, answer, &mut self.commons);
         }

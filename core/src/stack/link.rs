@@ -13,7 +13,7 @@ use crate::wire::ethernet::Address;
 
 use super::addresses::Addresses;
 #[cfg(feature = "ethernet")]
-use super::addresses::is_link_local;
+use super::addresses::{Standing, is_link_local};
 #[cfg(feature = "ethernet")]
 use super::frames::Frames;
 #[cfg(all(feature = "ethernet", feature = "udp"))]
@@ -116,7 +116,7 @@ impl<'a> Link<'a> {
 impl Link<'_> {
     /// Whether an address is one of a neighbour's.
     pub(super) fn is_near(&self, other: Ip) -> bool {
-        is_link_local(other) || self.addresses.near(other).is_some()
+        is_link_local(other) || self.addresses.standing(other) != Standing::Far
     }
 
     /// Who takes what is for other links, in IPv4 or IPv6.

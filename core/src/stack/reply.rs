@@ -2,16 +2,14 @@
 //! class until the device has room; what finds none is dropped and counted. Resets and ICMP errors
 //! are rationed too.
 
-use core::net::IpAddr;
-
 use heapless::Vec;
 
 use crate::counters::DropReason;
-use crate::flow::{FlowKey, Ip, widen};
+use crate::flow::{FlowKey, Ip, site, widen};
 use crate::socket::Commons;
+use crate::storage::Empty;
 use crate::storage::queue::Queue;
 use crate::storage::stream::Stream;
-use crate::storage::{Empty, copy_prefix};
 use crate::tcp::bare::Bare;
 use crate::tcp::isn::hash64;
 use crate::wire::icmpv4::{self, Header};
@@ -76,17 +74,6 @@ impl Ration {
         }
         admitted
     }
-}
-
-/// Who counts as one peer: an IPv4 address, or the 64 bits of an IPv6 address that name a network,
-/// as a single host of it has all the addresses that it likes.
-fn site(peer: Ip) -> [u8; 8] {
-    let mut site = [0; 8];
-    match widen(peer) {
-        IpAddr::V4(peer) => copy_prefix(&mut site, &peer.octets()),
-        IpAddr::V6(peer) => copy_prefix(&mut site, &peer.octets()),
-    };
-    site
 }
 
 /// An ICMP message whose payload lies in blocks of the pool.
@@ -183,23 +170,20 @@ impl Replies {
     }
 
     pub(super) fn pop_message(&mut self, commons: &mut Commons<'_>) {
-        if let Some(mut message) = pop_first(&mut self.messages) {
+        // There is but one.
+        if let Some(mut message) = self.messages.pop() {
             message.payload.clear(&mut commons.blocks);
         }
     }
 }
 
-/// Takes the first of a row. The others move up one by one: nothing else in an image may need the
-/// `memmove` that would be called for moving them at once.
-pub(super) fn pop_first<T, const N: usize>(row: &mut Vec<T, N>) -> Option<T> {
-    let mut rest = row.as_mut_slice();
-    while let [first, others @ ..] = rest {
-        if let Some(second) = others.first_mut() {
-            core::mem::swap(first, second);
-        }
-        rest = others;
+/// Drops the first of a row of two. Nothing else in an image may need the `memmove` that would be
+/// called for moving any number of them up.
+pub(super) fn pop_first<T: Copy>(row: &mut Vec<T, 2>) {
+    if let [first, second] = row.as_mut_slice() {
+        *first = *second;
     }
-    row.pop()
+    row.pop();
 }
 
 /// Whether a message from `source` with this payload is no longer than the MTU. We do not fragment.

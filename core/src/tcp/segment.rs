@@ -26,7 +26,7 @@ pub struct Segment<'p> {
 }
 
 impl<'p> Segment<'p> {
-    /// The segment behind a parsed header.
+    /// The segment behind a parsed header, but for its options.
     #[must_use]
     pub fn new(header: &Header<'_>, text: &'p [u8]) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl<'p> Segment<'p> {
             wnd: header.window,
             flags: header.flags,
             urgent: header.urgent,
-            options: Options::parse(header.options),
+            options: Options::none(),
             text,
         }
     }

@@ -113,8 +113,6 @@ impl Net {
     }
 
     /// [`Cidr::is_broadcast`].
-    // Seldom called, and from several places: one copy in an image is enough.
-    #[inline(never)]
     pub(crate) fn is_broadcast(&self, other: Ip) -> bool {
         let (IpAddr::V4(ours), IpAddr::V4(other)) = (widen(self.address), widen(other)) else {
             return false;

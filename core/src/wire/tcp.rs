@@ -9,7 +9,7 @@ use core::net::IpAddr;
 use byteorder::{ByteOrder, NetworkEndian};
 
 use super::checksum::pseudo_header;
-use super::tcp_options::Options;
+use super::tcp_options::{Kinds, Options};
 use super::{Malformed, NoRoom, Protocol, emit_options, padded};
 use crate::seq::SeqNum;
 
@@ -147,6 +147,7 @@ impl<'a> Header<'a> {
     /// # Errors
     ///
     /// Fewer than 20 octets, or a data offset under 5 or above what is there.
+    #[inline(always)]
     pub fn parse(segment: &'a [u8]) -> Result<(Self, &'a [u8]), Malformed> {
         let (head, rest) = segment.split_first_chunk::<HEADER_MIN>().ok_or(Malformed::Truncated)?;
         let options_len = usize::from(head[12] >> 4)
@@ -197,9 +198,14 @@ impl<'a> Header<'a> {
     /// # Errors
     ///
     /// The buffer is shorter than the header.
-    pub(crate) fn emit_with(&self, options: &Options, buffer: &mut [u8]) -> Result<usize, NoRoom> {
+    pub(crate) fn emit_with(
+        &self,
+        options: &Options,
+        kinds: Kinds,
+        buffer: &mut [u8],
+    ) -> Result<usize, NoRoom> {
         let (head, rest) = buffer.split_first_chunk_mut::<HEADER_MIN>().ok_or(NoRoom)?;
-        let header_len = options.emit(rest)?.wrapping_add(HEADER_MIN);
+        let header_len = options.emit_of(kinds, rest)?.wrapping_add(HEADER_MIN);
         self.emit_fixed(head, header_len);
         Ok(header_len)
     }

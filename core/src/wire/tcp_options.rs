@@ -41,6 +41,19 @@ pub struct Timestamps {
     pub echo: u32,
 }
 
+/// Which of the options a build may have beside those that every build has: what it leaves out is
+/// neither read nor written, and costs nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kinds {
+    pub(crate) timestamps: bool,
+    /// Blocks, and the permission to send them.
+    pub(crate) sack: bool,
+}
+
+impl Kinds {
+    const ALL: Self = Self { timestamps: true, sack: true };
+}
+
 /// The options of one segment, whatever its flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -84,15 +97,21 @@ impl Options {
     #[inline]
     pub fn parse(options: &[u8]) -> Self {
         let mut parsed = Self::none();
-        // Most segments have none.
-        if !options.is_empty() {
-            parsed.read(options);
-        }
+        parsed.read(Kinds::ALL, options);
         parsed
     }
 
+    /// Likewise, of a build with these kinds, in place of none.
+    #[inline(always)]
+    pub(crate) fn read(&mut self, kinds: Kinds, options: &[u8]) {
+        // Most segments have none.
+        if !options.is_empty() {
+            self.read_some(kinds, options);
+        }
+    }
+
     #[inline(never)]
-    fn read(&mut self, options: &[u8]) {
+    fn read_some(&mut self, kinds: Kinds, options: &[u8]) {
         let mut rest = options.get(..LEN_MAX).unwrap_or(options);
         // Each step takes at least one octet: 40 steps at most.
         while let [kind, behind @ ..] = rest {
@@ -105,7 +124,7 @@ impl Options {
                     let length = behind.first().map_or(0, |length| usize::from(*length));
                     let Some((option, next)) = rest.split_at_checked(length) else { return };
                     let Some(data) = option.get(2..) else { return };
-                    self.take(kind, data);
+                    self.take(kinds, kind, data);
                     next
                 }
             };
@@ -113,7 +132,7 @@ impl Options {
     }
 
     /// Notes one option, unless its length is not that of its kind.
-    fn take(&mut self, kind: u8, data: &[u8]) {
+    fn take(&mut self, kinds: Kinds, kind: u8, data: &[u8]) {
         match (kind, data) {
             (MSS, &[high, low]) => {
                 let mss = u16::from_be_bytes([high, low]);
@@ -123,9 +142,9 @@ impl Options {
                 }
             }
             (WINDOW_SCALE, &[shift]) => self.window_scale = Some(shift),
-            (SACK_PERMITTED, []) => self.sack_permitted = true,
-            (SACK, blocks) => self.take_sack(blocks),
-            (TIMESTAMPS, data) => {
+            (SACK_PERMITTED, []) if kinds.sack => self.sack_permitted = true,
+            (SACK, blocks) if kinds.sack => self.take_sack(blocks),
+            (TIMESTAMPS, data) if kinds.timestamps => {
                 if let Ok(data) = <&[u8; 8]>::try_from(data) {
                     let value = NetworkEndian::read_u32(&data[0..4]);
                     let echo = NetworkEndian::read_u32(&data[4..8]);
@@ -151,15 +170,16 @@ impl Options {
     }
 
     /// Octets of all options but SACK blocks, each aligned to four.
-    fn len_without_sack(&self) -> usize {
+    #[inline(always)]
+    fn len_without_sack(&self, kinds: Kinds) -> usize {
         let mut length = 0_usize;
         if self.mss.is_some() {
             length = length.wrapping_add(4);
         }
-        if self.timestamps.is_some() {
+        if kinds.timestamps && self.timestamps.is_some() {
             // SACK permitted rides in its padding.
             length = length.wrapping_add(12);
-        } else if self.sack_permitted {
+        } else if kinds.sack && self.sack_permitted {
             length = length.wrapping_add(4);
         }
         if self.window_scale.is_some() {
@@ -180,8 +200,14 @@ impl Options {
     /// there is no room are left out, the last first.
     #[must_use]
     pub fn emitted_len(&self) -> usize {
-        let len = self.len_without_sack();
-        if self.sack.is_empty() {
+        self.emitted_len_of(Kinds::ALL)
+    }
+
+    /// Likewise, of a build with these kinds.
+    #[inline(always)]
+    pub(crate) fn emitted_len_of(&self, kinds: Kinds) -> usize {
+        let len = self.len_without_sack(kinds);
+        if !kinds.sack || self.sack.is_empty() {
             return len;
         }
         let blocks = self.fitting_blocks(len).len();
@@ -194,24 +220,30 @@ impl Options {
     ///
     /// The buffer is shorter than [`emitted_len`](Self::emitted_len).
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, NoRoom> {
+        self.emit_of(Kinds::ALL, buffer)
+    }
+
+    /// Likewise, of a build with these kinds.
+    #[inline(always)]
+    pub(crate) fn emit_of(&self, kinds: Kinds, buffer: &mut [u8]) -> Result<usize, NoRoom> {
         const PAD: u8 = NO_OPERATION;
         let mut words = Words { buffer, len: 0 };
         if let Some(mss) = self.mss {
             let [high, low] = mss.to_be_bytes();
             words.put([MSS, 4, high, low])?;
         }
-        if let Some(timestamps) = self.timestamps {
+        if let Some(timestamps) = self.timestamps.filter(|_| kinds.timestamps) {
             let front = if self.sack_permitted { [SACK_PERMITTED, 2] } else { [PAD, PAD] };
             words.put([front[0], front[1], TIMESTAMPS, 10])?;
             words.put(timestamps.value.to_be_bytes())?;
             words.put(timestamps.echo.to_be_bytes())?;
-        } else if self.sack_permitted {
+        } else if kinds.sack && self.sack_permitted {
             words.put([PAD, PAD, SACK_PERMITTED, 2])?;
         }
         if let Some(shift) = self.window_scale {
             words.put([PAD, WINDOW_SCALE, 3, shift])?;
         }
-        if !self.sack.is_empty() {
+        if kinds.sack && !self.sack.is_empty() {
             let blocks = self.fitting_blocks(words.len);
             let length = blocks.len().wrapping_mul(8).wrapping_add(2) as u8;
             words.put([PAD, PAD, SACK, length])?;
