@@ -3,16 +3,102 @@
 //! TCP and the tables see no more of an address than this. With feature `ipv6` IPv4 addresses are
 //! held in their mapped form, so that one comparison serves both; without it a key has 12 bytes.
 
-#[cfg(not(feature = "ipv6"))]
-use core::net::Ipv4Addr;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// An address as it is compared.
 #[cfg(feature = "ipv6")]
-pub(crate) type Octets = [u8; 16];
-/// An address as it is compared.
+mod held {
+    use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    /// An address as it is passed on within the stack: no wider than what this build can hold.
+    pub(crate) type Ip = IpAddr;
+    /// An address as it is kept and compared.
+    pub(crate) type Octets = [u8; 16];
+
+    /// An address of the user's; `None` where this build cannot hold it.
+    pub(crate) const fn narrow(address: IpAddr) -> Option<Ip> {
+        Some(address)
+    }
+
+    /// An address as users know it, and as one asks of which family it is.
+    pub(crate) const fn widen(address: Ip) -> IpAddr {
+        address
+    }
+
+    pub(crate) const fn of_v4(address: Ipv4Addr) -> Ip {
+        IpAddr::V4(address)
+    }
+
+    pub(crate) fn octets(address: Ip) -> Octets {
+        match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        }
+    }
+
+    /// Who counts as one peer: an IPv4 address, or the 64 bits of an IPv6 address that name a
+    /// network, as a single host of it has all the addresses that it likes.
+    pub(crate) fn site(peer: Ip) -> [u8; 8] {
+        match peer {
+            IpAddr::V4(v4) => super::padded(v4),
+            IpAddr::V6(v6) => *v6.octets().first_chunk().unwrap_or(&[0; 8]),
+        }
+    }
+
+    pub(crate) fn address(octets: Octets) -> Ip {
+        let v6 = Ipv6Addr::from(octets);
+        match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => IpAddr::V6(v6),
+        }
+    }
+}
+
 #[cfg(not(feature = "ipv6"))]
-pub(crate) type Octets = [u8; 4];
+mod held {
+    use core::net::{IpAddr, Ipv4Addr};
+
+    /// An address as it is passed on within the stack: no wider than what this build can hold.
+    pub(crate) type Ip = Ipv4Addr;
+    /// An address as it is kept and compared.
+    pub(crate) type Octets = [u8; 4];
+
+    /// An address of the user's; `None` where this build cannot hold it.
+    pub(crate) const fn narrow(address: IpAddr) -> Option<Ip> {
+        match address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    /// An address as users know it, and as one asks of which family it is.
+    pub(crate) const fn widen(address: Ip) -> IpAddr {
+        IpAddr::V4(address)
+    }
+
+    pub(crate) const fn of_v4(address: Ipv4Addr) -> Ip {
+        address
+    }
+
+    pub(crate) fn octets(address: Ip) -> Octets {
+        address.octets()
+    }
+
+    /// Who counts as one peer.
+    pub(crate) const fn site(peer: Ip) -> [u8; 8] {
+        super::padded(peer)
+    }
+
+    pub(crate) fn address(octets: Octets) -> Ip {
+        Ip::from(octets)
+    }
+}
+
+pub(crate) use held::{Ip, Octets, address, narrow, octets, of_v4, site, widen};
+
+const fn padded(v4: Ipv4Addr) -> [u8; 8] {
+    let [a, b, c, d] = v4.octets();
+    [a, b, c, d, 0, 0, 0, 0]
+}
 
 /// Length of [`FlowKey::to_bytes`].
 pub const FLOW_BYTES: usize = 2 * size_of::<Octets>() + 4;
@@ -40,18 +126,19 @@ impl FlowKey {
     /// this build leaves out.
     #[must_use]
     pub fn new(local: SocketAddr, remote: SocketAddr) -> Option<Self> {
-        Self::between((local.ip(), local.port()), (remote.ip(), remote.port()))
+        let addresses = (narrow(local.ip())?, narrow(remote.ip())?);
+        Self::between((addresses.0, local.port()), (addresses.1, remote.port()))
     }
 
     /// Likewise, without the fields of an endpoint that no flow has.
     #[inline]
-    pub(crate) fn between(local: (IpAddr, u16), remote: (IpAddr, u16)) -> Option<Self> {
-        if local.0.is_ipv4() != remote.0.is_ipv4() {
+    pub(crate) fn between(local: (Ip, u16), remote: (Ip, u16)) -> Option<Self> {
+        if widen(local.0).is_ipv4() != widen(remote.0).is_ipv4() {
             return None;
         }
         Some(Self {
-            local: octets(local.0)?,
-            remote: octets(remote.0)?,
+            local: octets(local.0),
+            remote: octets(remote.0),
             local_port: local.1,
             remote_port: remote.1,
         })
@@ -72,13 +159,18 @@ impl FlowKey {
     /// Our own address.
     #[must_use]
     pub fn local_address(&self) -> IpAddr {
-        address(self.local)
+        widen(self.ends().0)
     }
 
     /// The peer's address.
     #[must_use]
     pub fn remote_address(&self) -> IpAddr {
-        address(self.remote)
+        widen(self.ends().1)
+    }
+
+    /// Our own address and the peer's.
+    pub(crate) fn ends(&self) -> (Ip, Ip) {
+        (address(self.local), address(self.remote))
     }
 
     /// Our own port and the peer's.
@@ -90,7 +182,7 @@ impl FlowKey {
     /// Whether the flow runs over IPv4.
     #[must_use]
     pub fn is_ipv4(&self) -> bool {
-        address(self.local).is_ipv4()
+        self.local_address().is_ipv4()
     }
 
     /// The key with these bytes: the reverse of [`FlowKey::to_bytes`].
@@ -116,36 +208,6 @@ impl FlowKey {
         }
         bytes
     }
-}
-
-#[cfg(feature = "ipv6")]
-pub(crate) fn octets(address: IpAddr) -> Option<Octets> {
-    Some(match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    })
-}
-
-#[cfg(not(feature = "ipv6"))]
-pub(crate) fn octets(address: IpAddr) -> Option<Octets> {
-    match address {
-        IpAddr::V4(v4) => Some(v4.octets()),
-        IpAddr::V6(_) => None,
-    }
-}
-
-#[cfg(feature = "ipv6")]
-pub(crate) fn address(octets: Octets) -> IpAddr {
-    let v6 = core::net::Ipv6Addr::from(octets);
-    match v6.to_ipv4_mapped() {
-        Some(v4) => IpAddr::V4(v4),
-        None => IpAddr::V6(v6),
-    }
-}
-
-#[cfg(not(feature = "ipv6"))]
-pub(crate) fn address(octets: Octets) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::from(octets))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! How a packet finds its socket: by the whole flow, else by the local endpoint.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::flow::FlowKey;
+use crate::flow::{FlowKey, Ip, narrow, of_v4, widen};
 use crate::profile::{IndexOf, Profile, Tables};
 use crate::secret::Secret;
 use crate::storage::Empty;
@@ -16,23 +16,40 @@ use crate::tcp::isn::hash64;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bound {
     port: u16,
-    /// Whether `address` is meant; else every address of ours is.
-    exact: bool,
-    address: IpAddr,
+    scope: Scope,
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
+    address: Ip,
+}
+
+/// What an end is bound to beside its port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Scope {
+    /// Every address of ours.
+    All,
+    /// One address.
+    One,
+    /// An address that this build cannot hold: nothing is ever for it.
+    Nobody,
 }
 
 impl Bound {
     /// Bound to nothing: all zero.
     pub const EMPTY: Self =
-        Self { port: 0, exact: false, address: IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED) };
+        Self { port: 0, scope: Scope::All, address: of_v4(Ipv4Addr::UNSPECIFIED) };
 
     /// Bound to a port on one address, or on all.
     #[must_use]
     pub fn new(address: Option<IpAddr>, port: u16) -> Self {
-        match address {
-            Some(address) => Self { port, exact: true, address },
+        match address.map(narrow) {
+            Some(Some(address)) => Self::to(address, port),
+            Some(None) => Self { port, scope: Scope::Nobody, ..Self::EMPTY },
             None => Self { port, ..Self::EMPTY },
         }
+    }
+
+    const fn to(address: Ip, port: u16) -> Self {
+        Self { port, scope: Scope::One, address }
     }
 
     /// The port.
@@ -44,7 +61,11 @@ impl Bound {
     /// The address, unless it is all of them.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
-        self.exact.then_some(self.address)
+        match self.scope {
+            Scope::All => None,
+            Scope::One => Some(widen(self.address)),
+            Scope::Nobody => Some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+        }
     }
 }
 
@@ -72,18 +93,20 @@ pub fn port_hash<P: Profile>(keys: [u64; 2], port: u16) -> u32 {
     <P::Tables as Tables>::Hash::hash(keys, &port.to_be_bytes())
 }
 
-/// The socket bound to an endpoint: one bound to this very address comes before one bound to all.
+/// The socket bound to the local end of a flow: one bound to this very address comes before one
+/// bound to all.
 pub fn find_bound<P: Profile, T>(
     table: &mut IndexOf<'_, P>,
     slab: &Slab<'_, T>,
     keys: [u64; 2],
-    (address, port): (IpAddr, u16),
+    flow: &FlowKey,
 ) -> Option<Id>
 where
     T: Empty + Chained<Key = Bound>,
 {
+    let (address, port) = (flow.ends().0, flow.ports().0);
     let hash = port_hash::<P>(keys, port);
     table
-        .find(slab, hash, &Bound::new(Some(address), port))
+        .find(slab, hash, &Bound::to(address, port))
         .or_else(|| table.find(slab, hash, &Bound::new(None, port)))
 }

@@ -207,9 +207,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// Who listens at the local end of a flow.
     pub(super) fn listener_of(&mut self, flow: &FlowKey, commons: &Commons<'a>) -> Option<Id> {
-        let local = flow.local();
-        let endpoint = (local.ip(), local.port());
-        find_bound::<P, _>(&mut self.by_port, &self.listeners, commons.table_keys, endpoint)
+        find_bound::<P, _>(&mut self.by_port, &self.listeners, commons.table_keys, flow)
     }
 
     pub(super) fn repeat_or_forget(&mut self, id: Id, commons: &mut Commons<'a>) {

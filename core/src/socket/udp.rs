@@ -334,10 +334,8 @@ impl<'a, P: Profile> UdpPool<'a, P> {
         payload: &[u8],
         commons: &mut Commons<'a>,
     ) -> bool {
-        let local = flow.local();
-        let endpoint = (local.ip(), local.port());
         let keys = commons.table_keys;
-        let Some(id) = find_bound::<P, _>(&mut self.by_port, &self.sockets, keys, endpoint) else {
+        let Some(id) = find_bound::<P, _>(&mut self.by_port, &self.sockets, keys, flow) else {
             return false;
         };
         let Some(slot) = self.sockets.get_mut(id) else { return false };

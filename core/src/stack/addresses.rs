@@ -6,9 +6,10 @@ use core::net::IpAddr;
 
 use heapless::Vec;
 
+use crate::flow::{Ip, widen};
 #[cfg(feature = "ethernet")]
 use crate::time::{Duration, Instant};
-use crate::wire::address::Cidr;
+use crate::wire::address::{Cidr, Net};
 
 /// The most addresses of a link.
 const ADDRESSES_MAX: usize = if cfg!(feature = "ipv6") { 4 } else { 2 };
@@ -44,7 +45,7 @@ pub enum AddressState {
 
 #[derive(Debug, Clone, Copy)]
 struct Held {
-    cidr: Cidr,
+    net: Net,
     state: AddressState,
     /// Probes or announcements that are still to be sent.
     #[cfg(feature = "ethernet")]
@@ -61,19 +62,36 @@ struct Held {
 #[cfg(feature = "ethernet")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Notice {
-    pub(super) address: IpAddr,
+    pub(super) address: Ip,
     /// Whether it asks, or else tells.
     pub(super) is_probe: bool,
     index: usize,
 }
 
+/// What an address is to us: the last of these that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// Of a host, or group, elsewhere.
+    Far,
+    /// On the network of one of ours.
+    Near,
+    /// Of all hosts of such a network, or of the link.
+    All,
+    Ours,
+}
+
 /// The addresses of a link.
 #[derive(Debug)]
-pub(super) struct Addresses(Vec<Held, ADDRESSES_MAX>);
+pub(super) struct Addresses {
+    held: Vec<Held, ADDRESSES_MAX>,
+    /// Between whom a packet was seen last that is from one host and for us; nobody where our
+    /// addresses have changed since.
+    met: Option<(Ip, Ip)>,
+}
 
 impl Addresses {
     pub(super) fn new() -> Self {
-        Self(Vec::new())
+        Self { held: Vec::new(), met: None }
     }
 
     /// Adds an address that is usable; false where there is no room for it.
@@ -82,8 +100,9 @@ impl Addresses {
     }
 
     fn push(&mut self, cidr: Cidr, state: AddressState) -> bool {
+        let Some(net) = Net::new(cidr) else { return false };
         let held = Held {
-            cidr,
+            net,
             state,
             #[cfg(feature = "ethernet")]
             left: 0,
@@ -92,65 +111,88 @@ impl Addresses {
             #[cfg(feature = "ethernet")]
             defend: Instant::ZERO,
         };
-        self.0.push(held).is_ok()
+        self.met = None;
+        self.held.push(held).is_ok()
     }
 
     /// Whether another address is on the network of one that we have, or are about to have.
     #[cfg(feature = "ethernet")]
-    pub(super) fn covers(&self, other: IpAddr) -> bool {
-        is_link_local(other) || self.0.iter().any(|held| held.cidr.contains(other))
+    pub(super) fn covers(&self, other: Ip) -> bool {
+        is_link_local(other) || self.held.iter().any(|held| held.net.contains(other))
     }
 
     /// Takes an address away; false where it was not there.
-    pub(super) fn remove(&mut self, address: IpAddr) -> bool {
+    pub(super) fn remove(&mut self, address: Ip) -> bool {
         let mut kept = Vec::new();
-        for held in self.0.iter().filter(|held| held.cidr.address != address) {
+        for held in self.held.iter().filter(|held| held.net.address != address) {
             // There is room for all of them, and for this one not less.
             let _ = kept.push(*held);
         }
-        let is_gone = kept.len() < self.0.len();
-        self.0 = kept;
+        let is_gone = kept.len() < self.held.len();
+        (self.held, self.met) = (kept, None);
         is_gone
     }
 
     /// Those that are ours.
-    pub(super) fn usable(&self) -> impl Iterator<Item = &Cidr> {
-        let usable = self.0.iter().filter(|held| held.state == AddressState::Usable);
-        usable.map(|held| &held.cidr)
+    pub(super) fn usable(&self) -> impl Iterator<Item = &Net> {
+        let usable = self.held.iter().filter(|held| held.state == AddressState::Usable);
+        usable.map(|held| &held.net)
+    }
+
+    /// What an address is to us.
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
+    pub(super) fn standing(&self, address: Ip) -> Standing {
+        let mut standing = Standing::Far;
+        for ours in self.usable() {
+            if ours.address == address {
+                return Standing::Ours;
+            }
+            if ours.is_broadcast(address) {
+                standing = Standing::All;
+            } else if ours.contains(address) {
+                standing = standing.max(Standing::Near);
+            }
+        }
+        standing
     }
 
     /// Whether an address is ours.
-    pub(super) fn owns(&self, address: IpAddr) -> bool {
-        self.usable().any(|ours| ours.address == address)
+    pub(super) fn owns(&self, address: Ip) -> bool {
+        self.standing(address) == Standing::Ours
     }
 
     /// Whether everybody on the link is meant by an address.
-    pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
+    pub(super) fn is_broadcast(&self, address: Ip) -> bool {
         self.usable().any(|ours| ours.is_broadcast(address))
     }
 
-    /// Our address on the network that another one is on.
-    // Seldom called, and from several places: one copy in an image is enough.
-    #[inline(never)]
-    pub(super) fn near(&self, other: IpAddr) -> Option<IpAddr> {
-        self.usable().find(|ours| ours.contains(other)).map(|ours| ours.address)
+    /// Whether a packet between these two is as the last one that was found to be from one host
+    /// and for us.
+    pub(super) fn has_met(&self, source: Ip, destination: Ip) -> bool {
+        self.met == Some((source, destination))
+    }
+
+    /// One was found to be.
+    pub(super) fn meet(&mut self, source: Ip, destination: Ip) {
+        self.met = Some((source, destination));
     }
 
     /// Our address to speak from to another one.
-    pub(super) fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
-        let serves = |ours: &&Cidr| {
+    pub(super) fn source_for(&self, remote: Ip) -> Option<Ip> {
+        let serves = |ours: &&Net| {
             // RFC 4007 §6: a link-local address is of no use beyond the link.
-            let family = ours.address.is_ipv4() == remote.is_ipv4();
+            let family = widen(ours.address).is_ipv4() == widen(remote).is_ipv4();
             family && (is_link_local(remote) || !is_link_local(ours.address))
         };
-        let near = self.near(remote);
-        near.or_else(|| self.usable().find(serves).map(|ours| ours.address))
+        let near = self.usable().find(|ours| ours.contains(remote));
+        near.or_else(|| self.usable().find(serves)).map(|ours| ours.address)
     }
 }
 
 /// Whether an address is valid on its link only, in IPv6.
-pub(super) fn is_link_local(address: IpAddr) -> bool {
-    match address {
+pub(super) fn is_link_local(address: Ip) -> bool {
+    match widen(address) {
         IpAddr::V4(_) => false,
         IpAddr::V6(address) => cfg!(feature = "ipv6") && address.is_unicast_link_local(),
     }
@@ -162,8 +204,8 @@ impl Addresses {
     /// The first probe is due at `first`.
     pub(super) fn probe(&mut self, cidr: Cidr, first: Instant) -> bool {
         let added = self.push(cidr, AddressState::Tentative);
-        let is_it = |held: &&mut Held| held.cidr == cidr;
-        if added && let Some(held) = self.0.iter_mut().find(is_it) {
+        let is_it = |held: &&mut Held| Some(held.net) == Net::new(cidr);
+        if added && let Some(held) = self.held.iter_mut().find(is_it) {
             let left = if cidr.address.is_ipv4() { PROBES_IPV4 } else { PROBES_IPV6 };
             (held.left, held.due) = (left, first);
         }
@@ -171,29 +213,28 @@ impl Addresses {
     }
 
     /// How far an address has come; `None` where it is not one of ours.
-    pub(super) fn state(&self, address: IpAddr) -> Option<AddressState> {
-        self.0.iter().find(|held| held.cidr.address == address).map(|held| held.state)
+    pub(super) fn state(&self, address: Ip) -> Option<AddressState> {
+        self.held.iter().find(|held| held.net.address == address).map(|held| held.state)
     }
 
     /// All that we have or want.
     #[cfg(feature = "ipv6")]
-    pub(super) fn all(&self) -> impl Iterator<Item = IpAddr> {
-        self.0.iter().map(|held| held.cidr.address)
+    pub(super) fn all(&self) -> impl Iterator<Item = Ip> {
+        self.held.iter().map(|held| held.net.address)
     }
 
     /// Somebody has an address, or wants it, that is tentative. Returns whether there is one.
-    pub(super) fn on_duplicate(&mut self, address: IpAddr) -> bool {
-        let is_it = |held: &&mut Held| {
-            held.cidr.address == address && held.state == AddressState::Tentative
-        };
-        let held = self.0.iter_mut().find(is_it);
+    pub(super) fn on_duplicate(&mut self, address: Ip) -> bool {
+        let is_it =
+            |held: &&mut Held| held.net.address == address && held.state == AddressState::Tentative;
+        let held = self.held.iter_mut().find(is_it);
         held.map(|held| (held.state, held.left) = (AddressState::Duplicate, 0)).is_some()
     }
 
     /// Somebody claims an address of ours: it is announced once more, once in ten seconds.
-    pub(super) fn defend(&mut self, address: IpAddr, now: Instant) {
-        for held in self.0.iter_mut() {
-            if held.cidr.address == address && held.defend <= now {
+    pub(super) fn defend(&mut self, address: Ip, now: Instant) {
+        for held in self.held.iter_mut() {
+            if held.net.address == address && held.defend <= now {
                 held.defend = now + DEFEND;
                 (held.left, held.due) = (held.left.max(1), now);
             }
@@ -203,23 +244,24 @@ impl Addresses {
     /// When [`Addresses::next_notice`] has something to do.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let waits = |held: &&Held| held.left > 0 || held.state == AddressState::Tentative;
-        self.0.iter().filter(waits).map(|held| held.due).min()
+        self.held.iter().filter(waits).map(|held| held.due).min()
     }
 
     /// What is to be asked or told now. Addresses to which nobody has objected become usable.
     pub(super) fn next_notice(&mut self, now: Instant) -> Option<Notice> {
         let mut next = 0usize;
-        for held in &mut self.0 {
+        for held in &mut self.held {
             let index = next;
             next = index.wrapping_add(1);
             let is_tentative = held.state == AddressState::Tentative;
             if held.due > now || (held.left == 0 && !is_tentative) {
                 continue;
             }
-            let address = held.cidr.address;
+            let address = held.net.address;
             if held.left == 0 {
                 held.state = AddressState::Usable;
-                if address.is_ipv6() {
+                self.met = None;
+                if widen(address).is_ipv6() {
                     continue;
                 }
                 held.left = ANNOUNCEMENTS;
@@ -232,9 +274,9 @@ impl Addresses {
 
     /// It has left. `jitter` is up to half a second.
     pub(super) fn on_notice(&mut self, notice: &Notice, now: Instant, jitter: Duration) {
-        let Some(held) = self.0.get_mut(notice.index) else { return };
+        let Some(held) = self.held.get_mut(notice.index) else { return };
         held.left = held.left.saturating_sub(1);
-        held.due = match (notice.is_probe, held.left, notice.address) {
+        held.due = match (notice.is_probe, held.left, widen(notice.address)) {
             (true, 1.., _) => now + PROBE + jitter,
             // RFC 4862 §5.4: RETRANS_TIMER after the last one.
             (true, 0, IpAddr::V6(_)) => now + PROBE,

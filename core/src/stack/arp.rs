@@ -2,12 +2,12 @@
 //!
 //! What is remembered of neighbours, and when they are asked again, is in `neighbor`.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr};
 
 use crate::counters::{DropReason, bump};
 use crate::device::NoRoom;
+use crate::flow::{Ip, of_v4, widen};
 use crate::profile::Profile;
-use crate::socket::Route as _;
 use crate::time::{Duration, Instant};
 use crate::trace::{Event, Observer};
 use crate::wire::address::may_be_source_v4;
@@ -16,6 +16,7 @@ use crate::wire::ethernet::Address;
 use crate::wire::{Malformed, ethernet};
 
 use super::Stack;
+use super::addresses::Standing;
 use super::frames::Answer;
 use super::headers::Sink;
 use super::ingress::Check;
@@ -24,7 +25,7 @@ impl<P: Profile> Stack<'_, P> {
     /// An ARP packet has arrived.
     pub(super) fn take_arp(&mut self, packet: &[u8]) -> Check<()> {
         let packet = Packet::parse(packet).map_err(Malformed::reason)?;
-        let (sender, target) = (IpAddr::V4(packet.sender), IpAddr::V4(packet.target));
+        let (sender, target) = (of_v4(packet.sender), of_v4(packet.target));
         let hardware = packet.sender_hardware;
         if !hardware.is_unicast() || Some(hardware) == self.link.frames.hardware {
             return Err(DropReason::NeighborIgnored);
@@ -34,14 +35,13 @@ impl<P: Profile> Stack<'_, P> {
         let wants = P::ADDRESS_CONFLICTS
             && (self.link.addresses.on_duplicate(sender)
                 || (is_probe && self.link.addresses.on_duplicate(target)));
-        if wants || self.link.owns(sender) {
+        let standing = self.link.addresses.standing(sender);
+        if wants || standing == Standing::Ours {
             return self.conflict(if wants && is_probe { target } else { sender });
         }
         let asks_us = packet.operation == arp::REQUEST && self.link.owns(target);
         // RFC 5227 §2.1.1: who probes for an address has none yet, and is told that it is taken.
-        let is_neighbor = may_be_source_v4(packet.sender)
-            && self.link.is_near(sender)
-            && !self.link.is_broadcast(sender);
+        let is_neighbor = may_be_source_v4(packet.sender) && standing == Standing::Near;
         let neighbors = &mut self.link.frames.neighbors;
         let known = is_neighbor && neighbors.on_claim(sender, hardware, asks_us, self.commons.now);
         self.release_parked();
@@ -51,17 +51,17 @@ impl<P: Profile> Stack<'_, P> {
         if known { Ok(()) } else { Err(DropReason::NeighborIgnored) }
     }
 
-    pub(super) fn answer(&mut self, answer: Option<Answer>) -> Check<()> {
+    pub(super) fn answer(&mut self, answer: Answer) -> Check<()> {
         if self.link.frames.push_answer(answer) { Ok(()) } else { Err(DropReason::ReplyLimited) }
     }
 
     /// Somebody else has an address of ours, or one that we want.
-    pub(super) fn conflict(&mut self, address: IpAddr) -> Check<()> {
+    pub(super) fn conflict(&mut self, address: Ip) -> Check<()> {
         bump(&mut self.commons.counters.address_conflicts);
         let now = self.commons.now;
-        self.observer.on_event(now, &Event::AddressConflict { address });
+        self.observer.on_event(now, &Event::AddressConflict { address: widen(address) });
         // RFC 5227 §2.4 (c): defended, and kept.
-        if P::ADDRESS_CONFLICTS && address.is_ipv4() && self.link.owns(address) {
+        if P::ADDRESS_CONFLICTS && widen(address).is_ipv4() && self.link.owns(address) {
             self.link.addresses.defend(address, now);
         }
         Err(DropReason::NeighborIgnored)
@@ -95,7 +95,7 @@ impl<P: Profile> Stack<'_, P> {
         self.release_parked();
         if let Some(request) = request {
             let (address, to) = (request.address, request.hardware);
-            if let Some(ours) = self.link.source_for(address) {
+            if let Some(ours) = self.link.addresses.source_for(address) {
                 self.send_request((ours, address), to, sink)?;
                 bump(&mut self.commons.counters.neighbor_requests);
             }
@@ -109,7 +109,7 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     fn send_answer(&mut self, answer: &Answer, sink: Sink<'_>) -> Result<(), NoRoom> {
-        match (answer.ours(), answer.theirs()) {
+        match (widen(answer.ours()), widen(answer.theirs())) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
                 self.send_arp(arp::REPLY, (ours, theirs), Some(answer.hardware), sink)
             }
@@ -124,11 +124,11 @@ impl<P: Profile> Stack<'_, P> {
     /// Asks for a neighbour.
     fn send_request(
         &mut self,
-        ends: (IpAddr, IpAddr),
+        (ours, theirs): (Ip, Ip),
         to: Option<Address>,
         sink: Sink<'_>,
     ) -> Result<(), NoRoom> {
-        match ends {
+        match (widen(ours), widen(theirs)) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
                 self.send_arp(arp::REQUEST, (ours, theirs), to, sink)
             }
@@ -145,9 +145,12 @@ impl<P: Profile> Stack<'_, P> {
         let now = self.commons.now;
         let Some(notice) = self.link.addresses.next_notice(now) else { return Ok(false) };
         // RFC 5227 §2.1.1, §2.3: a probe comes from nobody, an announcement asks for oneself.
-        let nobody = match notice.address {
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        let nobody = match widen(notice.address) {
+            IpAddr::V4(_) => of_v4(Ipv4Addr::UNSPECIFIED),
+            #[cfg(feature = "ipv6")]
+            IpAddr::V6(_) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
+            #[cfg(not(feature = "ipv6"))]
+            IpAddr::V6(_) => return Ok(false),
         };
         let from = if notice.is_probe { nobody } else { notice.address };
         self.send_request((from, notice.address), None, sink)?;

@@ -9,7 +9,7 @@ use core::net::IpAddr;
 use crate::counters::DropReason;
 use crate::counters::bump;
 use crate::device::NoRoom;
-use crate::flow::FlowKey;
+use crate::flow::{FlowKey, Ip};
 use crate::profile::Profile;
 use crate::storage::Id;
 use crate::storage::stream::Stream;
@@ -94,7 +94,7 @@ impl<P: Profile> Stack<'_, P> {
         let Some((flow, bare)) = self.link.replies.first_segment() else { return Ok(()) };
         let (flow, bare) = (*flow, *bare);
         // Who is to be answered has asked for us as a rule, and so is known. Others ask again.
-        if self.reach(flow.remote_address(), false) == Reach::Ready {
+        if self.reach(flow.ends().1, false) == Reach::Ready {
             self.send_bare(&flow, &bare, sink)?;
             bump(&mut self.commons.counters.segments_out);
             if bare.flags.intersects(tcp::Flags::RST) {
@@ -118,7 +118,7 @@ impl<P: Profile> Stack<'_, P> {
     fn send_message(&mut self, sink: Sink<'_>) -> Result<(), NoRoom> {
         let Some(message) = self.link.replies.first_message() else { return Ok(()) };
         let (flow, header, len) = (message.flow, message.header, message.payload.len());
-        if self.reach(flow.remote_address(), false) == Reach::Ready {
+        if self.reach(flow.ends().1, false) == Reach::Ready {
             let is_ipv4 = flow.is_ipv4();
             let protocol = if is_ipv4 { Protocol::ICMP } else { Protocol::ICMPV6 };
             let total = len.saturating_add(icmpv4::HEADER_LEN as u32);
@@ -139,7 +139,7 @@ impl<P: Profile> Stack<'_, P> {
         let Some(record) = self.tcp.half_open(id) else { return Ok(()) };
         let (flow, bare) = (*record.flow(), record.syn_ack(self.commons.now));
         // What cannot be sent counts as lost on the way: it is repeated.
-        if self.reach(flow.remote_address(), false) == Reach::Ready {
+        if self.reach(flow.ends().1, false) == Reach::Ready {
             self.send_bare(&flow, &bare, sink)?;
         }
         self.tcp.on_syn_ack_departed(id, &mut self.commons);
@@ -151,7 +151,7 @@ impl<P: Profile> Stack<'_, P> {
         let flow = *connection.flow();
         // Who has but sent a SYN, from wherever, takes no neighbour's place and is not waited for.
         let wanted = !connection.is_embryo();
-        let reach = self.reach(flow.remote_address(), wanted);
+        let reach = self.reach(flow.ends().1, wanted);
         #[cfg(feature = "ethernet")]
         if reach == Reach::Wait {
             self.tcp.park(id);
@@ -198,26 +198,34 @@ impl<P: Profile> Stack<'_, P> {
 
     /// Finds where packets to `remote` go, for the header in front of the next one. `wanted` is
     /// true where a socket of ours sends it.
-    fn reach(&mut self, remote: IpAddr, wanted: bool) -> Reach {
+    fn reach(&mut self, remote: Ip, wanted: bool) -> Reach {
         #[cfg(feature = "ethernet")]
-        {
-            let now = self.commons.now;
-            if self.link.frames.is_on_the_way(remote, now) {
-                return Reach::Ready;
-            }
-            let hop = self.link.hop(remote, wanted, now);
-            self.release_parked();
-            match hop {
-                Hop::Send(hardware) => self.link.frames.take_way(remote, hardware, now),
-                Hop::Wait if wanted => return Reach::Wait,
-                Hop::Wait | Hop::Unreachable => {
-                    self.commons.counters.drop(DropReason::Unreachable);
-                    return Reach::Never;
-                }
-            }
+        if !self.link.frames.is_on_the_way(remote, self.commons.now) {
+            return self.find_way(remote, wanted);
         }
         let _ = (remote, wanted);
         Reach::Ready
+    }
+
+    /// Likewise, where the last packet went elsewhere.
+    #[cfg(feature = "ethernet")]
+    // Apart, so that the usual way needs no registers to be saved.
+    #[inline(never)]
+    fn find_way(&mut self, remote: Ip, wanted: bool) -> Reach {
+        let now = self.commons.now;
+        let hop = self.link.hop(remote, wanted, now);
+        self.release_parked();
+        match hop {
+            Hop::Send(hardware) => {
+                self.link.frames.take_way(remote, hardware, now);
+                Reach::Ready
+            }
+            Hop::Wait if wanted => Reach::Wait,
+            Hop::Wait | Hop::Unreachable => {
+                self.commons.counters.drop(DropReason::Unreachable);
+                Reach::Never
+            }
+        }
     }
 
     /// Those who wait for a neighbour take their turns again, where one was found or given up.
@@ -241,7 +249,7 @@ impl<P: Profile> Stack<'_, P> {
     ) -> Result<(), NoRoom> {
         use crate::wire::udp;
 
-        match self.reach(flow.remote_address(), true) {
+        match self.reach(flow.ends().1, true) {
             Reach::Ready => {}
             #[cfg(feature = "ethernet")]
             Reach::Wait if self.udp.park(id, &self.commons.blocks) => return Ok(()),

@@ -3,11 +3,14 @@
 //!
 //! The messages themselves are in `arp` and `ndp`.
 
+#[cfg(any(feature = "ipv6", feature = "udp"))]
 use core::net::IpAddr;
 
 use heapless::Vec;
 
-use crate::flow::{Octets, address, octets};
+#[cfg(any(feature = "ipv6", feature = "udp"))]
+use crate::flow::widen;
+use crate::flow::{Ip, Octets, address, octets};
 use crate::time::Instant;
 use crate::wire::ethernet::{Address, EtherType, Header};
 
@@ -27,15 +30,15 @@ pub(super) struct Answer {
 
 impl Answer {
     /// `ours` is at our hardware address: to be told to `theirs`.
-    pub(super) fn new(ours: IpAddr, theirs: IpAddr, hardware: Address) -> Option<Self> {
-        Some(Self { hardware, theirs: octets(theirs)?, ours: octets(ours)? })
+    pub(super) fn new(ours: Ip, theirs: Ip, hardware: Address) -> Self {
+        Self { hardware, theirs: octets(theirs), ours: octets(ours) }
     }
 
-    pub(super) fn ours(&self) -> IpAddr {
+    pub(super) fn ours(&self) -> Ip {
         address(self.ours)
     }
 
-    pub(super) fn theirs(&self) -> IpAddr {
+    pub(super) fn theirs(&self) -> Ip {
         address(self.theirs)
     }
 }
@@ -57,7 +60,7 @@ pub(super) struct Frames<'a> {
     /// Where the packet in the making goes.
     next_hop: Address,
     /// Whom that was found to lead to, and when, in units of 1024 µs.
-    way: Option<(IpAddr, u32)>,
+    way: Option<(Ip, u32)>,
     answers: Vec<Answer, ANSWERS>,
     /// Who has sent the frame that is looked at.
     #[cfg(feature = "ipv6")]
@@ -88,13 +91,13 @@ impl<'a> Frames<'a> {
     }
 
     /// Likewise, and that is found to be the way to `destination`.
-    pub(super) fn take_way(&mut self, destination: IpAddr, hardware: Address, now: Instant) {
+    pub(super) fn take_way(&mut self, destination: Ip, hardware: Address, now: Instant) {
         (self.next_hop, self.way) = (hardware, Some((destination, tick(now))));
     }
 
     /// Whether the packet in the making goes to who leads to `destination`, found not long ago:
     /// most packets go where the last one went.
-    pub(super) fn is_on_the_way(&self, destination: IpAddr, now: Instant) -> bool {
+    pub(super) fn is_on_the_way(&self, destination: Ip, now: Instant) -> bool {
         self.way.is_some_and(|(known, since)| {
             known == destination && tick(now).wrapping_sub(since) < WAY_TICKS
         })
@@ -112,8 +115,8 @@ impl<'a> Frames<'a> {
     }
 
     /// Queues an answer; false where there is no place for it.
-    pub(super) fn push_answer(&mut self, answer: Option<Answer>) -> bool {
-        answer.is_some_and(|answer| self.answers.push(answer).is_ok())
+    pub(super) fn push_answer(&mut self, answer: Answer) -> bool {
+        self.answers.push(answer).is_ok()
     }
 
     pub(super) fn has_answers(&self) -> bool {
@@ -132,8 +135,8 @@ impl<'a> Frames<'a> {
 /// The group address of a multicast or broadcast address (RFC 1112 §6.4, RFC 2464 §7); `None` for
 /// that of one host.
 #[cfg(any(feature = "ipv6", feature = "udp"))]
-pub(super) fn group(destination: IpAddr) -> Option<Address> {
-    match destination {
+pub(super) fn group(destination: Ip) -> Option<Address> {
+    match widen(destination) {
         IpAddr::V4(group) if group.is_multicast() => {
             let [_, a, b, c] = group.octets();
             Some(Address([0x01, 0x00, 0x5e, a & 0x7f, b, c]))

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use crate::counters::{DropReason, bump};
 use crate::device::RxMeta;
-use crate::flow::FlowKey;
+use crate::flow::{FlowKey, Ip, of_v4, widen};
 use crate::profile::Profile;
 use crate::tcp::connection::PathError;
 use crate::tcp::segment::Segment;
@@ -21,6 +21,7 @@ use crate::wire::{self, Malformed, Protocol, icmpv4, ipv4};
 use crate::wire::{icmpv6, ipv6};
 
 use super::Stack;
+use super::addresses::Standing;
 
 /// RFC 792 and RFC 1812 §4.3.2.3: octets of an IPv4 packet that are quoted beyond its header.
 const QUOTE_IPV4: usize = 8;
@@ -30,8 +31,8 @@ const QUOTE_IPV6: usize = 1280 - ipv6::HEADER_LEN - icmpv6::HEADER_LEN;
 
 /// A packet whose network header was read.
 pub(super) struct Arrival<'p> {
-    source: IpAddr,
-    destination: IpAddr,
+    source: Ip,
+    destination: Ip,
     protocol: Protocol,
     payload: &'p [u8],
     /// What an error about it would quote.
@@ -40,6 +41,15 @@ pub(super) struct Arrival<'p> {
     #[cfg(feature = "ipv6")]
     protocol_at: u32,
     verified: bool,
+}
+
+impl Arrival<'_> {
+    /// Whether the checksum of the segment that it carries is right, or known to be.
+    #[inline(always)]
+    fn sums_up(&self) -> bool {
+        let (source, destination) = (widen(self.source), widen(self.destination));
+        self.verified || wire::tcp::verify(self.payload, source, destination)
+    }
 }
 
 /// What became of a packet on its way in.
@@ -97,7 +107,8 @@ impl<P: Profile> Stack<'_, P> {
     #[cfg(all(feature = "ethernet", feature = "udp"))]
     fn is_for_all(&self, packet: &[u8]) -> bool {
         let destination = packet.get(16..).and_then(<[u8]>::first_chunk::<4>);
-        destination.is_some_and(|octets| self.link.is_broadcast(IpAddr::from(*octets)))
+        destination
+            .is_some_and(|octets| self.link.is_broadcast(of_v4(core::net::Ipv4Addr::from(*octets))))
     }
 
     #[cfg(not(feature = "ethernet"))]
@@ -120,7 +131,7 @@ impl<P: Profile> Stack<'_, P> {
 
     fn ipv4(&mut self, packet: &[u8], meta: RxMeta) -> Check<()> {
         let (header, payload) = ipv4::Header::parse(packet).map_err(Malformed::reason)?;
-        let (source, destination) = (header.source.into(), header.destination.into());
+        let (source, destination) = (of_v4(header.source), of_v4(header.destination));
         self.check_addresses(source, destination, header.protocol)?;
         if header.is_fragment() {
             return Err(DropReason::Fragment);
@@ -185,29 +196,30 @@ impl<P: Profile> Stack<'_, P> {
 
     /// RFC 9293 §3.9.2.3, MUST-63: only hosts speak, and only to us; or with UDP to all
     /// (RFC 1122 §3.3.6), even where we have no address yet (RFC 2131 §4.1).
-    fn check_addresses(
-        &self,
-        source: IpAddr,
-        destination: IpAddr,
-        protocol: Protocol,
-    ) -> Check<()> {
+    fn check_addresses(&mut self, source: Ip, destination: Ip, protocol: Protocol) -> Check<()> {
+        // Most packets come from where the last one came from.
+        if self.link.addresses.has_met(source, destination) {
+            return Ok(());
+        }
+        let to_us = self.link.owns(destination);
         let to_all = cfg!(feature = "udp")
             && protocol == Protocol::UDP
             && self.link.is_broadcast(destination);
-        let (mut to_us, mut from_host) = (to_all, may_be_source(source));
-        for ours in self.link.addresses.usable() {
-            to_us |= ours.address == destination;
-            from_host &= ours.address != source && !ours.is_broadcast(source);
+        let standing = self.link.addresses.standing(source);
+        if !(to_us || to_all) {
+            return Err(DropReason::NotOurs);
         }
-        match (to_us, from_host) {
-            (true, true) => Ok(()),
-            (true, false) => Err(DropReason::BadSource),
-            (false, _) => Err(DropReason::NotOurs),
+        if !may_be_source(widen(source)) || standing >= Standing::All {
+            return Err(DropReason::BadSource);
         }
+        if to_us {
+            self.link.addresses.meet(source, destination);
+        }
+        Ok(())
     }
 
     fn deliver(&mut self, arrival: &Arrival<'_>) -> Check<()> {
-        match (arrival.protocol, arrival.source) {
+        match (arrival.protocol, widen(arrival.source)) {
             (Protocol::TCP, _) => self.take_tcp(arrival),
             #[cfg(feature = "udp")]
             (Protocol::UDP, _) => self.take_udp(arrival),
@@ -234,7 +246,7 @@ impl<P: Profile> Stack<'_, P> {
             Err(malformed) => return Err(malformed.reason()),
         };
         // RFC 9293 §3.1, MUST-3: nothing of a segment is believed before its checksum is.
-        if !arrival.verified && !wire::tcp::verify(arrival.payload, source, destination) {
+        if !arrival.sums_up() {
             return Err(DropReason::BadChecksum);
         }
         let local = (destination, header.destination_port);
@@ -250,9 +262,9 @@ impl<P: Profile> Stack<'_, P> {
     #[cfg(feature = "udp")]
     fn take_udp(&mut self, arrival: &Arrival<'_>) -> Check<()> {
         let (source, destination) = (arrival.source, arrival.destination);
-        let verify = !arrival.verified;
-        let (header, payload) = wire::udp::parse(arrival.payload, source, destination, verify)
-            .map_err(Malformed::reason)?;
+        let (wide, verify) = ((widen(source), widen(destination)), !arrival.verified);
+        let (header, payload) =
+            wire::udp::parse(arrival.payload, wide.0, wide.1, verify).map_err(Malformed::reason)?;
         let local = (destination, header.destination_port);
         let remote = (source, header.source_port);
         let flow = FlowKey::between(local, remote).ok_or(DropReason::BadSource)?;
@@ -264,7 +276,7 @@ impl<P: Profile> Stack<'_, P> {
             return Err(DropReason::NoSocket);
         }
         // RFC 1122 §4.1.3.1, RFC 4443 §3.1: port unreachable.
-        let (kind, code) = match source {
+        let (kind, code) = match widen(source) {
             IpAddr::V4(_) => (icmpv4::DESTINATION_UNREACHABLE, 3),
             IpAddr::V6(_) => (1, 4),
         };
@@ -299,7 +311,7 @@ impl<P: Profile> Stack<'_, P> {
     fn quoted_v4(&mut self, error: PathError, quote: &[u8]) -> Check<()> {
         let (header, rest) =
             ipv4::Header::parse_quoted(quote).map_err(|_| DropReason::IcmpIgnored)?;
-        let ends = (header.source.into(), header.destination.into());
+        let ends = (of_v4(header.source), of_v4(header.destination));
         self.quoted_segment(error, ends, header.protocol, rest)
     }
 
@@ -351,7 +363,7 @@ impl<P: Profile> Stack<'_, P> {
     fn quoted_segment(
         &mut self,
         error: PathError,
-        (local, remote): (IpAddr, IpAddr),
+        (local, remote): (Ip, Ip),
         protocol: Protocol,
         rest: &[u8],
     ) -> Check<()> {
@@ -372,7 +384,7 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     fn unknown_protocol(&mut self, arrival: &Arrival<'_>) {
-        match arrival.source {
+        match widen(arrival.source) {
             // RFC 1122 §3.2.2.1: protocol unreachable.
             IpAddr::V4(_) => {
                 let kind = icmpv4::DESTINATION_UNREACHABLE;
@@ -392,14 +404,14 @@ impl<P: Profile> Stack<'_, P> {
     /// RFC 1122 §3.2.2: no error about a packet that was not sent to one host by one host; all
     /// others were dropped before.
     fn send_error(&mut self, arrival: &Arrival<'_>, header: icmpv4::Header) {
-        if P::ICMP_ERRORS && is_unicast(arrival.source) {
+        if P::ICMP_ERRORS && is_unicast(widen(arrival.source)) {
             let ends = (arrival.destination, arrival.source);
             self.link.replies.push_error(ends, header, arrival.quote, &mut self.commons);
         }
     }
 
     #[cfg(feature = "ipv6")]
-    fn parameter_problem(&mut self, ends: (IpAddr, IpAddr), code: u8, pointer: u32, quote: &[u8]) {
+    fn parameter_problem(&mut self, ends: (Ip, Ip), code: u8, pointer: u32, quote: &[u8]) {
         if P::ICMP_ERRORS {
             let header = icmpv6::Header { kind: icmpv6::PARAMETER_PROBLEM, code, word: pointer };
             self.link.replies.push_error(ends, header, quote, &mut self.commons);

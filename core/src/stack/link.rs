@@ -4,6 +4,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 use crate::device::Medium;
+use crate::flow::{Ip, narrow, widen};
 use crate::socket::Route;
 #[cfg(feature = "ethernet")]
 use crate::time::Instant;
@@ -12,7 +13,7 @@ use crate::wire::ethernet::Address;
 
 use super::addresses::Addresses;
 #[cfg(feature = "ethernet")]
-use super::addresses::is_link_local;
+use super::addresses::{Standing, is_link_local};
 #[cfg(feature = "ethernet")]
 use super::frames::Frames;
 #[cfg(all(feature = "ethernet", feature = "udp"))]
@@ -43,7 +44,7 @@ pub(super) struct Link<'a> {
     pub(super) addresses: Addresses,
     /// Who takes what is for other links, IPv4 and IPv6.
     #[cfg(feature = "ethernet")]
-    gateways: [Option<IpAddr>; FAMILIES],
+    gateways: [Option<Ip>; FAMILIES],
     #[cfg(feature = "ethernet")]
     pub(super) frames: Frames<'a>,
     #[cfg(not(feature = "ethernet"))]
@@ -87,44 +88,44 @@ impl<'a> Link<'a> {
     }
 
     /// Takes an address away; returns whether it was there.
-    pub(super) fn remove(&mut self, address: IpAddr) -> bool {
+    pub(super) fn remove(&mut self, address: Ip) -> bool {
         let is_gone = self.addresses.remove(address);
         #[cfg(feature = "ethernet")]
         self.frames.forget_way();
         #[cfg(feature = "ethernet")]
         for gateway in self.gateways.into_iter().flatten() {
             if !self.addresses.covers(gateway) {
-                self.set_gateway(gateway.is_ipv4(), None);
+                self.set_gateway(widen(gateway).is_ipv4(), None);
             }
         }
         is_gone
     }
 
     /// Whether an address is ours.
-    pub(super) fn owns(&self, address: IpAddr) -> bool {
+    pub(super) fn owns(&self, address: Ip) -> bool {
         self.addresses.owns(address)
     }
 
     /// Whether everybody on the link is meant by an address.
-    pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
-        address == IpAddr::V4(Ipv4Addr::BROADCAST) || self.addresses.is_broadcast(address)
+    pub(super) fn is_broadcast(&self, address: Ip) -> bool {
+        widen(address) == IpAddr::V4(Ipv4Addr::BROADCAST) || self.addresses.is_broadcast(address)
     }
 }
 
 #[cfg(feature = "ethernet")]
 impl Link<'_> {
     /// Whether an address is one of a neighbour's.
-    pub(super) fn is_near(&self, other: IpAddr) -> bool {
-        is_link_local(other) || self.addresses.near(other).is_some()
+    pub(super) fn is_near(&self, other: Ip) -> bool {
+        is_link_local(other) || self.addresses.standing(other) != Standing::Far
     }
 
     /// Who takes what is for other links, in IPv4 or IPv6.
-    fn gateway(&self, ipv4: bool) -> Option<IpAddr> {
+    fn gateway(&self, ipv4: bool) -> Option<Ip> {
         self.gateways.get(usize::from(!ipv4)).copied().flatten()
     }
 
     /// Sends what is for other links to a neighbour.
-    pub(super) fn set_gateway(&mut self, ipv4: bool, gateway: Option<IpAddr>) {
+    pub(super) fn set_gateway(&mut self, ipv4: bool, gateway: Option<Ip>) {
         if let Some(kept) = self.gateways.get_mut(usize::from(!ipv4)) {
             *kept = gateway;
         }
@@ -132,7 +133,7 @@ impl Link<'_> {
     }
 
     /// Where a frame for `destination` goes. `wanted` is true where a socket of ours sends it.
-    pub(super) fn hop(&mut self, destination: IpAddr, wanted: bool, now: Instant) -> Hop {
+    pub(super) fn hop(&mut self, destination: Ip, wanted: bool, now: Instant) -> Hop {
         if self.frames.hardware.is_none() {
             return Hop::Send(Address::ZERO);
         }
@@ -148,7 +149,7 @@ impl Link<'_> {
         let next = if self.is_near(destination) {
             Some(destination)
         } else {
-            self.gateway(destination.is_ipv4())
+            self.gateway(widen(destination).is_ipv4())
         };
         match next {
             Some(next) => self.frames.neighbors.resolve(next, wanted, now),
@@ -159,6 +160,6 @@ impl Link<'_> {
 
 impl Route for Link<'_> {
     fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
-        self.addresses.source_for(remote)
+        self.addresses.source_for(narrow(remote)?).map(widen)
     }
 }

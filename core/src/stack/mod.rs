@@ -26,6 +26,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use crate::counters::Counters;
 use crate::device::{Device, NoRoom, RxMeta};
+use crate::flow::{narrow, widen};
 use crate::profile::{Full, Profile, Tables};
 use crate::readiness::Readiness;
 use crate::secret::Secret;
@@ -36,7 +37,7 @@ use crate::socket::tcp::{
 use crate::socket::tcp_pool::TcpPool;
 #[cfg(feature = "udp")]
 use crate::socket::udp::{BindError, UdpConfig, UdpPool, UdpSocket};
-use crate::socket::{Commons, Handle, ListenerHandle, Route, StaleHandle, TcpHandle};
+use crate::socket::{Commons, Handle, ListenerHandle, StaleHandle, TcpHandle};
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::slab::Slab;
@@ -346,7 +347,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     #[cfg(feature = "ethernet")]
     #[must_use]
     pub fn address_state(&self, address: IpAddr) -> Option<AddressState> {
-        self.link.addresses.state(address)
+        self.link.addresses.state(narrow(address)?)
     }
 
     /// Takes an address from the link; returns whether the link had it. Nothing that is sent to it
@@ -354,7 +355,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     /// on it are left as they are: what they still send names it, so abort them where that must
     /// not be.
     pub fn remove_address(&mut self, address: IpAddr) -> bool {
-        self.link.remove(address)
+        narrow(address).is_some_and(|address| self.link.remove(address))
     }
 
     /// Sixty-four bits that nobody can foresee: others for each purpose, each number and each
@@ -374,11 +375,12 @@ impl<'a, P: Profile> Stack<'a, P> {
     /// It is not a host's address, our own, or not on the link.
     #[cfg(feature = "ethernet")]
     pub fn set_gateway(&mut self, gateway: IpAddr) -> Result<(), ConfigError> {
+        let gateway = narrow(gateway).ok_or(ConfigError::InvalidGateway)?;
         let is_ours = self.link.owns(gateway) || self.link.is_broadcast(gateway);
-        if !is_unicast(gateway) || is_ours || !self.link.addresses.covers(gateway) {
+        if !is_unicast(widen(gateway)) || is_ours || !self.link.addresses.covers(gateway) {
             return Err(ConfigError::InvalidGateway);
         }
-        self.link.set_gateway(gateway.is_ipv4(), Some(gateway));
+        self.link.set_gateway(widen(gateway).is_ipv4(), Some(gateway));
         Ok(())
     }
 
@@ -386,7 +388,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     #[cfg(feature = "ethernet")]
     #[must_use]
     pub fn neighbor(&self, address: IpAddr) -> Option<ethernet::Address> {
-        self.link.frames.neighbors.hardware_of(address)
+        self.link.frames.neighbors.hardware_of(narrow(address)?)
     }
 
     /// Takes what the device has received, acts on what is due, sends what it has room for, and
@@ -570,17 +572,16 @@ impl<'a, P: Profile> Stack<'a, P> {
         config: &ConnectConfig,
     ) -> Result<TcpHandle, ConnectError> {
         self.advance(now);
-        let address = remote.ip();
+        let address = narrow(remote.ip()).ok_or(ConnectError::NoAddress)?;
         let ours = self.link.owns(address) || self.link.is_broadcast(address);
-        if !is_unicast(address) || ours || remote.port() == 0 {
+        if !is_unicast(widen(address)) || ours || remote.port() == 0 {
             return Err(ConnectError::InvalidRemote);
         }
         let local = match config.local_address {
-            Some(local) if self.link.owns(local) => Some(local),
-            Some(_) => None,
-            None => self.link.source_for(address),
+            Some(local) => narrow(local).filter(|local| self.link.owns(*local)),
+            None => self.link.addresses.source_for(address),
         };
-        let local = local.filter(|local| local.is_ipv4() == address.is_ipv4());
+        let local = local.map(widen).filter(|local| local.is_ipv4() == remote.is_ipv4());
         let local = local.ok_or(ConnectError::NoAddress)?;
         self.tcp.connect(local, remote, config, &mut self.commons)
     }

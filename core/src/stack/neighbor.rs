@@ -9,11 +9,9 @@
 //! confirms or changes an entry. A claim that contradicts one has the neighbour asked that is
 //! there, and the claim comes true once that one is silent. Deviation: decision 0041.
 
-use core::net::IpAddr;
-
 use managed::ManagedSlice;
 
-use crate::flow::{Octets, address, octets};
+use crate::flow::{Ip, Octets, address, octets};
 use crate::storage::Empty;
 use crate::time::Instant;
 use crate::wire::ethernet::Address;
@@ -119,17 +117,16 @@ pub(super) enum Hop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Request {
     /// Whom to ask for.
-    pub(super) address: IpAddr,
+    pub(super) address: Ip,
     /// Whom to ask; everybody if `None`.
     pub(super) hardware: Option<Address>,
     index: usize,
 }
 
-/// The cache. Entries are found by a walk, behind one that was found last.
+/// The cache. Entries are found by a walk; who sends remembers what was found.
 #[derive(Debug)]
 pub(super) struct Neighbors<'a> {
     slots: ManagedSlice<'a, Neighbor>,
-    last: usize,
     /// Whether any neighbour is asked for; may say so a while longer.
     asking: bool,
     /// Those who wait for a neighbour may have waited long enough, or one is gone.
@@ -138,7 +135,7 @@ pub(super) struct Neighbors<'a> {
 
 impl<'a> Neighbors<'a> {
     pub(super) fn new(slots: ManagedSlice<'a, Neighbor>) -> Self {
-        Self { slots, last: 0, asking: false, released: false }
+        Self { slots, asking: false, released: false }
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -146,8 +143,8 @@ impl<'a> Neighbors<'a> {
     }
 
     /// Where a neighbour was when it answered last.
-    pub(super) fn hardware_of(&self, address: IpAddr) -> Option<Address> {
-        let key = octets(address)?;
+    pub(super) fn hardware_of(&self, address: Ip) -> Option<Address> {
+        let key = octets(address);
         let is_it = |slot: &&Neighbor| {
             matches!(slot.state, State::Reachable | State::Probing) && slot.address == key
         };
@@ -176,49 +173,39 @@ impl<'a> Neighbors<'a> {
         Some(now.max(Instant::from_micros(at)))
     }
 
-    fn find(&mut self, address: &Octets) -> Option<usize> {
-        let is_it = |slot: &Neighbor| slot.state != State::Free && slot.address == *address;
-        if !self.slots.get(self.last).is_some_and(is_it) {
-            self.last = self.slots.iter().position(is_it)?;
-        }
-        Some(self.last)
-    }
-
-    /// Takes a place for a new neighbour, the one least recently used of those that may go.
-    fn place(&mut self, address: Octets, wanted: bool, now: Tick) -> Option<usize> {
-        let mut best = None;
-        let mut next = 0usize;
-        for slot in self.slots.iter() {
-            let index = next;
-            next = index.wrapping_add(1);
+    /// The entry of a neighbour; else a new one if there `may_be` any, in the place of the one
+    /// least recently used of those that may go.
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
+    fn entry(
+        &mut self,
+        address: Octets,
+        (may_be, wanted): (bool, bool),
+        now: Tick,
+    ) -> Option<&mut Neighbor> {
+        let mut best: Option<(&mut Neighbor, Tick)> = None;
+        for slot in self.slots.iter_mut() {
             let age = match slot.state {
                 State::Free => Tick::MAX,
+                _ if slot.address == address => return Some(slot),
                 _ if slot.may_go(wanted, now) => now.wrapping_sub(slot.used) >> 1,
                 _ => continue,
             };
-            if best.is_none_or(|(_, oldest)| age > oldest) {
-                best = Some((index, age));
+            if best.as_ref().is_none_or(|(_, oldest)| age > *oldest) {
+                best = Some((slot, age));
             }
         }
-        let (index, _) = best?;
-        let slot = self.slots.get_mut(index)?;
+        let (slot, _) = best.filter(|_| may_be)?;
         self.released |= slot.state == State::Incomplete;
         *slot = Neighbor { address, wanted, used: now, ..Neighbor::EMPTY };
-        Some(index)
+        Some(slot)
     }
 
     /// Where a frame for a neighbour goes. `wanted` is true where a socket of ours sends it.
-    pub(super) fn resolve(&mut self, address: IpAddr, wanted: bool, now: Instant) -> Hop {
+    pub(super) fn resolve(&mut self, address: Ip, wanted: bool, now: Instant) -> Hop {
         let now = tick(now);
-        let Some(key) = octets(address) else { return Hop::Unreachable };
-        let index = match self.find(&key) {
-            Some(index) => index,
-            None => match self.place(key, wanted, now) {
-                Some(index) => index,
-                None => return Hop::Unreachable,
-            },
-        };
-        let Some(slot) = self.slots.get_mut(index) else { return Hop::Unreachable };
+        let slot = self.entry(octets(address), (true, wanted), now);
+        let Some(slot) = slot else { return Hop::Unreachable };
         if wanted {
             (slot.wanted, slot.used) = (true, now);
         }
@@ -230,28 +217,23 @@ impl<'a> Neighbors<'a> {
             State::Free | State::Failed => State::Incomplete,
         };
         slot.ask(ask, now);
+        let hop = if ask == State::Probing { Hop::Send(slot.hardware) } else { Hop::Wait };
         self.asking = true;
-        if ask == State::Probing { Hop::Send(slot.hardware) } else { Hop::Wait }
+        hop
     }
 
     /// A station says that it has an address. Returns whether that is believed: because we asked,
     /// or because the station asks us (`asks_us`) and nothing is known of it.
     pub(super) fn on_claim(
         &mut self,
-        address: IpAddr,
+        address: Ip,
         hardware: Address,
         asks_us: bool,
         now: Instant,
     ) -> bool {
         let now = tick(now);
-        let Some(key) = octets(address) else { return false };
-        let known = self.find(&key);
-        let index = match known {
-            Some(index) => Some(index),
-            None if asks_us => self.place(key, false, now),
-            None => None,
-        };
-        let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) else { return false };
+        let slot = self.entry(octets(address), (asks_us, false), now);
+        let Some(slot) = slot else { return false };
         let same = slot.hardware == hardware;
         let believed = match slot.state {
             State::Probing => same,
@@ -262,14 +244,15 @@ impl<'a> Neighbors<'a> {
                     slot.ask(State::Probing, now);
                     self.asking = true;
                 }
-                false
+                return same;
             }
             State::Incomplete => true,
             State::Free | State::Failed => asks_us,
         };
         if believed {
-            self.released |= slot.state == State::Incomplete;
+            let waited = slot.state == State::Incomplete;
             slot.confirm(hardware, now);
+            self.released |= waited;
         }
         believed || same
     }

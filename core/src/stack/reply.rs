@@ -2,16 +2,14 @@
 //! class until the device has room; what finds none is dropped and counted. Resets and ICMP errors
 //! are rationed too.
 
-use core::net::IpAddr;
-
 use heapless::Vec;
 
 use crate::counters::DropReason;
-use crate::flow::FlowKey;
+use crate::flow::{FlowKey, Ip, site, widen};
 use crate::socket::Commons;
+use crate::storage::Empty;
 use crate::storage::queue::Queue;
 use crate::storage::stream::Stream;
-use crate::storage::{Empty, copy_prefix};
 use crate::tcp::bare::Bare;
 use crate::tcp::isn::hash64;
 use crate::wire::icmpv4::{self, Header};
@@ -54,7 +52,7 @@ impl Ration {
     }
 
     /// Whether `peer` may be answered now. Counts it if so.
-    fn admits(&mut self, peer: IpAddr, commons: &Commons<'_>) -> bool {
+    fn admits(&mut self, peer: Ip, commons: &Commons<'_>) -> bool {
         if self.limit == 0 {
             return true;
         }
@@ -76,17 +74,6 @@ impl Ration {
         }
         admitted
     }
-}
-
-/// Who counts as one peer: an IPv4 address, or the 64 bits of an IPv6 address that name a network,
-/// as a single host of it has all the addresses that it likes.
-fn site(peer: IpAddr) -> [u8; 8] {
-    let mut site = [0; 8];
-    match peer {
-        IpAddr::V4(peer) => copy_prefix(&mut site, &peer.octets()),
-        IpAddr::V6(peer) => copy_prefix(&mut site, &peer.octets()),
-    };
-    site
 }
 
 /// An ICMP message whose payload lies in blocks of the pool.
@@ -126,7 +113,7 @@ impl Replies {
     /// Queues a bare segment.
     pub(super) fn push_segment(&mut self, flow: FlowKey, bare: Bare, commons: &mut Commons<'_>) {
         let admitted =
-            !bare.flags.intersects(Flags::RST) || self.resets.admits(flow.remote().ip(), commons);
+            !bare.flags.intersects(Flags::RST) || self.resets.admits(flow.ends().1, commons);
         if !admitted || self.segments.push((flow, bare)).is_err() {
             commons.counters.drop(DropReason::ReplyLimited);
         }
@@ -135,7 +122,7 @@ impl Replies {
     /// Queues an ICMP error, which quotes what it is about.
     pub(super) fn push_error(
         &mut self,
-        ends: (IpAddr, IpAddr),
+        ends: (Ip, Ip),
         header: Header,
         quote: &[u8],
         commons: &mut Commons<'_>,
@@ -150,7 +137,7 @@ impl Replies {
     /// Queues an ICMP message; its payload is copied, whole or not at all.
     pub(super) fn push_message(
         &mut self,
-        (source, destination): (IpAddr, IpAddr),
+        (source, destination): (Ip, Ip),
         header: Header,
         payload: &[u8],
         commons: &mut Commons<'_>,
@@ -183,28 +170,25 @@ impl Replies {
     }
 
     pub(super) fn pop_message(&mut self, commons: &mut Commons<'_>) {
-        if let Some(mut message) = pop_first(&mut self.messages) {
+        // There is but one.
+        if let Some(mut message) = self.messages.pop() {
             message.payload.clear(&mut commons.blocks);
         }
     }
 }
 
-/// Takes the first of a row. The others move up one by one: nothing else in an image may need the
-/// `memmove` that would be called for moving them at once.
-pub(super) fn pop_first<T, const N: usize>(row: &mut Vec<T, N>) -> Option<T> {
-    let mut rest = row.as_mut_slice();
-    while let [first, others @ ..] = rest {
-        if let Some(second) = others.first_mut() {
-            core::mem::swap(first, second);
-        }
-        rest = others;
+/// Drops the first of a row of two. Nothing else in an image may need the `memmove` that would be
+/// called for moving any number of them up.
+pub(super) fn pop_first<T: Copy>(row: &mut Vec<T, 2>) {
+    if let [first, second] = row.as_mut_slice() {
+        *first = *second;
     }
-    row.pop()
+    row.pop();
 }
 
 /// Whether a message from `source` with this payload is no longer than the MTU. We do not fragment.
-fn fits(source: IpAddr, payload: &[u8], mtu: u16) -> bool {
-    let ip = if source.is_ipv4() { ipv4::HEADER_MIN } else { IPV6_HEADER_LEN };
+fn fits(source: Ip, payload: &[u8], mtu: u16) -> bool {
+    let ip = if widen(source).is_ipv4() { ipv4::HEADER_MIN } else { IPV6_HEADER_LEN };
     let headers = ip.saturating_add(icmpv4::HEADER_LEN);
     payload.len().saturating_add(headers) <= usize::from(mtu)
 }

@@ -4,6 +4,8 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
+use crate::flow::{Ip, narrow, widen};
+
 /// Whether this may be the address of one host: neither multicast, nor the limited broadcast, nor
 /// unspecified. Directed broadcasts need a [`Cidr`] to be told.
 #[must_use]
@@ -67,7 +69,38 @@ impl Cidr {
     /// Whether `other` lies behind the same prefix.
     #[must_use]
     pub fn contains(&self, other: IpAddr) -> bool {
-        match (self.address, other) {
+        let net = Net::new(*self).zip(narrow(other));
+        net.is_some_and(|(net, other)| net.contains(other))
+    }
+
+    /// Whether `other` names all hosts of this link: the limited broadcast, or the directed one
+    /// (RFC 1122 §3.2.1.3). A prefix of 31 or 32 bits leaves no room for the latter (RFC 3021).
+    #[must_use]
+    pub fn is_broadcast(&self, other: IpAddr) -> bool {
+        let net = Net::new(*self).zip(narrow(other));
+        net.is_some_and(|(net, other)| net.is_broadcast(other))
+    }
+}
+
+/// A [`Cidr`] that this build can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Net {
+    pub(crate) address: Ip,
+    prefix: u8,
+}
+
+impl Net {
+    /// `None` for an address that this build cannot hold.
+    pub(crate) const fn new(cidr: Cidr) -> Option<Self> {
+        match narrow(cidr.address) {
+            Some(address) => Some(Self { address, prefix: cidr.prefix }),
+            None => None,
+        }
+    }
+
+    /// [`Cidr::contains`].
+    pub(crate) fn contains(&self, other: Ip) -> bool {
+        match (widen(self.address), widen(other)) {
             (IpAddr::V4(ours), IpAddr::V4(other)) => {
                 (ours.to_bits() ^ other.to_bits()) & !host_bits(self.prefix) == 0
             }
@@ -79,13 +112,9 @@ impl Cidr {
         }
     }
 
-    /// Whether `other` names all hosts of this link: the limited broadcast, or the directed one
-    /// (RFC 1122 §3.2.1.3). A prefix of 31 or 32 bits leaves no room for the latter (RFC 3021).
-    #[must_use]
-    // Seldom called, and from several places: one copy in an image is enough.
-    #[inline(never)]
-    pub fn is_broadcast(&self, other: IpAddr) -> bool {
-        let (IpAddr::V4(ours), IpAddr::V4(other)) = (self.address, other) else {
+    /// [`Cidr::is_broadcast`].
+    pub(crate) fn is_broadcast(&self, other: Ip) -> bool {
+        let (IpAddr::V4(ours), IpAddr::V4(other)) = (widen(self.address), widen(other)) else {
             return false;
         };
         let directed = ours.to_bits() | host_bits(self.prefix);

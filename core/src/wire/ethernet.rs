@@ -79,11 +79,11 @@ impl Header {
     pub fn parse(frame: &[u8]) -> Result<(Self, &[u8]), Malformed> {
         let (head, payload) =
             frame.split_first_chunk::<HEADER_LEN>().ok_or(Malformed::Truncated)?;
-        let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, kind @ ..] = head;
+        let address = |at: &[u8]| at.first_chunk().map_or(Address::ZERO, |octets| Address(*octets));
         let header = Self {
-            destination: Address([*d0, *d1, *d2, *d3, *d4, *d5]),
-            source: Address([*s0, *s1, *s2, *s3, *s4, *s5]),
-            kind: EtherType(u16::from_be_bytes(*kind)),
+            destination: address(&head[0..6]),
+            source: address(&head[6..12]),
+            kind: EtherType(NetworkEndian::read_u16(&head[12..14])),
         };
         Ok((header, payload))
     }

@@ -5,8 +5,8 @@ use super::*;
 const A: Address = Address([2, 0, 0, 0, 0, 1]);
 const B: Address = Address([2, 0, 0, 0, 0, 2]);
 
-fn ip(last: u8) -> IpAddr {
-    IpAddr::from([10, 0, 0, last])
+fn ip(last: u8) -> Ip {
+    Ip::from([10, 0, 0, last])
 }
 
 fn ms(millis: u64) -> Instant {
@@ -23,7 +23,7 @@ fn cache(slots: usize) -> Neighbors<'static> {
 }
 
 /// Lets time pass to `to` and answers no request; who is asked, and when in milliseconds.
-fn pass(cache: &mut Neighbors<'_>, from: u64, to: u64) -> Vec<(u64, IpAddr, Option<Address>)> {
+fn pass(cache: &mut Neighbors<'_>, from: u64, to: u64) -> Vec<(u64, Ip, Option<Address>)> {
     let mut asked = Vec::new();
     for at in from..=to {
         while let Some(request) = cache.next_request(ms(at)) {
@@ -143,7 +143,7 @@ fn replies_ask_for_no_more_neighbours_than_there_are_places() {
     for at in 0..3_000 {
         // Replies to forged sources, two a millisecond.
         for last in 0..2 {
-            cache.resolve(IpAddr::from([10, 0, (at % 250) as u8, last]), false, ms(at));
+            cache.resolve(Ip::from([10, 0, (at % 250) as u8, last]), false, ms(at));
         }
         asked += pass(&mut cache, at, at).len();
     }
