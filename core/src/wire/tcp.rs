@@ -147,6 +147,7 @@ impl<'a> Header<'a> {
     /// # Errors
     ///
     /// Fewer than 20 octets, or a data offset under 5 or above what is there.
+    #[inline]
     pub fn parse(segment: &'a [u8]) -> Result<(Self, &'a [u8]), Malformed> {
         let (head, rest) = segment.split_first_chunk::<HEADER_MIN>().ok_or(Malformed::Truncated)?;
         let options_len = usize::from(head[12] >> 4)
