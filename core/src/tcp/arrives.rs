@@ -92,13 +92,13 @@ impl<P: Profile> Connection<P> {
                 return dropped(DropReason::BadReset);
             }
             bump(&mut commons.counters.resets_in);
-            self.end(Event::Reset, CloseReason::Refused, commons);
+            self.end(self.state.on(Event::Reset), CloseReason::Refused, commons);
             return ControlFlow::Break(Verdict::Ended);
         }
         if !segment.has(Flags::SYN) {
             return dropped(DropReason::NoAck);
         }
-        self.agreed = self.agreed.offer().agree(&segment.options, self.flow.is_ipv4());
+        self.agreed = self.agreed.offer().agree::<P>(&segment.options, self.flow.is_ipv4());
         if let Some(stamps) = &segment.options.timestamps {
             self.stamps.start(stamps.value);
         }
@@ -270,7 +270,7 @@ impl<P: Profile> Connection<P> {
             State::Closing if self.snd.queued() == 0 => CloseReason::Graceful,
             _ => CloseReason::Reset,
         };
-        self.end(Event::Reset, reason, commons);
+        self.end(self.state.on(Event::Reset), reason, commons);
         ControlFlow::Break(Verdict::Ended)
     }
 
@@ -325,7 +325,7 @@ impl<P: Profile> Connection<P> {
         }
         match (self.state, self.state.on(Event::FinAcked)) {
             (State::LastAck, _) => {
-                self.end(Event::FinAcked, CloseReason::Graceful, commons);
+                self.end(self.state.on(Event::FinAcked), CloseReason::Graceful, commons);
                 return ControlFlow::Break(Verdict::Ended);
             }
             (State::Closing, next) => {
@@ -488,7 +488,7 @@ impl<P: Profile> Connection<P> {
         if self.released {
             // RFC 9293 §3.6.1, SHLD-3: nobody will ever read it, and the peer should know.
             self.reset_due = true;
-            self.end(Event::Reset, CloseReason::Aborted, commons);
+            self.end(self.state.on(Event::Reset), CloseReason::Aborted, commons);
             return ControlFlow::Break(Verdict::Dropped(DropReason::ReaderGone));
         }
         if P::SACK && self.agreed.sack {
@@ -544,21 +544,16 @@ impl<P: Profile> Connection<P> {
         if !comes && !came {
             return ControlFlow::Continue(());
         }
-        if !may_come {
-            // RFC 9293 §3.10.7.4, eighth: the state remains, and the FIN is acknowledged. There is
-            // no second one, so RCV.NXT stays behind the first.
-            self.owe_single_ack();
-            if self.state == State::TimeWait {
-                self.linger(commons);
-            }
-            return ControlFlow::Continue(());
+        // RFC 9293 §3.10.7.4, eighth: where one was here before, the state remains, and the FIN is
+        // acknowledged. There is no second one, so RCV.NXT stays behind the first.
+        if may_come {
+            self.rcv.nxt = self.rcv.nxt + 1;
+            self.debt.octets = self.debt.octets.saturating_add(1);
+            self.rcv.edge = self.rcv.edge.later(self.rcv.nxt);
+            self.rcv.drop_early(&mut commons.blocks);
+            self.state = self.state.on(Event::FinArrived);
+            self.news |= Readiness::PEER_CLOSED | Readiness::READABLE;
         }
-        self.rcv.nxt = self.rcv.nxt + 1;
-        self.debt.octets = self.debt.octets.saturating_add(1);
-        self.rcv.edge = self.rcv.edge.later(self.rcv.nxt);
-        self.rcv.drop_early(&mut commons.blocks);
-        self.state = self.state.on(Event::FinArrived);
-        self.news |= Readiness::PEER_CLOSED | Readiness::READABLE;
         self.owe_single_ack();
         if self.state == State::TimeWait {
             self.linger(commons);

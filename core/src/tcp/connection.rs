@@ -228,9 +228,13 @@ impl<P: Profile> Connection<P> {
     /// A peer that does not answer our SYN-ACK for a second has no claim to more.
     #[must_use]
     pub fn gives_way_until(&self) -> Due {
-        let unanswered = self.is_embryo() && self.vain > 0;
-        let ends = self.timers.linger.earlier(self.timers.give_up);
-        if unanswered || self.only_waits() { ends } else { Due::NEVER }
+        if self.is_embryo() && self.vain > 0 {
+            self.timers.give_up
+        } else if self.only_waits() {
+            self.timers.linger
+        } else {
+            Due::NEVER
+        }
     }
 
     /// Whether it has come so far that [`Connection::is_done`] and
@@ -310,7 +314,7 @@ impl<P: Profile> Connection<P> {
         commons: &mut Commons<'_>,
     ) -> Option<()> {
         self.flow = flow;
-        self.settings = Settings::new(config);
+        self.settings = Settings::new::<P>(config);
         self.rcv.prepare(config.receive_limit, commons.policy, &mut commons.blocks)
     }
 
@@ -332,10 +336,10 @@ impl<P: Profile> Connection<P> {
         self.news |= Readiness::CONNECTED | Readiness::WRITABLE;
     }
 
-    /// Ends the connection and gives back what it holds; what was received can still be read
-    /// unless the peer or the user has broken it off.
-    pub(super) fn end(&mut self, event: Event, reason: CloseReason, commons: &mut Commons<'_>) {
-        self.state = self.state.on(event);
+    /// Ends the connection, whose `next` state is CLOSED, and gives back what it holds; what was
+    /// received can still be read unless the peer or the user has broken it off.
+    pub(super) fn end(&mut self, next: State, reason: CloseReason, commons: &mut Commons<'_>) {
+        self.state = next;
         if self.reason.is_none() {
             self.reason = Some(reason);
         }
@@ -361,7 +365,7 @@ impl<P: Profile> Connection<P> {
         let ours = seq.within(self.snd.una, self.snd.outstanding());
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
         if ours && opening && error == PathError::Refused {
-            self.end(Event::Reset, CloseReason::Unreachable, commons);
+            self.end(self.state.on(Event::Reset), CloseReason::Unreachable, commons);
         } else if ours {
             // RFC 9293 §3.9.2.2, MUST-56, SHLD-25: heard, told and outlived. Deviation: decision
             // 0021, hard errors too, once the connection is synchronised.

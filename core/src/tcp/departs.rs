@@ -116,29 +116,36 @@ impl<P: Profile> Connection<P> {
     /// The segment that would leave first now, if any. Changes nothing.
     #[must_use]
     pub fn plan(&self, records: &Records<'_>) -> Option<Plan> {
+        let (purpose, range) = self.next_departure(records)?;
+        Some(self.carry(purpose, range))
+    }
+
+    /// Why something would leave first now, and the numbers that it takes up.
+    fn next_departure(&self, records: &Records<'_>) -> Option<(Purpose, Range)> {
+        // No control segment ever carries a number older than SND.NXT.
+        let bare = Range { start: self.snd.nxt, end: self.snd.nxt };
         if self.reset_due {
-            let reset = self.bare(Purpose::Reset, Flags::RST.with(Flags::ACK));
-            return Some(Plan { window: 0, ..reset });
+            return Some((Purpose::Reset, bare));
         }
         if self.state == State::Closed {
             return None;
         }
         if self.debt.single > 0 {
-            return Some(self.bare(Purpose::SingleAck, Flags::ACK));
+            return Some((Purpose::SingleAck, bare));
         }
-        if let plan @ Some(_) = self.plan_again(records) {
-            return plan;
+        if let Some(range) = self.plan_again(records) {
+            return Some((Purpose::Again, range));
         }
         if self.snd.has_unsent()
-            && let plan @ Some(_) = self.plan_new()
+            && let departure @ Some(_) = self.plan_new()
         {
-            return plan;
+            return departure;
         }
         if self.debt.together {
-            return Some(self.bare(Purpose::Ack, Flags::ACK));
+            return Some((Purpose::Ack, bare));
         }
         let asks = P::KEEPALIVE && self.keepalive_due;
-        asks.then(|| self.plan_keepalive())
+        asks.then(|| (Purpose::KeepAlive, self.plan_keepalive()))
     }
 
     /// Whether one ACK is owed for several arrivals, or for a window that has opened.
@@ -165,38 +172,12 @@ impl<P: Profile> Connection<P> {
         self.debt.single > 0 || (self.debt.together && !per_burst)
     }
 
-    /// A segment without text at SND.NXT: no control segment ever carries an older number.
-    fn bare(&self, purpose: Purpose, flags: Flags) -> Plan {
-        self.segment(purpose, flags, Range { start: self.snd.nxt, end: self.snd.nxt })
-    }
-
-    fn segment(&self, purpose: Purpose, flags: Flags, range: Range) -> Plan {
-        let mss = u32::from(self.agreed.rcv_mss);
-        let (window, edge) = self.rcv.next_window(self.agreed.rcv_shift, mss);
-        let pointer = if P::URGENT && !flags.intersects(Flags::SYN.with(Flags::RST)) {
-            self.snd.urgent_pointer(range.start)
-        } else {
-            None
-        };
-        Plan {
-            purpose,
-            seq: range.start,
-            ack: self.rcv.nxt,
-            flags: if pointer.is_some() { flags.with(Flags::URG) } else { flags },
-            urgent: pointer.unwrap_or(0),
-            window,
-            offset: self.snd.offset_of(range.start),
-            len: range.end.since(range.start),
-            edge,
-        }
-    }
-
-    /// What is lost and may go again.
-    fn plan_again(&self, records: &Records<'_>) -> Option<Plan> {
+    /// What is lost and may go again; nothing but the SYN as long as that is outstanding.
+    fn plan_again(&self, records: &Records<'_>) -> Option<Range> {
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         let mut range = self.recovery.next_lost(records)?;
         if self.snd.syn_outstanding() {
-            return Some(self.syn(Purpose::Again));
+            return Some(range);
         }
         let mss = u32::from(self.agreed.snd_mss);
         let flight = self.recovery.flight(una, nxt, mss);
@@ -214,19 +195,20 @@ impl<P: Profile> Connection<P> {
         }
         let len = range.end.since(range.start).min(mss).min(edge.since(range.start));
         range.end = range.start + len;
-        Some(self.carry(Purpose::Again, range))
+        Some(range)
     }
 
-    /// What goes for the first time.
-    fn plan_new(&self) -> Option<Plan> {
+    /// What goes for the first time, or probes.
+    fn plan_new(&self) -> Option<(Purpose, Range)> {
+        let start = self.snd.nxt;
         if self.snd.syn_outstanding() {
-            return (self.snd.nxt == self.snd.una).then(|| self.syn(Purpose::New));
+            let range = Range { start, end: start + 1 };
+            return (start == self.snd.una).then_some((Purpose::New, range));
         }
-        let nxt = self.snd.nxt;
         let unsent = self.snd.unsent();
         if unsent == 0 {
-            let fin = self.snd.fin_unsent();
-            return fin.then(|| self.carry(Purpose::New, Range { start: nxt, end: nxt + 1 }));
+            // What is left is the FIN.
+            return Some((Purpose::New, Range { start, end: start + 1 }));
         }
         let mut len = self.next_len(unsent);
         if len.is_none() && self.probe_due {
@@ -236,19 +218,19 @@ impl<P: Profile> Connection<P> {
         if len == Some(0) {
             // RFC 9293 §3.8.6.1: an octet that the window does not take. SND.NXT stays, so that no
             // ACK of ours ever lies beyond the peer's window; if the octet is taken, it moves then.
-            return Some(self.carry(Purpose::Probe, Range { start: nxt, end: nxt + 1 }));
+            return Some((Purpose::Probe, Range { start, end: start + 1 }));
         }
-        let end = nxt + len?;
+        let end = start + len?;
         // The FIN goes with the last of the text.
         let end = if self.snd.fin_at(end) { end + 1 } else { end };
-        Some(self.carry(Purpose::New, Range { start: nxt, end }))
+        Some((Purpose::New, Range { start, end }))
     }
 
     /// RFC 9293 §3.8.4: a number below the window, which every peer answers. It is the one control
     /// segment that does not carry SND.NXT.
-    fn plan_keepalive(&self) -> Plan {
+    fn plan_keepalive(&self) -> Range {
         let old = self.snd.nxt - 1;
-        self.segment(Purpose::KeepAlive, Flags::ACK, Range { start: old, end: old })
+        Range { start: old, end: old }
     }
 
     /// How much of what was never sent goes into the next segment, if any.
@@ -279,28 +261,50 @@ impl<P: Profile> Connection<P> {
             && self.next_len(unsent).is_none()
     }
 
-    /// A range of the stream, its last number the FIN where it lies behind the data.
-    fn carry(&self, purpose: Purpose, range: Range) -> Plan {
+    /// The segment that takes up these numbers: of the SYN, or of the stream, the last one the FIN
+    /// where it lies behind the data.
+    fn carry(&self, purpose: Purpose, Range { start, end }: Range) -> Plan {
+        if matches!(purpose, Purpose::New | Purpose::Again) && self.snd.syn_outstanding() {
+            return self.syn(purpose);
+        }
         let data_end = self.snd.data_end();
-        let mut plan = self.segment(purpose, Flags::ACK, range);
-        if range.end.after(data_end) {
-            plan.flags = plan.flags.with(Flags::FIN);
-            plan.len = data_end.later(range.start).since(range.start);
+        let mut flags = Flags::ACK;
+        let mut len = end.since(start);
+        if len > 0 && end.after(data_end) {
+            flags = flags.with(Flags::FIN);
+            len = len.wrapping_sub(1);
         }
         // RFC 9293 §3.9.1.2, MUST-61: PSH on the last segment of what is queued.
-        if plan.len > 0 && (range.start + plan.len) == data_end {
-            plan.flags = plan.flags.with(Flags::PSH);
+        if len > 0 && start + len == data_end {
+            flags = flags.with(Flags::PSH);
         }
-        plan
+        let mss = u32::from(self.agreed.rcv_mss);
+        let (mut window, edge) = self.rcv.next_window(self.agreed.rcv_shift, mss);
+        let mut urgent = 0;
+        if purpose == Purpose::Reset {
+            (flags, window) = (Flags::RST.with(Flags::ACK), 0);
+        } else if P::URGENT
+            && let Some(pointer) = self.snd.urgent_pointer(start)
+        {
+            (flags, urgent) = (flags.with(Flags::URG), pointer);
+        }
+        let (ack, offset) = (self.rcv.nxt, self.snd.offset_of(start));
+        Plan { purpose, seq: start, ack, flags, window, urgent, offset, len, edge }
     }
 
     fn syn(&self, purpose: Purpose) -> Plan {
-        let ack = self.state == State::SynReceived;
-        let flags = if ack { Flags::SYN.with(Flags::ACK) } else { Flags::SYN };
-        let start = self.snd.una;
-        let plan = self.segment(purpose, flags, Range { start, end: start });
-        let (window, edge) = (self.rcv.syn_window(), self.rcv.edge);
-        Plan { ack: if ack { plan.ack } else { SeqNum::ZERO }, window, edge, ..plan }
+        let acks = self.state == State::SynReceived;
+        Plan {
+            purpose,
+            seq: self.snd.una,
+            ack: if acks { self.rcv.nxt } else { SeqNum::ZERO },
+            flags: if acks { Flags::SYN.with(Flags::ACK) } else { Flags::SYN },
+            window: self.rcv.syn_window(),
+            urgent: 0,
+            offset: 0,
+            len: 0,
+            edge: self.rcv.edge,
+        }
     }
 
     /// The queue that the text of a planned segment lies in.

@@ -30,7 +30,7 @@ const R1: u8 = 3;
 pub(super) const EMBRYO_PATIENCE_US: u32 = 63_000_000;
 
 /// How long an orphan waits for the peer's FIN.
-const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
+const ORPHAN_PATIENCE_US: u32 = 60_000_000;
 
 impl<P: Profile> Connection<P> {
     /// Makes the sender's timer fit what is outstanding. Called after every event, by whoever has
@@ -51,7 +51,7 @@ impl<P: Profile> Connection<P> {
             self.start_send_timer(kind, now);
         }
         if self.released && self.state == State::FinWait2 && self.timers.linger == Due::NEVER {
-            self.timers.linger = Due::at(now + ORPHAN_PATIENCE);
+            self.timers.linger = Due::after(now, ORPHAN_PATIENCE_US);
         }
     }
 
@@ -66,14 +66,14 @@ impl<P: Profile> Connection<P> {
         }
         if self.timers.linger.has_come(now) {
             self.timers.linger = Due::NEVER;
-            self.end(Event::Expired, CloseReason::Graceful, commons);
+            self.end(self.state.on(Event::Expired), CloseReason::Graceful, commons);
         } else if self.timers.give_up.has_come(now) {
             bump(&mut commons.counters.given_up);
             let reason = match self.path_error {
                 Some(_) => CloseReason::Unreachable,
                 None => CloseReason::TimedOut,
             };
-            self.end(Event::Reset, reason, commons);
+            self.end(self.state.on(Event::Reset), reason, commons);
         } else if let Some(kind) = self.timers.take_expired_send(now) {
             self.on_send_timeout(kind, commons);
             unanswered = self.vain == R1.wrapping_add(1) && !self.is_embryo();
@@ -150,7 +150,7 @@ impl<P: Profile> Connection<P> {
             patience.min(KEEPALIVE_INTERVAL)
         } else if self.keepalives >= KEEPALIVE_TRIES {
             bump(&mut commons.counters.given_up);
-            return self.end(Event::Reset, CloseReason::TimedOut, commons);
+            return self.end(self.state.on(Event::Reset), CloseReason::TimedOut, commons);
         } else {
             self.keepalives = self.keepalives.saturating_add(1);
             self.keepalive_due = true;

@@ -9,6 +9,7 @@ use crate::seq::SeqNum;
 use crate::storage::Empty;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::Flags;
+use crate::wire::tcp_options::All;
 
 use super::bare::Bare;
 use super::options::{Agreed, Terms};
@@ -101,7 +102,7 @@ impl HalfOpen {
     /// record has no room for it.
     #[must_use]
     pub fn new(flow: FlowKey, syn: &Segment<'_>, terms: &Terms, told: u16) -> Self {
-        let agreed = terms.offer.agree(&syn.options, flow.is_ipv4());
+        let agreed = terms.offer.agree::<All>(&syn.options, flow.is_ipv4());
         let mut stamps = Stamps::starting_at(terms.stamp_offset);
         stamps.start(syn.options.timestamps.map_or(0, |stamps| stamps.value));
         let (iss, irs, dscp) = (terms.iss, syn.seq, terms.dscp);

@@ -1,7 +1,7 @@
 //! What was offered in the SYNs and what both sides agreed on.
 
 use crate::seq::SeqNum;
-use crate::wire::tcp_options::Options;
+use crate::wire::tcp_options::{Known, Options};
 
 use super::window::SHIFT_MAX;
 
@@ -66,9 +66,10 @@ impl Offer {
         }
     }
 
-    /// What holds once the peer's SYN options are known.
+    /// What holds once the peer's SYN options are here, of which we know those that `K` names.
     #[must_use]
-    pub fn agree(self, theirs: &Options, ipv4: bool) -> Agreed {
+    #[inline]
+    pub fn agree<K: Known>(self, theirs: &Options, ipv4: bool) -> Agreed {
         let default = if ipv4 { MSS_DEFAULT_IPV4 } else { MSS_DEFAULT_IPV6 };
         let told = theirs.mss.unwrap_or(default);
         // RFC 7323 §2.2: scaling holds only where both SYNs carry it; §2.3: above 14 means 14.
@@ -77,7 +78,7 @@ impl Offer {
             _ => (0, 0),
         };
         // RFC 7323 §3.2: timestamps go with every segment once both SYNs have carried them.
-        let timestamps = self.timestamps && theirs.timestamps.is_some();
+        let timestamps = K::TIMESTAMPS && self.timestamps && theirs.timestamps.is_some();
         // RFC 6691 §2: the MSS counts no options, so that those come off the text.
         let room = stamp_room(timestamps);
         Agreed {
@@ -87,7 +88,7 @@ impl Offer {
             rcv_shift,
             scaling: self.window_shift.is_some() && theirs.window_scale.is_some(),
             timestamps,
-            sack: self.sack && theirs.sack_permitted,
+            sack: K::SACK && self.sack && theirs.sack_permitted,
         }
     }
 }
@@ -164,7 +165,7 @@ impl Agreed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::tcp_options::Timestamps;
+    use crate::wire::tcp_options::{All, Timestamps};
 
     fn syn(mss: Option<u16>, window_scale: Option<u8>) -> Options {
         Options { mss, window_scale, ..Options::EMPTY }
@@ -178,9 +179,9 @@ mod tests {
         for (told, expected) in
             [(None, 536), (Some(1), 48), (Some(47), 48), (Some(536), 536), (Some(9000), 1460)]
         {
-            assert_eq!(offer.agree(&syn(told, None), true).snd_mss, expected, "{told:?}");
+            assert_eq!(offer.agree::<All>(&syn(told, None), true).snd_mss, expected, "{told:?}");
         }
-        assert_eq!(offer.agree(&syn(None, None), false).snd_mss, 1220);
+        assert_eq!(offer.agree::<All>(&syn(None, None), false).snd_mss, 1220);
     }
 
     #[test]
@@ -194,7 +195,7 @@ mod tests {
             (with, None, (0, 0)),
             (without, Some(7), (0, 0)),
         ] {
-            let agreed = offer.agree(&syn(None, theirs), true);
+            let agreed = offer.agree::<All>(&syn(None, theirs), true);
             assert_eq!((agreed.snd_shift, agreed.rcv_shift), expected);
         }
     }
@@ -204,13 +205,13 @@ mod tests {
         let with = Offer { mss: 1460, window_shift: None, timestamps: true, sack: true };
         let stamps = Timestamps { value: 1, echo: 0 };
         let both = Options { timestamps: Some(stamps), sack_permitted: true, ..syn(None, None) };
-        let agreed = with.agree(&Options { mss: Some(1000), ..both.clone() }, true);
+        let agreed = with.agree::<All>(&Options { mss: Some(1000), ..both.clone() }, true);
         assert_eq!((agreed.snd_mss, agreed.rcv_mss), (988, 1448));
         assert!(agreed.timestamps && agreed.sack);
         assert_eq!(agreed.to_options().mss, Some(1460), "what is announced counts no options");
-        let agreed = with.agree(&syn(Some(1000), None), true);
+        let agreed = with.agree::<All>(&syn(Some(1000), None), true);
         assert_eq!((agreed.snd_mss, agreed.rcv_mss), (1000, 1460));
         assert!(!agreed.timestamps && !agreed.sack);
-        assert!(!Offer { timestamps: false, ..with }.agree(&both, true).timestamps);
+        assert!(!Offer { timestamps: false, ..with }.agree::<All>(&both, true).timestamps);
     }
 }

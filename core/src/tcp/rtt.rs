@@ -66,17 +66,18 @@ impl RttEstimator {
         self.backoff = 0;
         if self.srtt_eighths == 0 {
             // RFC 6298 §2, (2.2): SRTT = R, RTTVAR = R/2; 2R quarters are R/2.
-            self.srtt_eighths = sample.saturating_mul(8);
-            self.rttvar_quarters = sample.saturating_mul(2);
+            self.srtt_eighths = sample.wrapping_mul(8);
+            self.rttvar_quarters = sample.wrapping_mul(2);
             return;
         }
         // RFC 6298 §2, (2.3): RTTVAR comes first, it is taken against the old SRTT. Scaled by the
-        // inverse of their gains, both updates are one subtraction and one addition.
+        // inverse of their gains, both updates are one subtraction and one addition. No sample is
+        // above 60 s, and so neither mean ever is: nothing of this wraps.
         let deviation = (self.srtt_eighths / 8).abs_diff(sample);
         self.rttvar_quarters =
-            self.rttvar_quarters.saturating_sub(self.rttvar_quarters / 4).saturating_add(deviation);
+            self.rttvar_quarters.wrapping_sub(self.rttvar_quarters / 4).wrapping_add(deviation);
         self.srtt_eighths =
-            self.srtt_eighths.saturating_sub(self.srtt_eighths / 8).saturating_add(sample).max(8);
+            self.srtt_eighths.wrapping_sub(self.srtt_eighths / 8).wrapping_add(sample).max(8);
     }
 
     /// The timeout to arm now: 1 s before the first sample (3 s after a lost handshake), then

@@ -1,5 +1,6 @@
 //! How a connection behaves: what the user may choose, and the small form that is kept of it.
 
+use crate::profile::Profile;
 use crate::storage::Empty;
 use crate::time::Duration;
 
@@ -136,13 +137,13 @@ impl Settings {
         algorithm: Algorithm::Reno,
     };
 
-    pub(super) fn new(config: &ConnectionConfig) -> Self {
+    pub(super) fn new<P: Profile>(config: &ConnectionConfig) -> Self {
         Self {
             ack_delay: micros(config.ack_delay).min(ACK_DELAY_MAX),
             rto_min: micros(config.rto_min),
             user_timeout: micros(config.user_timeout),
             patience: micros(config.connect_timeout),
-            keepalive: config.keepalive.map_or(0, steps),
+            keepalive: if P::KEEPALIVE { config.keepalive.map_or(0, steps) } else { 0 },
             nagle: config.nagle,
             dscp: config.dscp,
             initial_window: config.initial_window,

@@ -181,7 +181,7 @@ impl<P: Profile> Connection<P> {
     ) -> Option<()> {
         self.snd.start(terms.iss, config.send_limit, &mut commons.blocks)?;
         self.set_up(flow, config, commons)?;
-        self.agreed = terms.offer.agree(&syn.options, flow.is_ipv4());
+        self.agreed = terms.offer.agree::<P>(&syn.options, flow.is_ipv4());
         self.stamps = Stamps::starting_at(terms.stamp_offset);
         if let Some(stamps) = &syn.options.timestamps {
             self.stamps.start(stamps.value);
@@ -331,7 +331,7 @@ impl<P: Profile> Connection<P> {
     /// CLOSE: a FIN follows what is queued. Reading goes on.
     pub fn close(&mut self, commons: &mut Commons<'_>) {
         if self.state == State::SynSent {
-            self.end(Event::Close, CloseReason::Aborted, commons);
+            self.end(self.state.on(Event::Close), CloseReason::Aborted, commons);
         } else if self.state.may_send() && !self.snd.is_finished() {
             self.snd.finish();
             // RFC 9293 §3.10.4: in SYN-RECEIVED the FIN waits until the handshake is complete.
@@ -358,7 +358,7 @@ impl<P: Profile> Connection<P> {
             return;
         }
         self.reset_due = !matches!(self.state, State::SynSent | State::TimeWait);
-        self.end(Event::Reset, CloseReason::Aborted, commons);
+        self.end(self.state.on(Event::Reset), CloseReason::Aborted, commons);
     }
 
     /// The user lets go: what is queued is still delivered, the connection ends by itself.

@@ -68,6 +68,8 @@ pub trait CongestionControl: Empty {
 
 /// The initial window for `segments` wished: min(`segments`·MSS, max(2·MSS, 14600)) octets
 /// (RFC 6928 §2), and never less than one segment.
+// Seldom called, and from several places: one copy in an image is enough.
+#[inline(never)]
 #[must_use]
 pub fn initial_window(mss: u32, segments: u8) -> u32 {
     let wished = mss.saturating_mul(u32::from(segments.max(1)));

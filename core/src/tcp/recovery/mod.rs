@@ -247,6 +247,8 @@ impl Episode {
     }
 }
 
+// Seldom called, and from several places: one copy in an image is enough.
+#[inline(never)]
 fn segments_in_flight(ack: &Acknowledged) -> u16 {
     let (octets, mss) = (ack.nxt.since(ack.una), ack.mss.max(1));
     // Rounded up; the library's own way to do so can panic.
