@@ -31,8 +31,8 @@ impl Empty for Credit {
 #[derive(Debug)]
 pub struct BlockPool<'a> {
     bytes: ManagedSlice<'a, u8>,
-    /// Of a free block the next free one, `None` for the block behind it; of a taken block itself: a
-    /// second [`BlockPool::give_back`] is seen and ignored.
+    /// Of a free block the next free one, `None` for the block behind it; of a taken block itself:
+    /// a second [`BlockPool::give_back`] is seen and ignored.
     links: ManagedSlice<'a, Option<Id>>,
     /// The free block to be taken next; behind the last one where none is free.
     free: Id,
