@@ -109,10 +109,11 @@ pub fn copy_prefix(destination: &mut [u8], source: &[u8]) -> usize {
 /// before. As long as they are spelt out, no compiler sees `memcpy` in them.
 fn copy_words(to: &mut [u8], from: &[u8]) {
     if !to.len().is_multiple_of(16) {
-        let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) else {
+        let ((_, [.., to_last]), (_, [.., from_last])) = (to.as_rchunks_mut(), from.as_rchunks())
+        else {
             return to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         };
-        copy_four(to, from);
+        copy_four(to_last, from_last);
     }
     let (to, to_rest) = to.as_chunks_mut::<32>();
     let (from, from_rest) = from.as_chunks::<32>();
@@ -122,7 +123,7 @@ fn copy_words(to: &mut [u8], from: &[u8]) {
         copy_four(to, from);
         copy_four(to_end, from_end);
     }
-    if let (Some(to), Some(from)) = (to_rest.first_chunk_mut(), from_rest.first_chunk()) {
+    if let (([to], _), ([from], _)) = (to_rest.as_chunks_mut(), from_rest.as_chunks()) {
         copy_four(to, from);
     }
 }
