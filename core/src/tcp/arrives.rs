@@ -504,7 +504,7 @@ impl<P: Profile> Connection<P> {
                 bump_by(&mut commons.counters.octets_in, octets as usize);
                 self.owe_for_text(octets, filled, commons);
                 if self.deaf {
-                    self.rcv.on_read(octets, commons.policy, &mut commons.blocks);
+                    self.on_read(octets, commons);
                 } else {
                     self.news |= Readiness::READABLE;
                 }
