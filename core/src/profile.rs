@@ -68,6 +68,8 @@ pub trait Profile: 'static {
 
 /// The options of TCP that a build reads and writes.
 impl<P: Profile> Known for P {
+    // What slides lies in one block, of 64 KiB at most: no window of it needs more digits.
+    const WINDOW_SCALE: bool = !P::Stream::SLIDES;
     const TIMESTAMPS: bool = P::TIMESTAMPS;
     const SACK: bool = P::SACK;
 }

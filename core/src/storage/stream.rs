@@ -11,8 +11,8 @@ use super::{Empty, copy_prefix};
 /// is bound to the pool that it was first used with. It is emptied by [`Stream::clear`] before it
 /// is forgotten: its blocks stay taken otherwise.
 pub trait Stream: Empty + Pieces + 'static {
-    /// Whether what was covered once slides along as octets are consumed, for as long as the stream
-    /// holds a block: no more can be had then, and no less.
+    /// Whether what was covered once slides along as octets are consumed: such a stream keeps its
+    /// block, or the promise of it, until it is cleared, and can have neither more nor less.
     const SLIDES: bool;
 
     /// An empty stream whose first octet will be the one at `position`, modulo 2³².

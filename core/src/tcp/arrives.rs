@@ -141,8 +141,7 @@ impl<P: Profile> Connection<P> {
                 return dropped(DropReason::Duplicate);
             }
             segment.trim(self.rcv.nxt, self.rcv.edge);
-            // RFC 7323 §2.2: the window of a SYN is never scaled. What lies below is rounded off.
-            segment.wnd = segment.wnd.wrapping_shr(u32::from(self.agreed.snd_shift));
+            segment.wnd = self.agreed.field_of::<P>(segment.wnd);
         }
         self.check_stamps(segment, commons)?;
         let moves_edge = segment.seq.at_or_before(self.rcv.nxt - self.debt.octets);
@@ -305,7 +304,7 @@ impl<P: Profile> Connection<P> {
             if self.snd.is_finished() {
                 self.state = self.state.on(Event::Close);
             }
-            let wnd = self.agreed.window_of(segment.wnd);
+            let wnd = self.agreed.window_of::<P>(segment.wnd);
             self.snd.set_window(wnd, segment.seq, segment.ack);
         }
         self.take_probe(segment.ack, commons);
@@ -352,7 +351,7 @@ impl<P: Profile> Connection<P> {
     /// An acceptable acknowledgement: what it frees, what it tells of the window and of losses.
     fn on_ack(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) {
         let (una, old_wnd) = (self.snd.una, self.snd.wnd);
-        let wnd = self.agreed.window_of(segment.wnd);
+        let wnd = self.agreed.window_of::<P>(segment.wnd);
         let current = segment.ack.at_or_after(una);
         if current && self.snd.update_window(wnd, segment.seq, segment.ack) {
             self.on_window(old_wnd, commons);
@@ -504,7 +503,7 @@ impl<P: Profile> Connection<P> {
                 bump_by(&mut commons.counters.octets_in, octets as usize);
                 self.owe_for_text(octets, filled, commons);
                 if self.deaf {
-                    self.rcv.free(octets, commons.policy, &mut commons.blocks);
+                    self.on_read(octets, commons);
                 } else {
                     self.news |= Readiness::READABLE;
                 }

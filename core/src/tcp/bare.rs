@@ -22,8 +22,6 @@ pub struct Bare {
     pub flags: Flags,
     /// SEG.WND.
     pub wnd: u16,
-    /// SEG.UP − SEG.SEQ, with the URG bit.
-    pub urgent: u16,
     /// The Differentiated Services code point, 0 to 63.
     pub dscp: u8,
     /// The timestamps, where they were agreed (RFC 7323 §3.2: a reset needs none).
@@ -39,7 +37,6 @@ impl Bare {
         ack: SeqNum::ZERO,
         flags: Flags::NONE,
         wnd: 0,
-        urgent: 0,
         dscp: 0,
         stamps: None,
         agreed: Agreed::EMPTY,
@@ -77,7 +74,7 @@ impl Bare {
             ack: self.ack,
             flags: self.flags,
             window: self.wnd,
-            urgent: self.urgent,
+            urgent: 0,
             options: &[],
         }
     }

@@ -9,6 +9,7 @@ use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::stream::Stream;
 use crate::time::{Duration, Instant};
+use crate::wire::tcp_options::Known;
 
 use super::isn::{isn, stamp_offset};
 use super::options::{self, Offer, Terms};
@@ -50,9 +51,10 @@ impl Commons<'_> {
         let timestamps = P::TIMESTAMPS && config.timestamps;
         // A shift larger than any window needs would only round the windows down.
         let largest = config.receive_limit.min(P::Stream::window_max(self.blocks.block_size()));
+        let scales = <P as Known>::WINDOW_SCALE && config.window_scale;
         let offer = Offer {
             mss: self.mss(flow, config),
-            window_shift: config.window_scale.then(|| shift_for(largest)),
+            window_shift: scales.then(|| shift_for(largest)),
             timestamps,
             sack: P::SACK && config.sack,
         };

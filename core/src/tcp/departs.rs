@@ -279,7 +279,7 @@ impl<P: Profile> Connection<P> {
             flags = flags.with(Flags::PSH);
         }
         let mss = u32::from(self.agreed.rcv_mss);
-        let (mut window, edge) = self.rcv.next_window(self.agreed.rcv_shift, mss);
+        let (mut window, edge) = self.rcv.next_window(self.agreed.our_shift::<P>(), mss);
         let mut urgent = 0;
         if purpose == Purpose::Reset {
             (flags, window) = (Flags::RST.with(Flags::ACK), 0);
@@ -371,7 +371,9 @@ impl<P: Profile> Connection<P> {
     fn pay(&mut self, plan: &Plan) {
         if plan.purpose == Purpose::SingleAck {
             self.debt.single = self.debt.single.saturating_sub(1);
-            self.rcv.forget_duplicate();
+            if P::SACK {
+                self.rcv.forget_duplicate();
+            }
         }
         if plan.flags.intersects(Flags::ACK) {
             self.debt.octets = 0;

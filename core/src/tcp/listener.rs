@@ -179,7 +179,7 @@ impl HalfOpen {
         let flags = Flags::SYN.with(Flags::ACK);
         let stamps = self.agreed.timestamps.then(|| self.stamps.stamp(now));
         let (wnd, dscp, agreed) = (self.told, self.dscp, self.agreed);
-        Bare { seq, ack, flags, wnd, urgent: 0, dscp, stamps, agreed }
+        Bare { seq, ack, flags, wnd, dscp, stamps, agreed }
     }
 
     /// The SYN-ACK has left: when it is to be repeated.

@@ -73,9 +73,9 @@ impl Offer {
         let default = if ipv4 { MSS_DEFAULT_IPV4 } else { MSS_DEFAULT_IPV6 };
         let told = theirs.mss.unwrap_or(default);
         // RFC 7323 §2.2: scaling holds only where both SYNs carry it; §2.3: above 14 means 14.
-        let (snd_shift, rcv_shift) = match (self.window_shift, theirs.window_scale) {
-            (Some(ours), Some(theirs)) => (theirs.min(SHIFT_MAX), ours),
-            _ => (0, 0),
+        let (snd_shift, rcv_shift, scaling) = match (self.window_shift, theirs.window_scale) {
+            (Some(ours), Some(theirs)) if K::WINDOW_SCALE => (theirs.min(SHIFT_MAX), ours, true),
+            _ => (0, 0, false),
         };
         // RFC 7323 §3.2: timestamps go with every segment once both SYNs have carried them.
         let timestamps = K::TIMESTAMPS && self.timestamps && theirs.timestamps.is_some();
@@ -86,7 +86,7 @@ impl Offer {
             rcv_mss: self.mss.saturating_sub(room),
             snd_shift,
             rcv_shift,
-            scaling: self.window_shift.is_some() && theirs.window_scale.is_some(),
+            scaling,
             timestamps,
             sack: K::SACK && self.sack && theirs.sack_permitted,
         }
@@ -143,9 +143,24 @@ impl Agreed {
 
     /// The window that a peer's field tells, octets (RFC 7323 §2.3; that of a SYN is not scaled).
     #[must_use]
-    pub fn window_of(self, field: u16) -> u32 {
+    pub fn window_of<K: Known>(self, field: u16) -> u32 {
+        let shift = if K::WINDOW_SCALE { self.snd_shift } else { 0 };
         // No shift is above 14, so that this never wraps.
-        u32::from(field).wrapping_shl(u32::from(self.snd_shift))
+        u32::from(field).wrapping_shl(u32::from(shift))
+    }
+
+    /// The field that would have told the window of a SYN, which is never scaled (RFC 7323 §2.2).
+    /// What lies below is rounded off.
+    #[must_use]
+    pub fn field_of<K: Known>(self, window: u16) -> u16 {
+        let shift = if K::WINDOW_SCALE { self.snd_shift } else { 0 };
+        window.wrapping_shr(u32::from(shift))
+    }
+
+    /// Shift of the windows that we announce, where windows are ever scaled.
+    #[must_use]
+    pub fn our_shift<K: Known>(self) -> u8 {
+        if K::WINDOW_SCALE { self.rcv_shift } else { 0 }
     }
 
     /// The options of our SYN or SYN-ACK but for the timestamps: the latter repeats only what the

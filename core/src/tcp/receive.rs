@@ -211,7 +211,9 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     pub fn drop_early(&mut self, blocks: &mut BlockPool<'_>) {
         self.holes.clear();
         self.queue.discard_from(blocks, self.queue.len());
-        self.queue.keep_promise(blocks);
+        if !Q::SLIDES {
+            self.queue.keep_promise(blocks);
+        }
     }
 
     /// Notes that `[start, end)` came a second time; more than one IP packet holds never does.
@@ -256,11 +258,6 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         is_news
     }
 
-    /// The user has come so many octets nearer to the urgent mark.
-    pub fn pass_urgent(&mut self, octets: u32) {
-        self.urgent = self.urgent.saturating_sub(octets);
-    }
-
     /// Octets from the next unread one up to the urgent mark; 0 where nothing is urgent.
     #[must_use]
     pub fn urgent(&self) -> u32 {
@@ -289,17 +286,17 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         self.queue.first_slice(blocks)
     }
 
+    /// The urgent mark comes nearer by so many octets that the user has read.
+    pub fn approach_urgent(&mut self, octets: u32) {
+        self.urgent = self.urgent.saturating_sub(octets);
+    }
+
     /// The user has read so many octets.
     #[inline]
     pub fn on_read(&mut self, octets: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
-        if Q::SLIDES && self.queue.blocks_held() > 0 {
+        if Q::SLIDES {
             return self.queue.consume(blocks, octets);
         }
-        self.free(octets, policy, blocks);
-    }
-
-    /// So many octets leave the queue, and what that frees may be granted anew.
-    pub fn free(&mut self, octets: u32, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
         let octets = octets.min(self.queue.len());
         match policy {
             AllocationPolicy::Reserved => self.queue.consume_and_keep(blocks, octets),
@@ -323,6 +320,8 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     /// Extends the grant as far as the limit and the policy let it.
     fn grant(&mut self, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
         let covered = match policy {
+            // The promise of the one block has been asked for.
+            _ if Q::SLIDES => self.limit,
             AllocationPolicy::Reserved => self.queue.cover(blocks, self.limit),
             AllocationPolicy::Overcommit => {
                 self.queue.keep_promise(blocks);

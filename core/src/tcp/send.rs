@@ -196,7 +196,9 @@ impl<Q: Stream> SendSpace<Q> {
             self.first = self.first + octets;
             self.urgent = self.urgent.saturating_sub(octets);
         }
-        self.queue.keep_promise(blocks);
+        if !Q::SLIDES {
+            self.queue.keep_promise(blocks);
+        }
     }
 
     /// Takes over a window that the peer told, unless the segment is older than the one that told

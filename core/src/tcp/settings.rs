@@ -29,7 +29,8 @@ pub struct ConnectionConfig {
     pub ack_delay: Duration,
     /// Whether small segments wait for acknowledgements (RFC 9293 §3.7.4).
     pub nagle: bool,
-    /// Whether window scaling is offered (RFC 7323).
+    /// Whether window scaling is offered (RFC 7323). Profiles whose streams are rings ignore it: no
+    /// window in one block needs it.
     pub window_scale: bool,
     /// Whether timestamps are offered (RFC 7323): twelve octets a segment, for round trips that
     /// can be told apart and segments of old that can be recognised. Profiles without

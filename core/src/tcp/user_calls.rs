@@ -314,15 +314,20 @@ impl<P: Profile> Connection<P> {
         matches!(self.state, State::SynSent | State::SynReceived) || self.state.may_receive()
     }
 
+    /// So many octets leave the queue.
+    pub(super) fn on_read(&mut self, octets: u32, commons: &mut Commons<'_>) {
+        if P::URGENT {
+            self.rcv.approach_urgent(octets);
+        }
+        self.rcv.on_read(octets, commons.policy, &mut commons.blocks);
+    }
+
     /// Octets left the queue: the window may open, and the peer may have to hear of it.
     fn consume(&mut self, octets: usize, commons: &mut Commons<'_>) {
         if octets == 0 {
             return;
         }
-        if P::URGENT {
-            self.rcv.pass_urgent(octets as u32);
-        }
-        self.rcv.on_read(octets as u32, commons.policy, &mut commons.blocks);
+        self.on_read(octets as u32, commons);
         if self.rcv.owes_update(u32::from(self.agreed.rcv_mss)) && self.state.may_receive() {
             self.debt.together = true;
         }

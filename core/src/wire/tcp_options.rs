@@ -41,9 +41,11 @@ pub struct Timestamps {
     pub echo: u32,
 }
 
-/// Which options are known beside those of every handshake, the MSS and the window scale. One that
-/// is not is skipped like any other when it comes, and is never written.
+/// Which options are known beside the MSS. One that is not is skipped like any other when it comes,
+/// and is never written.
 pub trait Known {
+    /// The window scale (RFC 7323).
+    const WINDOW_SCALE: bool;
     /// Timestamps (RFC 7323).
     const TIMESTAMPS: bool;
     /// SACK permitted and SACK (RFC 2018).
@@ -55,6 +57,7 @@ pub trait Known {
 pub enum All {}
 
 impl Known for All {
+    const WINDOW_SCALE: bool = true;
     const TIMESTAMPS: bool = true;
     const SACK: bool = true;
 }
@@ -146,7 +149,7 @@ impl Options {
                     self.mss = Some(mss);
                 }
             }
-            (WINDOW_SCALE, &[shift]) => self.window_scale = Some(shift),
+            (WINDOW_SCALE, &[shift]) if K::WINDOW_SCALE => self.window_scale = Some(shift),
             (SACK_PERMITTED, []) if K::SACK => self.sack_permitted = true,
             (SACK, blocks) if K::SACK => self.take_sack(blocks),
             (TIMESTAMPS, data) if K::TIMESTAMPS => {
@@ -179,6 +182,11 @@ impl Options {
         if K::TIMESTAMPS { self.timestamps } else { None }
     }
 
+    /// The window scale, where it is known.
+    fn scale<K: Known>(&self) -> Option<u8> {
+        if K::WINDOW_SCALE { self.window_scale } else { None }
+    }
+
     /// The blocks, where they are known.
     fn blocks<K: Known>(&self) -> &[SackBlock] {
         if K::SACK { &self.sack } else { &[] }
@@ -196,7 +204,7 @@ impl Options {
         } else if K::SACK && self.sack_permitted {
             length = length.wrapping_add(4);
         }
-        if self.window_scale.is_some() {
+        if self.scale::<K>().is_some() {
             length = length.wrapping_add(4);
         }
         length
@@ -259,7 +267,7 @@ impl Options {
         } else if permits {
             words.put([PAD, PAD, SACK_PERMITTED, 2])?;
         }
-        if let Some(shift) = self.window_scale {
+        if let Some(shift) = self.scale::<K>() {
             words.put([PAD, WINDOW_SCALE, 3, shift])?;
         }
         if !self.blocks::<K>().is_empty() {
@@ -288,5 +296,43 @@ impl Words<'_> {
         *room.ok_or(NoRoom)? = word;
         self.len = self.len.wrapping_add(4);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Knows the MSS only.
+    struct Least;
+
+    impl Known for Least {
+        const WINDOW_SCALE: bool = false;
+        const TIMESTAMPS: bool = false;
+        const SACK: bool = false;
+    }
+
+    #[test]
+    fn what_is_not_known_is_neither_read_nor_written() {
+        let mut all = Options {
+            mss: Some(1460),
+            window_scale: Some(7),
+            sack_permitted: true,
+            timestamps: Some(Timestamps { value: 1, echo: 2 }),
+            ..Options::EMPTY
+        };
+        let least = Options { mss: Some(1460), ..Options::EMPTY };
+        let mut octets = [0; LEN_MAX];
+        let len = all.emit(&mut octets).unwrap();
+        assert_eq!((len, all.emitted_len()), (20, 20));
+        assert_eq!(Options::parse(&octets[..len]), all);
+        assert_eq!(Options::parse_known::<Least>(&octets[..len]), least);
+        let block = SackBlock { left: SeqNum::ZERO, right: SeqNum::new(9) };
+        all.sack.push(block).unwrap();
+        let (mut ours, mut theirs) = ([0; 4], [0; 4]);
+        assert_eq!(all.emit_known::<Least>(&mut ours), Ok(all.known_len::<Least>()));
+        assert_eq!(least.emit(&mut theirs), Ok(4));
+        assert_eq!(ours, theirs);
+        assert_eq!(Options::parse_known::<Least>(&[NO_OPERATION, SACK, 10]), Options::EMPTY);
     }
 }
