@@ -125,7 +125,8 @@ impl<'p> Packet<'p> {
     #[must_use]
     pub fn len(&self) -> usize {
         let payload = self.payload.as_ref().map_or(0, Slices::octets);
-        self.header.len().saturating_add(payload as usize)
+        // Both lie in memory beside each other.
+        self.header.len().wrapping_add(payload as usize)
     }
 
     /// Whether it has no octets; it never is.

@@ -191,6 +191,14 @@ pub struct Scan<'a> {
     earliest: Due,
 }
 
+impl Scan<'_> {
+    // Apart, so that the usual way needs no registers to be saved.
+    #[inline(never)]
+    fn look_again(&mut self) {
+        self.earliest = self.first().map_or(Due::NEVER, |(at, _)| at);
+    }
+}
+
 impl<'a> Deadlines<'a> for Scan<'a> {
     type Slot = ScanSlot;
 
@@ -209,7 +217,7 @@ impl<'a> Deadlines<'a> for Scan<'a> {
         if at.before(self.earliest) {
             self.earliest = at;
         } else if was == self.earliest {
-            self.earliest = self.first().map_or(Due::NEVER, |(at, _)| at);
+            self.look_again();
         }
     }
 
