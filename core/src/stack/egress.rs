@@ -294,7 +294,6 @@ impl Link<'_> {
 
     /// Begins with the headers in front of `payload` octets from one end of a flow to the other,
     /// and the pseudo-header's part of their checksum.
-    #[inline(never)]
     pub(super) fn ip_headers(
         &mut self,
         flow: &FlowKey,
