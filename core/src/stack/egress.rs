@@ -166,7 +166,8 @@ impl<P: Profile> Stack<'_, P> {
         }
         self.tcp.on_departed(id, plan, &mut self.commons);
         #[cfg(feature = "ethernet")]
-        if reach == Reach::Never {
+        // Deviation: decision 0045, where a profile hears of no errors.
+        if P::ICMP_ERRORS && reach == Reach::Never {
             let quoted = (&flow, plan.seq);
             self.tcp.on_path_error(PathError::Unreachable, quoted, &mut self.commons);
         }
@@ -298,7 +299,6 @@ impl Link<'_> {
 
     /// Begins with the headers in front of `payload` octets from one end of a flow to the other,
     /// and the pseudo-header's part of their checksum.
-    #[inline(never)]
     pub(super) fn ip_headers(
         &mut self,
         flow: &FlowKey,

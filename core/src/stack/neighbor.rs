@@ -280,13 +280,9 @@ impl<'a> Neighbors<'a> {
                 let hardware = probes.then_some(slot.hardware);
                 return Some(Request { address: address(slot.address), hardware, index });
             }
-            if probes {
-                *slot = Neighbor::EMPTY;
-                self.released = true;
-            } else {
-                (slot.state, slot.due) = (State::Failed, now.wrapping_add(SECOND));
-                self.released = true;
-            }
+            slot.state = if probes { State::Free } else { State::Failed };
+            slot.due = now.wrapping_add(SECOND);
+            self.released = true;
         }
         None
     }
