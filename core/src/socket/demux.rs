@@ -110,3 +110,21 @@ where
         .find(slab, hash, &Bound::to(address, port))
         .or_else(|| table.find(slab, hash, &Bound::new(None, port)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_that_is_left_out_is_bound_to_nobody() {
+        let all = Bound::new(None, 80);
+        let v4 = Bound::new(Some(Ipv4Addr::new(192, 0, 2, 1).into()), 80);
+        let v6 = Bound::new(Some(Ipv6Addr::LOCALHOST.into()), 80);
+        assert_eq!(all.address(), None);
+        assert_eq!(v4.address(), Some(Ipv4Addr::new(192, 0, 2, 1).into()));
+        // Where it cannot be held it is still no address to send from in IPv4.
+        assert!(v6.address().is_some_and(|address| address.is_ipv6()));
+        let unspecified = Bound::new(Some(Ipv4Addr::UNSPECIFIED.into()), 80);
+        assert!(v6 != all && v6 != unspecified && all != unspecified);
+    }
+}

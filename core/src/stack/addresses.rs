@@ -284,3 +284,74 @@ impl Addresses {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::of_v4;
+
+    fn ip(last: [u8; 4]) -> Ip {
+        of_v4(last.into())
+    }
+
+    fn cidr(octets: [u8; 4], prefix: u8) -> Cidr {
+        Cidr::new(IpAddr::from(octets), prefix).unwrap()
+    }
+
+    #[test]
+    fn what_an_address_is_to_us_is_the_most_that_it_is_to_any_of_ours() {
+        let mut addresses = Addresses::new();
+        assert_eq!(addresses.standing(ip([192, 0, 2, 1])), Standing::Far);
+        assert!(addresses.add(cidr([192, 0, 2, 1], 24)));
+        assert!(addresses.add(cidr([192, 0, 3, 1], 23)));
+        for (octets, standing) in [
+            ([192, 0, 2, 1], Standing::Ours),
+            ([192, 0, 3, 1], Standing::Ours),
+            ([192, 0, 2, 255], Standing::All),
+            ([192, 0, 3, 255], Standing::All),
+            ([255; 4], Standing::All),
+            ([192, 0, 2, 7], Standing::Near),
+            ([192, 0, 3, 7], Standing::Near),
+            ([192, 0, 4, 7], Standing::Far),
+        ] {
+            assert_eq!(addresses.standing(ip(octets)), standing, "{octets:?}");
+        }
+    }
+
+    #[test]
+    fn whom_we_have_met_is_forgotten_where_our_addresses_change() {
+        let mut addresses = Addresses::new();
+        let (peer, ours) = (ip([192, 0, 2, 9]), ip([192, 0, 2, 1]));
+        assert!(!addresses.has_met(peer, ours));
+        for change in 0..2 {
+            assert!(addresses.add(cidr([192, 0, 2, 1], 24)));
+            addresses.meet(peer, ours);
+            assert!(addresses.has_met(peer, ours));
+            assert!(!addresses.has_met(ours, peer));
+            if change == 0 {
+                assert!(addresses.remove(ours));
+            } else {
+                assert!(addresses.add(cidr([192, 0, 2, 9], 24)), "it is ours now");
+            }
+            assert!(!addresses.has_met(peer, ours), "change {change}");
+        }
+    }
+
+    #[cfg(feature = "ethernet")]
+    #[test]
+    fn whom_we_have_met_is_forgotten_where_an_address_comes_into_use() {
+        let mut addresses = Addresses::new();
+        let (peer, ours) = (ip([192, 0, 2, 9]), ip([192, 0, 2, 1]));
+        assert!(addresses.add(cidr([192, 0, 2, 1], 24)));
+        assert!(addresses.probe(cidr([192, 0, 2, 9], 24), Instant::ZERO));
+        addresses.meet(peer, ours);
+        let mut now = Instant::ZERO;
+        while let Some(notice) = addresses.next_notice(now).filter(|notice| notice.is_probe) {
+            assert!(addresses.has_met(peer, ours));
+            addresses.on_notice(&notice, now, Duration::ZERO);
+            now = addresses.next_due().unwrap();
+        }
+        assert_eq!(addresses.state(peer), Some(AddressState::Usable));
+        assert!(!addresses.has_met(peer, ours));
+    }
+}

@@ -91,8 +91,11 @@ impl<P: Profile> Stack<'_, P> {
             return Ok(true);
         }
         let now = self.commons.now;
-        let request = self.link.frames.neighbors.next_request(now);
-        self.release_parked();
+        let mut request = None;
+        if self.link.frames.neighbors.is_asking() {
+            request = self.link.frames.neighbors.next_request(now);
+            self.release_parked();
+        }
         if let Some(request) = request {
             let (address, to) = (request.address, request.hardware);
             if let Some(ours) = self.link.addresses.source_for(address) {
@@ -111,7 +114,7 @@ impl<P: Profile> Stack<'_, P> {
     fn send_answer(&mut self, answer: &Answer, sink: Sink<'_>) -> Result<(), NoRoom> {
         match (widen(answer.ours()), widen(answer.theirs())) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                self.send_arp(arp::REPLY, (ours, theirs), Some(answer.hardware), sink)
+                self.send_arp(arp::REPLY, (ours, theirs), answer.hardware, sink)
             }
             #[cfg(feature = "ipv6")]
             (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
@@ -130,6 +133,7 @@ impl<P: Profile> Stack<'_, P> {
     ) -> Result<(), NoRoom> {
         match (widen(ours), widen(theirs)) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                let to = to.unwrap_or(Address::ZERO);
                 self.send_arp(arp::REQUEST, (ours, theirs), to, sink)
             }
             #[cfg(feature = "ipv6")]
@@ -166,18 +170,20 @@ impl<P: Profile> Stack<'_, P> {
         Duration::from_micros(draw & 0x7_ffff)
     }
 
+    /// Sends a packet, to everybody if `to` is zero.
     fn send_arp(
         &mut self,
         operation: u16,
         (sender, target): (Ipv4Addr, Ipv4Addr),
-        to: Option<Address>,
+        to: Address,
         sink: Sink<'_>,
     ) -> Result<(), NoRoom> {
-        self.link.frames.head_for(to.unwrap_or(Address::BROADCAST));
+        let is_known = to != Address::ZERO;
+        self.link.frames.head_for(if is_known { to } else { Address::BROADCAST });
         let Some(header) = self.link.frames.header(ethernet::EtherType::ARP) else {
             return Ok(());
         };
-        let (sender_hardware, target_hardware) = (header.source, to.unwrap_or(Address::ZERO));
+        let (sender_hardware, target_hardware) = (header.source, to);
         let packet = Packet { operation, sender_hardware, sender, target_hardware, target };
         let headers = &mut self.link.headers;
         headers.clear();

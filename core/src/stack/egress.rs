@@ -163,7 +163,8 @@ impl<P: Profile> Stack<'_, P> {
         }
         self.tcp.on_departed(id, plan, &mut self.commons);
         #[cfg(feature = "ethernet")]
-        if reach == Reach::Never {
+        // Deviation: decision 0045, where a profile hears of no errors.
+        if P::ICMP_ERRORS && reach == Reach::Never {
             let quoted = (&flow, plan.seq);
             self.tcp.on_path_error(PathError::Unreachable, quoted, &mut self.commons);
         }

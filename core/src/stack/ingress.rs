@@ -81,25 +81,25 @@ impl<P: Profile> Stack<'_, P> {
             (self.link.frames.from, self.link.frames.to_group) = (header.source, !to_us);
         }
         let to_all = header.destination == ethernet::Address::BROADCAST;
-        if header.kind == EtherType::ARP && (to_us || to_all) {
-            return self.take_arp(packet);
-        }
         let version = match header.kind {
-            EtherType::IPV4 => Some(4),
-            EtherType::IPV6 => Some(6),
-            _ => None,
+            EtherType::ARP if to_us || to_all => return self.take_arp(packet),
+            EtherType::IPV4 => 4,
+            EtherType::IPV6 if cfg!(feature = "ipv6") => 6,
+            _ => 0,
         };
-        let is_ip = version.is_some() && version == packet.first().map(|octet| octet >> 4);
+        let is_ip = version != 0 && packet.first().is_some_and(|octet| octet >> 4 == version);
         #[cfg(feature = "ipv6")]
-        let to_us = to_us || (is_ip && version == Some(6) && self.listens_to(header.destination));
+        let to_us = to_us || (is_ip && version == 6 && self.listens_to(header.destination));
         #[cfg(feature = "udp")]
-        let to_us = to_us || (is_ip && version == Some(4) && to_all && self.is_for_all(packet));
+        let to_us = to_us || (is_ip && version == 4 && to_all && self.is_for_all(packet));
+        // RFC 1122 §3.3.6: what is for one host is not sent to all of the link.
+        if !to_us {
+            return Err(DropReason::NotOurs);
+        }
         match version {
-            // RFC 1122 §3.3.6: what is for one host is not sent to all of the link.
-            _ if !to_us => Err(DropReason::NotOurs),
+            0 => Err(DropReason::UnknownEtherType),
             _ if is_ip => self.packet(packet, meta),
-            Some(_) => Err(DropReason::BadVersion),
-            None => Err(DropReason::UnknownEtherType),
+            _ => Err(DropReason::BadVersion),
         }
     }
 

@@ -183,19 +183,19 @@ impl<'a> Neighbors<'a> {
         (may_be, wanted): (bool, bool),
         now: Tick,
     ) -> Option<&mut Neighbor> {
-        let mut best: Option<(&mut Neighbor, Tick)> = None;
+        let (mut best, mut oldest) = (None, 0);
         for slot in self.slots.iter_mut() {
             let age = match slot.state {
                 State::Free => Tick::MAX,
                 _ if slot.address == address => return Some(slot),
-                _ if slot.may_go(wanted, now) => now.wrapping_sub(slot.used) >> 1,
+                _ if slot.may_go(wanted, now) => (now.wrapping_sub(slot.used) >> 1).wrapping_add(1),
                 _ => continue,
             };
-            if best.as_ref().is_none_or(|(_, oldest)| age > *oldest) {
-                best = Some((slot, age));
+            if age > oldest {
+                (best, oldest) = (Some(slot), age);
             }
         }
-        let (slot, _) = best.filter(|_| may_be)?;
+        let slot = best.filter(|_| may_be)?;
         self.released |= slot.state == State::Incomplete;
         *slot = Neighbor { address, wanted, used: now, ..Neighbor::EMPTY };
         Some(slot)
@@ -280,13 +280,9 @@ impl<'a> Neighbors<'a> {
                 let hardware = probes.then_some(slot.hardware);
                 return Some(Request { address: address(slot.address), hardware, index });
             }
-            if probes {
-                *slot = Neighbor::EMPTY;
-                self.released = true;
-            } else {
-                (slot.state, slot.due) = (State::Failed, now.wrapping_add(SECOND));
-                self.released = true;
-            }
+            slot.state = if probes { State::Free } else { State::Failed };
+            slot.due = now.wrapping_add(SECOND);
+            self.released = true;
         }
         None
     }

@@ -66,7 +66,7 @@ impl Ration {
         // From three quarters of the limit up to five.
         let limit = u32::from(self.limit);
         let quarter = (limit / 4).wrapping_mul((draw >> 48) as u32) >> 15;
-        let drawn = limit.saturating_sub(limit / 4).saturating_add(quarter);
+        let drawn = limit.wrapping_sub(limit / 4).wrapping_add(quarter);
         let Some(spent) = self.spent.get_mut(draw as usize % RATIONS) else { return true };
         let admitted = u32::from(*spent) < drawn;
         if admitted {

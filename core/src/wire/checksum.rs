@@ -70,8 +70,8 @@ const fn add(sum: u32, words: u32) -> u32 {
 
 /// The same number modulo 2¹⁶ - 1 in 16 bits; zero only for zero.
 const fn fold(sum: u32) -> u16 {
-    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
-    (sum & 0xffff).wrapping_add(sum >> 16) as u16
+    // The carry out of the lower halves goes where the sum of the upper ones is.
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 /// The sum of 16-bit words in the byte order of the machine.
@@ -194,8 +194,8 @@ pub(super) fn of_header(head: &[u8; 20], options: &[u8]) -> u16 {
 
 /// The sum of the pseudo header of TCP, UDP and ICMPv6 (RFC 9293 §3.1, RFC 8200 §8.1).
 ///
-/// `length` counts the octets of the transport header and its payload. Both addresses are of one
-/// family; without feature `ipv6` those of IPv6 add nothing.
+/// `length` counts the octets of the transport header and its payload, far less than 2³². Both
+/// addresses are of one family; without feature `ipv6` those of IPv6 add nothing.
 #[must_use]
 #[inline]
 pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: Protocol, length: u32) -> Sum {
@@ -209,7 +209,8 @@ pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: Protocol, le
         _ => 0,
     };
     // The protocol lies in the last octet of another word: the sum is the same.
-    Sum { sum: add(addresses, add(length, u32::from(protocol.0)).to_be()), odd: false }
+    let last = length.wrapping_add(u32::from(protocol.0));
+    Sum { sum: add(addresses, last.to_be()), odd: false }
 }
 
 #[cfg(feature = "ipv6")]
