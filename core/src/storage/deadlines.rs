@@ -211,12 +211,9 @@ impl<'a> Deadlines<'a> for Scan<'a> {
     fn set(&mut self, id: Id, at: Due) {
         let Some(slot) = self.slots.get_mut(id.index()) else { return };
         let was = core::mem::replace(&mut slot.0, at);
-        if at == was {
-            return;
-        }
         if at.before(self.earliest) {
             self.earliest = at;
-        } else if was == self.earliest {
+        } else if was == self.earliest && at != was {
             self.look_again();
         }
     }
