@@ -1,11 +1,9 @@
 //! The driver of the Stellaris Ethernet controller, as QEMU has it on its lm3s6965evb.
 //!
-//! One frame buffer, for the frame that was received last. Frames are sent straight from the pieces
-//! that they lie in: the checksum is summed first, then everything goes into the controller's queue
-//! word by word.
+//! One frame buffer: for the frame that was received last, and, once that was looked at, for the one
+//! that is sent. Both go through the controller's queues word by word.
 
 use hikyaku::device::{Capabilities, Device, NoRoom, Packet, RxMeta};
-use hikyaku::wire::checksum::Sum;
 
 use crate::registers::ethernet::{DATA, IA0, IA1, IM, NP, RCTL, RIS, TCTL, TR};
 use crate::registers::system::RCGC2;
@@ -22,14 +20,31 @@ const CHECK_LEN: usize = 4;
 /// The length of a frame to be sent does not count Ethernet's header.
 const HEADER_LEN: usize = 14;
 
-/// Memory for a received frame: with the two octets before it, what follows Ethernet's header
-/// begins on the boundary of a word.
+/// Memory for a frame: with the two octets before it, what follows Ethernet's header begins on the
+/// boundary of a word.
 #[repr(align(4))]
 pub struct Buffer([u8; LENGTH_LEN + FRAME_MAX]);
 
 impl Buffer {
     /// Without a frame.
     pub const EMPTY: Self = Self([0; LENGTH_LEN + FRAME_MAX]);
+
+    /// Where the frame lies.
+    pub fn frame_mut(&mut self) -> &mut [u8] {
+        let (_, frame) = self.0.split_at_mut(LENGTH_LEN);
+        frame
+    }
+
+    /// Sends the frame of so many octets. The controller must have room.
+    pub fn send(&mut self, len: usize) {
+        let (length, _) = self.0.split_at_mut(LENGTH_LEN);
+        length.copy_from_slice(&(len.wrapping_sub(HEADER_LEN) as u16).to_le_bytes());
+        let (words, _) = self.0.as_chunks::<4>();
+        for word in words.iter().take((LENGTH_LEN + len).div_ceil(4)) {
+            DATA.write(u32::from_le_bytes(*word));
+        }
+        TR.write(1);
+    }
 }
 
 /// The controller. Its registers are there once: so should this be.
@@ -100,50 +115,6 @@ impl<'b> Stellaris<'b> {
     }
 }
 
-/// A frame on its way into the controller's queue, octets of a word collected until it is full.
-pub struct Sending {
-    word: u32,
-    shift: u32,
-}
-
-impl Sending {
-    /// Begins a frame of so many octets.
-    #[must_use]
-    pub fn begin(len: usize) -> Self {
-        Self { word: len.wrapping_sub(HEADER_LEN) as u32 & 0xffff, shift: 16 }
-    }
-
-    /// The next octets of the frame.
-    pub fn put(&mut self, octets: &[u8]) {
-        let mut rest = octets;
-        loop {
-            if self.shift == 0
-                && let Some((word, others)) = rest.split_first_chunk::<4>()
-            {
-                DATA.write(u32::from_le_bytes(*word));
-                rest = others;
-                continue;
-            }
-            let Some((octet, others)) = rest.split_first() else { return };
-            self.word |= u32::from(*octet) << self.shift;
-            self.shift = (self.shift + 8) & 31;
-            if self.shift == 0 {
-                DATA.write(self.word);
-                self.word = 0;
-            }
-            rest = others;
-        }
-    }
-
-    /// All octets were put: sends them.
-    pub fn end(self) {
-        if self.shift != 0 {
-            DATA.write(self.word);
-        }
-        TR.write(1);
-    }
-}
-
 impl Device for Stellaris<'_> {
     fn capabilities(&self) -> Capabilities {
         Capabilities::ethernet(MTU)
@@ -157,40 +128,10 @@ impl Device for Stellaris<'_> {
         if !self.has_room() {
             return Err(NoRoom);
         }
-        let mut sending = Sending::begin(packet.len());
-        let mut sum = Sum::ZERO;
-        let mut skip = 0;
-        let mut field = None;
-        if let Some(job) = packet.checksum() {
-            sum.add_u16(job.partial);
-            skip = usize::from(job.start);
-            field = Some(skip.saturating_add(usize::from(job.offset)));
+        // One that is too long is lost: it would be so on the wire.
+        if let Some(len) = packet.copy_into(self.buffer.frame_mut()) {
+            self.buffer.send(len);
         }
-        // Everything is looked at twice: for the sum, then to be sent.
-        for is_summed in [false, true] {
-            let value = match sum.finish() {
-                0 if packet.checksum().is_some_and(|job| job.zero_is_none) => 0xffff,
-                value => value,
-            };
-            for part in packet.parts() {
-                let mut part = part;
-                if !is_summed {
-                    sum.add_bytes(part.get(skip..).unwrap_or(&[]));
-                    skip = skip.saturating_sub(part.len());
-                    continue;
-                }
-                // The field lies in the first part: the headers.
-                if let Some(at) = field.take()
-                    && let Some((before, [_, _, behind @ ..])) = part.split_at_checked(at)
-                {
-                    sending.put(before);
-                    sending.put(&value.to_be_bytes());
-                    part = behind;
-                }
-                sending.put(part);
-            }
-        }
-        sending.end();
         Ok(())
     }
 }

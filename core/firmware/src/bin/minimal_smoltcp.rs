@@ -7,7 +7,7 @@ use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use hikyaku_firmware::board::{HARDWARE_ADDRESS, IPV4, IPV4_PREFIX};
 use hikyaku_firmware::clock::Clock;
-use hikyaku_firmware::stellaris::{Buffer, FRAME_MAX, Sending, Stellaris};
+use hikyaku_firmware::stellaris::{Buffer, FRAME_MAX, Stellaris};
 use smoltcp::iface::{Config, Interface, SocketSet, SocketStorage};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
@@ -17,12 +17,12 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 /// The driver as a device of smoltcp, which fills a frame in place: it needs a buffer for it.
 struct Port<'b> {
     driver: Stellaris<'b>,
-    frame: &'b mut [u8; FRAME_MAX],
+    frame: &'b mut Buffer,
 }
 
 struct Received<'p>(&'p [u8]);
 
-struct Room<'p>(&'p mut [u8; FRAME_MAX]);
+struct Room<'p>(&'p mut Buffer);
 
 impl RxToken for Received<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, take: F) -> R {
@@ -32,11 +32,9 @@ impl RxToken for Received<'_> {
 
 impl TxToken for Room<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, fill: F) -> R {
-        let Some(frame) = self.0.get_mut(..len) else { return fill(&mut []) };
+        let Some(frame) = self.0.frame_mut().get_mut(..len) else { return fill(&mut []) };
         let result = fill(frame);
-        let mut sending = Sending::begin(len);
-        sending.put(frame);
-        sending.end();
+        self.0.send(len);
         result
     }
 }
@@ -74,7 +72,7 @@ impl Device for Port<'_> {
 #[entry]
 fn main() -> ! {
     static mut RECEIVED: Buffer = Buffer::EMPTY;
-    static mut FRAME: [u8; FRAME_MAX] = [0; FRAME_MAX];
+    static mut FRAME: Buffer = Buffer::EMPTY;
     static mut RECEIVE: [u8; 2048] = [0; 2048];
     static mut SEND: [u8; 2048] = [0; 2048];
     let mut clock = Clock::start();
