@@ -109,7 +109,7 @@ impl Options {
     /// Likewise, but only what `K` names is understood.
     #[must_use]
     #[inline]
-    pub fn parse_known<K: Known>(options: &[u8]) -> Self {
+    pub(crate) fn parse_known<K: Known>(options: &[u8]) -> Self {
         let mut parsed = Self::none();
         // Most segments have none.
         if !options.is_empty() {
@@ -228,7 +228,7 @@ impl Options {
 
     /// Likewise, of what `K` names.
     #[must_use]
-    pub fn known_len<K: Known>(&self) -> usize {
+    pub(crate) fn known_len<K: Known>(&self) -> usize {
         let len = self.len_without_sack::<K>();
         if self.blocks::<K>().is_empty() {
             return len;
@@ -251,7 +251,7 @@ impl Options {
     /// # Errors
     ///
     /// The buffer is shorter than [`known_len`](Self::known_len).
-    pub fn emit_known<K: Known>(&self, buffer: &mut [u8]) -> Result<usize, NoRoom> {
+    pub(crate) fn emit_known<K: Known>(&self, buffer: &mut [u8]) -> Result<usize, NoRoom> {
         const PAD: u8 = NO_OPERATION;
         let mut words = Words { buffer, len: 0 };
         if let Some(mss) = self.mss {

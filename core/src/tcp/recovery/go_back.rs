@@ -88,7 +88,8 @@ impl Recovery for GoBack {
     }
 
     fn flight(&self, una: SeqNum, nxt: SeqNum, _mss: u32) -> u32 {
-        let gone = self.resend.len().saturating_add(self.episode.departed);
+        // Neither is more than what is outstanding, less than 2³¹ octets.
+        let gone = self.resend.len().wrapping_add(self.episode.departed);
         nxt.since(una).saturating_sub(gone)
     }
 
