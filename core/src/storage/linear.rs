@@ -111,7 +111,13 @@ impl<L> Line<L> for Row<L> {
     }
 
     fn len(&self) -> u32 {
-        self.members.count_ones()
+        // Where processors cannot count bits this is less code than `count_ones`.
+        let (mut left, mut count) = (self.members, 0_u32);
+        while left != 0 {
+            left &= left.wrapping_sub(1);
+            count = count.wrapping_add(1);
+        }
+        count
     }
 
     fn is_empty(&self) -> bool {
