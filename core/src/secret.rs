@@ -11,7 +11,7 @@ impl Secret {
     /// A secret. `None` for all zeros, which is what a forgotten one looks like.
     #[must_use]
     pub fn new(octets: [u8; 16]) -> Option<Self> {
-        (octets != [0; 16]).then_some(Self(octets))
+        octets.iter().any(|octet| *octet != 0).then_some(Self(octets))
     }
 
     /// The octets.
