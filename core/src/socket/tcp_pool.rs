@@ -285,8 +285,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     /// The first connections leave the later ones a block each way. Returns how many blocks these
     /// will want.
     pub fn keep_back(&self, pool: &mut BlockPool<'_>) -> u32 {
-        let free = self.connections.capacity().saturating_sub(self.connections.len());
-        let blocks = free.saturating_mul(2).min(u32::MAX as usize) as u32;
+        let free = self.connections.capacity().wrapping_sub(self.connections.len());
+        // Where a `usize` has 32 bits there are fewer than 2¹⁶ slots.
+        let blocks = free.wrapping_mul(2).min(u32::MAX as usize) as u32;
         pool.keep_back(blocks);
         blocks
     }

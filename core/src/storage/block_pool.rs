@@ -116,7 +116,7 @@ impl<'a> BlockPool<'a> {
     /// How many blocks are neither taken nor promised.
     #[must_use]
     pub fn available(&self) -> u32 {
-        self.capacity.saturating_sub(self.used).saturating_sub(self.promised)
+        self.capacity.wrapping_sub(self.used).wrapping_sub(self.promised)
     }
 
     /// Keeps back so many of the available blocks for who is promised his first ones: nobody else
