@@ -288,7 +288,7 @@ impl Link<'_> {
         (text, dscp): (u32, u8),
     ) {
         let len = options.known_len::<P>().wrapping_add(tcp::HEADER_MIN);
-        let headers = self.ip_headers(flow, Protocol::TCP, text.saturating_add(len as u32), dscp);
+        let headers = self.ip_headers(flow, Protocol::TCP, text.wrapping_add(len as u32), dscp);
         headers.push(|buffer| header.emit_with::<P>(options, buffer));
         headers.checksum_at(tcp::CHECKSUM_OFFSET as u16, false);
     }

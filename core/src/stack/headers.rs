@@ -40,7 +40,7 @@ impl Headers {
     /// Appends a header. All of them fit: the room is that of the largest.
     pub(super) fn push<E>(&mut self, emit: impl FnOnce(&mut [u8]) -> Result<usize, E>) {
         if let Some(Ok(len)) = self.octets.get_mut(self.len..).map(emit) {
-            self.len = self.len.saturating_add(len);
+            self.len = self.len.wrapping_add(len);
         }
     }
 

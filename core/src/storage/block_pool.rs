@@ -156,7 +156,7 @@ impl<'a> BlockPool<'a> {
     pub fn withdraw(&mut self, credit: &mut Credit, blocks: u32) {
         let blocks = blocks.min(credit.blocks());
         credit.0 = credit.0.wrapping_sub(blocks as RawId);
-        self.promised = self.promised.saturating_sub(blocks);
+        self.promised = self.promised.wrapping_sub(blocks);
     }
 
     /// Takes a block against a promise of `credit`, or, where it holds none, one that is to spare.
@@ -184,7 +184,7 @@ impl<'a> BlockPool<'a> {
         {
             *link = Some(self.free);
             self.free = id;
-            self.used = self.used.saturating_sub(1);
+            self.used = self.used.wrapping_sub(1);
         }
     }
 

@@ -125,12 +125,12 @@ impl Stream for Ring {
         if let Some(wrapped @ [_, ..]) = data.get(written..) {
             copy_prefix(front, wrapped);
         }
-        self.extent = self.extent.max(offset.saturating_add(octets as u32));
+        self.extent = self.extent.max(offset.wrapping_add(octets as u32));
         octets
     }
 
     fn commit(&mut self, octets: u32) {
-        self.len = self.len.saturating_add(octets).min(self.extent);
+        self.len = self.len.wrapping_add(octets).min(self.extent);
     }
 
     fn append_with(
@@ -146,7 +146,7 @@ impl Stream for Ring {
             Some(span) if room > 0 => write(span).min(room),
             _ => 0,
         };
-        self.extent = self.extent.max(at.saturating_add(written as u32));
+        self.extent = self.extent.max(at.wrapping_add(written as u32));
         self.commit(written as u32);
         written
     }

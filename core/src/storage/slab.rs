@@ -86,7 +86,7 @@ impl<'a, T: Empty> Slab<'a, T> {
                 slot.generation = slot.generation.wrapping_add(1);
                 slot.next_free = Some(self.free);
                 self.free = id;
-                self.len = self.len.saturating_sub(1);
+                self.len = self.len.wrapping_sub(1);
                 true
             }
             _ => false,

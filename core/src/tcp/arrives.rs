@@ -184,7 +184,7 @@ impl<P: Profile> Connection<P> {
             // Deviation: decision 0009. A peer that has filled our window goes on from its edge.
             // RFC 9293 §3.10.7.4 would not hear its ACKs, so that two such peers, each having lost
             // something, answer each other for ever.
-            segment.seq.within(nxt, wnd.saturating_add(1))
+            segment.seq.within(nxt, wnd.wrapping_add(1))
         } else if len == 0 {
             segment.seq == nxt || segment.seq.within(nxt, wnd)
         } else {
@@ -547,7 +547,7 @@ impl<P: Profile> Connection<P> {
         // acknowledged. There is no second one, so RCV.NXT stays behind the first.
         if may_come {
             self.rcv.nxt = self.rcv.nxt + 1;
-            self.debt.octets = self.debt.octets.saturating_add(1);
+            self.debt.octets = self.debt.octets.wrapping_add(1);
             self.rcv.edge = self.rcv.edge.later(self.rcv.nxt);
             self.rcv.drop_early(&mut commons.blocks);
             self.state = self.state.on(Event::FinArrived);
@@ -593,13 +593,13 @@ impl<P: Profile> Connection<P> {
     /// Owes for text taken in order: RFC 9293 §3.8.6.3, SHLD-19 and MUST-40: an ACK for every two
     /// segments' worth of octets, and none waits longer than the delay.
     fn owe_for_text(&mut self, octets: u32, filled: bool, commons: &mut Commons<'_>) {
-        self.debt.octets = self.debt.octets.saturating_add(octets);
+        self.debt.octets = self.debt.octets.wrapping_add(octets);
         // RFC 5681 §4.2: what fills a hole, wholly or in part, is acknowledged at once.
         if filled {
             self.owe_single_ack();
             return;
         }
-        let two = u32::from(self.agreed.rcv_mss).saturating_mul(2);
+        let two = u32::from(self.agreed.rcv_mss).wrapping_mul(2);
         if self.debt.octets >= two || self.rcv.wnd() < two {
             self.debt.together = true;
         } else if self.timers.ack == Due::NEVER {

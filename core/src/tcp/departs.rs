@@ -370,7 +370,7 @@ impl<P: Profile> Connection<P> {
     /// Every segment acknowledges; those without text one arrival at a time.
     fn pay(&mut self, plan: &Plan) {
         if plan.purpose == Purpose::SingleAck {
-            self.debt.single = self.debt.single.saturating_sub(1);
+            self.debt.single = self.debt.single.wrapping_sub(1);
             if P::SACK {
                 self.rcv.forget_duplicate();
             }

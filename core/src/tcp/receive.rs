@@ -197,9 +197,9 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
 
     fn take_early(&mut self, seq: SeqNum, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
         let gap = seq.since(self.nxt);
-        let stored = self.queue.write_at(blocks, self.queue.len().saturating_add(gap), text);
+        let stored = self.queue.write_at(blocks, self.queue.len().wrapping_add(gap), text);
         let stored = stored.min(text.len()) as u32;
-        if stored == 0 || self.holes.add(gap, gap.saturating_add(stored)).is_err() {
+        if stored == 0 || self.holes.add(gap, gap.wrapping_add(stored)).is_err() {
             return Taken::Nowhere;
         }
         Taken::Early

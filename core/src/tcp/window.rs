@@ -62,7 +62,7 @@ impl Sendable {
 /// MUST-39): not before it is worth half the buffer or two segments, whichever is less.
 #[must_use]
 pub fn worth_telling(gain: u32, limit: u32, mss: u32) -> bool {
-    gain >= (limit / 2).min(mss.saturating_mul(2)).max(1)
+    gain >= (limit / 2).min(mss.wrapping_mul(2)).max(1)
 }
 
 #[cfg(test)]
