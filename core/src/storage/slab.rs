@@ -193,10 +193,9 @@ impl<'a, T: Empty> Slab<'a, T> {
 
     /// All records, by a walk over all slots.
     pub fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            let id = Id::from_index(index)?;
-            slot.is_occupied().then_some((id, &slot.value))
-        })
+        let ids = core::iter::successors(Some(Id::FIRST), |id| id.next());
+        let slots = ids.zip(self.slots.iter());
+        slots.filter_map(|(id, slot)| slot.is_occupied().then_some((id, &slot.value)))
     }
 }
 
