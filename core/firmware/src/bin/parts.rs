@@ -6,7 +6,9 @@
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
-use hikyaku::{ConfigError, Instant, ListenConfig, Profile, Secret, Stack, TcpHandle, storage};
+use hikyaku::{
+    ConfigError, Instant, ListenConfig, Profile, ReadError, Secret, Stack, TcpHandle, storage,
+};
 use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 use static_cell::StaticCell;
@@ -142,26 +144,28 @@ fn return_datagrams(stack: &mut Stack<'_, Chosen>, socket: hikyaku::UdpHandle) {
     }
 }
 
-/// Sends back what has come in. Whether there may be more.
+/// Sends back what has come in, as far as there is room. Whether there may be more.
 #[inline(never)]
 fn echo(stack: &mut Stack<'_, Chosen>, handle: TcpHandle) -> bool {
     let mut buffer = [0; 64];
     let Ok(mut socket) = stack.tcp(handle) else { return false };
-    loop {
-        match socket.peek(&mut buffer) {
-            Ok(length) if length > 0 => match socket.write(buffer.get(..length).unwrap_or(&[])) {
-                Ok(written) => {
-                    let _ = socket.read(buffer.get_mut(..written).unwrap_or(&mut []));
-                }
-                Err(_) => return true,
-            },
-            Err(_) if socket.close_reason().is_none() => return true,
-            _ => {
-                socket.release();
-                return false;
-            }
+    let ended = loop {
+        // A ring has room for as much as it says.
+        if socket.writable() < buffer.len() as u32 {
+            break socket.close_reason().is_some();
         }
+        match socket.read(&mut buffer) {
+            Ok(length) if length > 0 => {
+                let _ = socket.write(buffer.get(..length).unwrap_or(&[]));
+            }
+            Err(ReadError::WouldBlock) => break false,
+            _ => break true,
+        }
+    };
+    if ended {
+        socket.release();
     }
+    !ended
 }
 
 #[panic_handler]
