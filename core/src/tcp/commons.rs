@@ -19,29 +19,30 @@ use super::window::shift_for;
 
 /// What all sockets of a stack have in common.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Commons<'a> {
+    /// How connections behave unless told otherwise.
+    pub connection: ConnectionConfig,
     /// The latest point in time that the caller has told.
     pub now: Instant,
-    /// What identifiers are keyed by.
-    pub secret: Secret,
+    /// 2 MSL.
+    pub time_wait: Duration,
     /// What look-up tables are keyed by.
     pub table_keys: [u64; 2],
+    /// What identifiers are keyed by.
+    pub secret: Secret,
     /// Data blocks.
     pub blocks: BlockPool<'a>,
     /// Records of segments in flight.
     pub records: Records<'a>,
-    /// What happened.
-    pub counters: Counters,
     /// How windows are backed.
     pub policy: AllocationPolicy,
-    /// 2 MSL.
-    pub time_wait: Duration,
-    /// The largest IP packet, octets.
-    pub mtu: u16,
-    /// How connections behave unless told otherwise.
-    pub connection: ConnectionConfig,
     /// Whether in-order data is acknowledged once a burst.
     pub ack_per_burst: bool,
+    /// The largest IP packet, octets.
+    pub mtu: u16,
+    /// What happened.
+    pub counters: Counters,
 }
 
 impl Commons<'_> {
