@@ -123,10 +123,10 @@ pub struct Connection<P: Profile> {
     /// Keep-alives sent since the peer was heard last.
     pub(super) keepalives: u8,
     pub(super) challenges: u8,
+    pub(super) debt: Debt,
+    pub(super) agreed: Agreed,
     /// The step of 1.05 s, modulo 2¹⁶, in which `challenges` were answered.
     pub(super) challenge_step: u16,
-    pub(super) agreed: Agreed,
-    pub(super) debt: Debt,
     pub(super) snd: SendSpace<P::Stream>,
     pub(super) rcv: ReceiveSpace<P::Reassembly, P::Stream>,
     /// When data was sent last, in ticks of 1,024 µs, modulo 2³².
