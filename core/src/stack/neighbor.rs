@@ -166,8 +166,15 @@ impl<'a> Neighbors<'a> {
         if !self.asking {
             return None;
         }
-        let ahead = |slot: &Neighbor| (slot.due.wrapping_sub(tick(now)) as i32).max(0);
-        let ahead = self.slots.iter().filter(|slot| slot.asks()).map(ahead).min()?;
+        let mut ahead = i32::MAX;
+        for slot in self.slots.iter() {
+            if slot.asks() {
+                ahead = ahead.min((slot.due.wrapping_sub(tick(now)) as i32).max(0));
+            }
+        }
+        if ahead == i32::MAX {
+            return None;
+        }
         // Where that tick begins; the one that is now has begun.
         let at = (now.micros() >> 10).wrapping_add(u64::from(ahead as u32)) << 10;
         Some(now.max(Instant::from_micros(at)))
