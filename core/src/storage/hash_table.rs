@@ -85,7 +85,7 @@ impl<'a> Index<'a> for HashTable<'a> {
     }
 
     fn last<T: Empty + Chained>(&self, slab: &Slab<'_, T>, key: &T::Key) -> Option<Id> {
-        self.last_hit.filter(|id| slab.hinted(*id).is_some_and(|record| record.key() == key))
+        self.last_hit.filter(|id| slab.listed(*id).is_some_and(|record| record.key() == key))
     }
 
     fn find<T: Empty + Chained>(
