@@ -3,7 +3,7 @@
 //! TCP and the tables see no more of an address than this. With feature `ipv6` IPv4 addresses are
 //! held in their mapped form, so that one comparison serves both; without it a key has 12 bytes.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 #[cfg(feature = "ipv6")]
 mod held {
@@ -37,11 +37,25 @@ mod held {
 
     /// Who counts as one peer: an IPv4 address, or the 64 bits of an IPv6 address that name a
     /// network, as a single host of it has all the addresses that it likes.
-    pub(crate) fn site(peer: Ip) -> [u8; 8] {
+    pub(crate) fn site(peer: Ip) -> [u32; 2] {
         match peer {
-            IpAddr::V4(v4) => super::padded(v4),
-            IpAddr::V6(v6) => *v6.octets().first_chunk().unwrap_or(&[0; 8]),
+            IpAddr::V4(v4) => [v4.to_bits(), 0],
+            IpAddr::V6(v6) => {
+                let network = v6.to_bits() >> 64;
+                [(network >> 32) as u32, network as u32]
+            }
         }
+    }
+
+    /// A flow behind four words, in blocks of four, for the keyed hash.
+    pub(crate) type Message = [[u32; 4]; 4];
+
+    pub(super) fn message(first: [u32; 4], a: Octets, b: Octets, ports: u32) -> Message {
+        let words = |octets: Octets| {
+            let bits = u128::from_le_bytes(octets);
+            [bits as u32, (bits >> 32) as u32, (bits >> 64) as u32, (bits >> 96) as u32]
+        };
+        [first, words(a), words(b), [ports, 0, 0, 0]]
     }
 
     pub(crate) fn address(octets: Octets) -> Ip {
@@ -84,8 +98,15 @@ mod held {
     }
 
     /// Who counts as one peer.
-    pub(crate) const fn site(peer: Ip) -> [u8; 8] {
-        super::padded(peer)
+    pub(crate) const fn site(peer: Ip) -> [u32; 2] {
+        [peer.to_bits(), 0]
+    }
+
+    /// A flow behind four words, in blocks of four, for the keyed hash.
+    pub(crate) type Message = [[u32; 4]; 2];
+
+    pub(super) const fn message(first: [u32; 4], a: Octets, b: Octets, ports: u32) -> Message {
+        [first, [u32::from_le_bytes(a), u32::from_le_bytes(b), ports, 0]]
     }
 
     pub(crate) fn address(octets: Octets) -> Ip {
@@ -93,12 +114,7 @@ mod held {
     }
 }
 
-pub(crate) use held::{Ip, Octets, address, narrow, octets, of_v4, site, widen};
-
-const fn padded(v4: Ipv4Addr) -> [u8; 8] {
-    let [a, b, c, d] = v4.octets();
-    [a, b, c, d, 0, 0, 0, 0]
-}
+pub(crate) use held::{Ip, Message, Octets, address, narrow, octets, of_v4, site, widen};
 
 /// Length of [`FlowKey::to_bytes`].
 pub const FLOW_BYTES: usize = 2 * size_of::<Octets>() + 4;
@@ -106,6 +122,7 @@ pub const FLOW_BYTES: usize = 2 * size_of::<Octets>() + 4;
 /// Local and remote address and port of one flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(align(4))]
 pub struct FlowKey {
     local: Octets,
     remote: Octets,
@@ -207,6 +224,12 @@ impl FlowKey {
             (*local, *remote, *ports) = (self.local, self.remote, [a, b, c, d]);
         }
         bytes
+    }
+
+    /// A message for the keyed hash: these words, and the key.
+    pub(crate) fn message(&self, first: [u32; 4]) -> Message {
+        let ports = u32::from(self.local_port) << 16 | u32::from(self.remote_port);
+        held::message(first, self.local, self.remote, ports)
     }
 }
 

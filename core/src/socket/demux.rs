@@ -9,7 +9,6 @@ use crate::storage::Empty;
 use crate::storage::Id;
 use crate::storage::hash_table::{Chained, Hash32, Index};
 use crate::storage::slab::Slab;
-use crate::tcp::isn::hash64;
 
 /// The local end that a listener or a UDP socket is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +73,8 @@ impl Bound {
 #[must_use]
 pub fn table_keys<P: Profile>(secret: &Secret) -> [u64; 2] {
     if <P::Tables as Tables>::Hash::KEYED {
-        let key = |which| hash64(secret.octets(), &[b"table", &[which]]);
-        [key(0), key(1)]
+        let [a, b, c, d] = secret.hash(b"tabl", [0; 3], &FlowKey::EMPTY).map(u64::from);
+        [a << 32 | b, c << 32 | d]
     } else {
         [0; 2]
     }

@@ -9,7 +9,6 @@ use crate::storage::Id;
 use crate::storage::hash_table::Index;
 use crate::storage::list::Line;
 use crate::tcp::connection::{CloseReason, Connection};
-use crate::tcp::isn::hash64;
 use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::state::State;
 use crate::tcp::user_calls::{Half, Info, ReadError, WriteError};
@@ -117,6 +116,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if port == 0 {
             return Err(ListenError::InvalidPort);
         }
+        let choices = commons.choices_of::<P>(config.connection.as_ref());
         let bound = Bound::new(config.address, port);
         let hash = port_hash::<P>(commons.table_keys, port);
         if self.by_port.find(&self.listeners, hash, &bound).is_some() {
@@ -125,7 +125,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let id = self.listeners.acquire().ok_or(ListenError::NoMemory)?;
         if let Some(slot) = self.listeners.get_mut(id) {
             slot.listening.bound = bound;
-            slot.listening.config = config.connection.unwrap_or(commons.connection);
+            slot.listening.choices = choices;
             slot.listening.limit = config.backlog;
         }
         self.by_port.insert(&mut self.listeners, hash, id);
@@ -168,17 +168,17 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         config: &ConnectConfig,
         commons: &mut Commons<'a>,
     ) -> Result<TcpHandle, ConnectError> {
-        let settings = config.connection.unwrap_or(commons.connection);
+        let choices = commons.choices_of::<P>(config.connection.as_ref());
         let flow = match config.local_port {
             Some(port) => self.free_flow(SocketAddr::new(local, port), remote, commons),
             None => self.ephemeral_flow(local, remote, commons),
         };
         let flow = flow.ok_or(ConnectError::InUse)?;
-        let terms = commons.terms::<P>(&flow, &settings);
+        let terms = commons.terms::<P>(&flow, &choices);
         self.in_syn_sent = Some(Connection::on_segment_in_syn_sent);
         let id = self
             .insert(&flow, commons, |connection, _, commons| {
-                connection.open(flow, &terms, &settings, commons)
+                connection.open(flow, &terms, &choices, commons)
             })
             .ok_or(ConnectError::NoMemory)?;
         bump(&mut commons.counters.active_opens);
@@ -193,9 +193,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         remote: SocketAddr,
         commons: &Commons<'a>,
     ) -> Option<FlowKey> {
-        let peer = FlowKey::new(SocketAddr::new(local, 0), remote)?.to_bytes();
-        let time = commons.now.micros().to_be_bytes();
-        let start = hash64(commons.secret.octets(), &[b"port", &peer, &time]) as u16;
+        let peer = FlowKey::new(SocketAddr::new(local, 0), remote)?;
+        let now = commons.now.micros();
+        let [start, ..] = commons.secret.hash(b"port", [now as u32, (now >> 32) as u32, 0], &peer);
+        let start = start as u16;
         (0..PORT_TRIES).find_map(|step| {
             let port = start.wrapping_add(step) % EPHEMERAL_COUNT;
             let local = SocketAddr::new(local, EPHEMERAL_FIRST.saturating_add(port));

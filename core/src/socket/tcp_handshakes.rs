@@ -91,18 +91,18 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         let listening = &mut self.listeners.get_mut(listener)?.listening;
-        let mut terms = commons.terms::<P>(flow, &listening.config);
+        let mut terms = commons.terms::<P>(flow, &listening.choices);
         terms.iss = beyond.map_or(terms.iss, |beyond| terms.iss.later(beyond));
         if !P::RECORDS {
             return self.begin_in_slot(flow, syn, listener, &terms, commons);
         }
-        let told = commons.first_window::<P>(&listening.config);
+        let told = commons.first_window::<P>(&listening.choices);
         let Some(id) = self.half_open.acquire() else {
             if P::COOKIES {
                 bump(&mut commons.counters.cookies_out);
                 listening.cookies = cookie::period(commons.now);
-                let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
-                let told = commons.cookie_window::<P>(&listening.config);
+                let jar = Jar { secret: &commons.secret, flow, now: commons.now };
+                let told = commons.cookie_window::<P>(&listening.choices);
                 return Some(jar.syn_ack(syn, &terms, told));
             }
             commons.counters.drop(DropReason::NoMemory);
@@ -128,8 +128,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
         let begun = self.insert(flow, commons, |connection, listeners, commons| {
-            let config = &listeners.get(listener)?.listening.config;
-            connection.receive_syn(*flow, syn, terms, config, commons)
+            let choices = &listeners.get(listener)?.listening.choices;
+            connection.receive_syn(*flow, syn, terms, choices, commons)
         });
         let Some(id) = begun else {
             commons.counters.drop(DropReason::NoMemory);
@@ -174,9 +174,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if !P::COOKIES || !plain || !cookie::is_recent(listening.cookies, commons.now) {
             return None;
         }
-        let terms = commons.terms::<P>(flow, &listening.config);
-        let told = commons.cookie_window::<P>(&listening.config);
-        let jar = Jar { secret: commons.secret.octets(), flow, now: commons.now };
+        let terms = commons.terms::<P>(flow, &listening.choices);
+        let told = commons.cookie_window::<P>(&listening.choices);
+        let jar = Jar { secret: &commons.secret, flow, now: commons.now };
         jar.redeem(ack, &terms, told)
     }
 
@@ -193,8 +193,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             return None;
         }
         let opened = self.insert(&handshake.flow, commons, |connection, listeners, commons| {
-            let config = &listeners.get(listener)?.listening.config;
-            connection.accept(handshake, config, commons)
+            let choices = &listeners.get(listener)?.listening.choices;
+            connection.accept(handshake, choices, commons)
         });
         let Some(connection) = opened else {
             commons.counters.drop(DropReason::NoMemory);

@@ -10,7 +10,7 @@ use crate::storage::slab::{Key, Slot};
 use crate::storage::{Empty, Id};
 use crate::tcp::connection::Connection;
 use crate::tcp::listener::HalfOpen;
-use crate::tcp::settings::ConnectionConfig;
+use crate::tcp::settings::Choices;
 use crate::tcp::time_wait::TimeWait;
 use crate::waker::{ACCEPTORS, ConnectionWaiters, WakerSlot};
 
@@ -129,7 +129,7 @@ linked!([P: Profile] ListenerSlot<P>, news: News);
 /// What a listener listens to and how.
 pub(super) struct Listening<P: Profile> {
     pub(super) bound: Bound,
-    pub(super) config: ConnectionConfig,
+    pub(super) choices: Choices,
     pub(super) limit: u16,
     /// The period in which a cookie was given out last, 0 for never.
     pub(super) cookies: u16,
@@ -139,7 +139,7 @@ pub(super) struct Listening<P: Profile> {
 impl<P: Profile> Empty for Listening<P> {
     const EMPTY: Self = Self {
         bound: Bound::EMPTY,
-        config: ConnectionConfig::EMPTY,
+        choices: Choices::EMPTY,
         limit: 0,
         cookies: 0,
         waiting: Empty::EMPTY,

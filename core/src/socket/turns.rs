@@ -37,7 +37,7 @@ impl<Q: Line<Egress>> Turns<Q> {
         #[cfg(feature = "ethernet")]
         parked: Q::EMPTY,
         #[cfg(feature = "ethernet")]
-        round: 1,
+        round: 0,
     };
 
     /// Whether nobody's turn it is.
@@ -59,7 +59,7 @@ impl<Q: Line<Egress>> Turns<Q> {
             return self.parked.contains(slab, id);
         }
         #[cfg(feature = "ethernet")]
-        return slab.listed_mut(id).is_some_and(|slot| *slot.parked() == self.round);
+        return slab.listed_mut(id).is_some_and(|slot| *slot.parked() == self.mark());
         #[cfg(not(feature = "ethernet"))]
         {
             let _ = (slab, id);
@@ -105,11 +105,17 @@ impl<Q: Line<Egress>> Turns<Q> {
     #[cfg(feature = "ethernet")]
     pub fn park<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
         self.remove(slab, id);
-        self.note_round(slab, id, self.round);
+        self.note_round(slab, id, self.mark());
         self.parked.push_back(slab, id);
     }
 
-    /// The round in which a record was parked last; 0 is none.
+    /// What is noted in a record that is parked in this round; never 0, which is no round.
+    #[cfg(feature = "ethernet")]
+    const fn mark(&self) -> u16 {
+        !self.round
+    }
+
+    /// Notes the round in which a record was parked last.
     #[cfg(feature = "ethernet")]
     fn note_round<T: Turn>(&self, slab: &mut Slab<'_, T>, id: Id, round: u16) {
         if !Q::KNOWS_ITS_OWN
@@ -123,8 +129,9 @@ impl<Q: Line<Egress>> Turns<Q> {
     #[cfg(feature = "ethernet")]
     pub fn unpark<T: Turn>(&mut self, slab: &mut Slab<'_, T>) {
         self.ready.append(slab, &mut self.parked);
-        // Zero is no round: it is that of who never waited.
-        self.round = self.round.checked_add(1).unwrap_or(1);
+        if !Q::KNOWS_ITS_OWN {
+            self.round = self.round.wrapping_add(1) % u16::MAX;
+        }
     }
 }
 

@@ -22,6 +22,7 @@ const ANSWERS: usize = 2;
 
 /// An answer to a neighbour that has asked for an address of ours.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(4))]
 pub(super) struct Answer {
     pub(super) hardware: Address,
     theirs: Octets,

@@ -19,12 +19,13 @@ const NETWORK: usize = if cfg!(feature = "ipv6") { 40 } else { 20 };
 
 /// The headers of a packet in the making.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Headers {
-    octets: [u8; HEADERS_MAX],
-    len: usize,
-    job: Option<ChecksumJob>,
     /// TTL and hop limit of what is sent.
     pub(super) hop_limit: u8,
+    job: Option<ChecksumJob>,
+    len: usize,
+    octets: [u8; HEADERS_MAX],
 }
 
 impl Headers {

@@ -252,7 +252,8 @@ impl<P: Profile> Stack<'_, P> {
         let local = (destination, header.destination_port);
         let remote = (source, header.source_port);
         let flow = FlowKey::between(local, remote).ok_or(DropReason::BadSource)?;
-        let mut segment = Segment::new::<P>(&header, text);
+        let mut segment = Segment::new(&header, text);
+        segment.read_options::<P>(&header);
         if let Some(answer) = self.tcp.on_segment(&flow, &mut segment, &mut self.commons) {
             self.link.replies.push_segment(flow, answer, &mut self.commons);
         }

@@ -22,10 +22,12 @@ mod storage;
 #[cfg(feature = "async")]
 mod waiters;
 
+use core::mem::MaybeUninit;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::counters::Counters;
 use crate::device::{Device, NoRoom, RxMeta};
+use crate::flow::FlowKey;
 use crate::flow::{narrow, widen};
 use crate::profile::{Full, Profile, Tables};
 use crate::readiness::Readiness;
@@ -41,9 +43,9 @@ use crate::socket::{Commons, Handle, ListenerHandle, StaleHandle, TcpHandle};
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::slab::Slab;
+use crate::tcp::recovery::Records;
 #[cfg(any(feature = "dhcp", feature = "ethernet"))]
-use crate::tcp::isn::hash64;
-use crate::tcp::settings::ConnectionConfig;
+use crate::tcp::settings::{Choices, ConnectionConfig};
 use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
 #[cfg(feature = "ethernet")]
@@ -224,57 +226,23 @@ impl<'a, P: Profile> Stack<'a, P> {
         config: &Config,
         secret: Secret,
     ) -> Result<Self, ConfigError> {
-        if config.mtu < MTU_MIN_IPV4 {
-            return Err(ConfigError::MtuTooSmall);
-        }
-        #[cfg(feature = "ethernet")]
-        let frames = frames(storage.neighbors, config.hardware_address)?;
-        let mut blocks = BlockPool::new(storage.blocks, storage.block_links, storage.block_size)
-            .ok_or(ConfigError::BadBlocks)?;
-        let tcp = TcpPool::<P>::new(storage.tcp);
-        #[cfg(feature = "udp")]
-        let udp = UdpPool::new(storage.udp);
-        let slots = tcp.slots_max();
-        #[cfg(feature = "udp")]
-        let slots = slots.max(udp.capacity());
-        if slots > P::Tables::SLOTS_MAX {
-            return Err(ConfigError::TooManySlots);
-        }
-        if tcp.keep_back(&mut blocks) > blocks.capacity() {
-            return Err(ConfigError::TooFewBlocks);
-        }
-        // Made where it is to be: it is too large to be moved for nothing.
-        Ok(Self {
-            commons: Commons {
-                now: Instant::ZERO,
-                secret,
-                table_keys: table_keys::<P>(&secret),
-                blocks,
-                records: Slab::new(storage.records),
-                counters: Counters::EMPTY,
-                policy: config.policy,
-                time_wait: config.time_wait,
-                mtu: config.mtu,
-                connection: config.connection,
-                ack_per_burst: false,
-            },
-            link: Link::new(
-                Replies::new(config.resets, config.icmp_errors),
-                Headers::new(config.hop_limit),
-                #[cfg(feature = "ethernet")]
-                frames,
-            ),
-            tcp,
-            #[cfg(feature = "udp")]
-            udp,
-            #[cfg(feature = "udp")]
-            udp_turn: false,
-            observer: P::Observer::default(),
-            ingress_budget: config.ingress_budget.max(1),
-            egress_budget: config.egress_budget.max(1),
-            #[cfg(all(feature = "ethernet", feature = "ipv6"))]
-            probe_ipv6: config.probe_ipv6 && config.hardware_address.is_some(),
-        })
+        Ok(Parts::new(storage, config)?.assemble(config, secret))
+    }
+
+    /// Likewise, made where it is to be and never dropped: for a stack in a static, of which
+    /// [`Stack::new`] would first make a kilobyte or more on the caller's stack.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Stack::new`].
+    pub fn new_in<'s>(
+        place: &'s mut MaybeUninit<Self>,
+        storage: Storage<'a, P>,
+        config: &Config,
+        secret: Secret,
+    ) -> Result<&'s mut Self, ConfigError> {
+        let parts = Parts::new(storage, config)?;
+        Ok(place.write(parts.assemble(config, secret)))
     }
 
     /// Gives the link an address, up to four, or two without the feature `ipv6`. It is used at
@@ -362,8 +330,10 @@ impl<'a, P: Profile> Stack<'a, P> {
     /// point in time.
     #[cfg(any(feature = "dhcp", feature = "ethernet"))]
     pub(crate) fn draw(&self, purpose: &[u8; 4], number: u32) -> u64 {
-        let now = self.commons.now.micros().to_be_bytes();
-        hash64(self.commons.secret.octets(), &[purpose, &number.to_be_bytes(), &now])
+        let now = self.commons.now.micros();
+        let numbers = [number, now as u32, (now >> 32) as u32];
+        let [low, high, ..] = self.commons.secret.hash(purpose, numbers, &FlowKey::EMPTY);
+        u64::from(high) << 32 | u64::from(low)
     }
 
     /// Sends what is for other links to this neighbour, which must be on the network of one of our
@@ -652,11 +622,90 @@ impl<'a, P: Profile> Stack<'a, P> {
 }
 
 /// The Ethernet side of a link.
+/// What a stack is put together of, once it is known that it can be.
+struct Parts<'a, P: Profile> {
+    blocks: BlockPool<'a>,
+    records: Records<'a>,
+    #[cfg(feature = "ethernet")]
+    neighbors: Neighbors<'a>,
+    tcp: TcpPool<'a, P>,
+    #[cfg(feature = "udp")]
+    udp: UdpPool<'a, P>,
+}
+
+impl<'a, P: Profile> Parts<'a, P> {
+    fn new(storage: Storage<'a, P>, config: &Config) -> Result<Self, ConfigError> {
+        if config.mtu < MTU_MIN_IPV4 {
+            return Err(ConfigError::MtuTooSmall);
+        }
+        #[cfg(feature = "ethernet")]
+        let neighbors = neighbors(storage.neighbors, config.hardware_address)?;
+        let mut blocks = BlockPool::new(storage.blocks, storage.block_links, storage.block_size)
+            .ok_or(ConfigError::BadBlocks)?;
+        let tcp = TcpPool::<P>::new(storage.tcp);
+        #[cfg(feature = "udp")]
+        let udp = UdpPool::new(storage.udp);
+        let slots = tcp.slots_max();
+        #[cfg(feature = "udp")]
+        let slots = slots.max(udp.capacity());
+        if slots > P::Tables::SLOTS_MAX {
+            return Err(ConfigError::TooManySlots);
+        }
+        if tcp.keep_back(&mut blocks) > blocks.capacity() {
+            return Err(ConfigError::TooFewBlocks);
+        }
+        Ok(Self {
+            blocks,
+            records: Slab::new(storage.records),
+            #[cfg(feature = "ethernet")]
+            neighbors,
+            tcp,
+            #[cfg(feature = "udp")]
+            udp,
+        })
+    }
+
+    fn assemble(self, config: &Config, secret: Secret) -> Stack<'a, P> {
+        Stack {
+            commons: Commons {
+                now: Instant::ZERO,
+                secret,
+                table_keys: table_keys::<P>(&secret),
+                blocks: self.blocks,
+                records: self.records,
+                counters: Counters::EMPTY,
+                policy: config.policy,
+                time_wait: config.time_wait,
+                mtu: config.mtu,
+                choices: Choices::new::<P>(&config.connection),
+                ack_per_burst: false,
+            },
+            link: Link::new(
+                Replies::new(config.resets, config.icmp_errors),
+                Headers::new(config.hop_limit),
+                #[cfg(feature = "ethernet")]
+                Frames::new(config.hardware_address, self.neighbors),
+            ),
+            tcp: self.tcp,
+            #[cfg(feature = "udp")]
+            udp: self.udp,
+            #[cfg(feature = "udp")]
+            udp_turn: false,
+            observer: P::Observer::default(),
+            ingress_budget: config.ingress_budget.max(1),
+            egress_budget: config.egress_budget.max(1),
+            #[cfg(all(feature = "ethernet", feature = "ipv6"))]
+            probe_ipv6: config.probe_ipv6 && config.hardware_address.is_some(),
+        }
+    }
+}
+
+/// The neighbours of a link, if it can have any.
 #[cfg(feature = "ethernet")]
-fn frames(
-    slots: managed::ManagedSlice<'_, Neighbor>,
+fn neighbors<'a>(
+    slots: managed::ManagedSlice<'a, Neighbor>,
     hardware: Option<ethernet::Address>,
-) -> Result<Frames<'_>, ConfigError> {
+) -> Result<Neighbors<'a>, ConfigError> {
     if hardware.is_some_and(|address| !address.is_unicast()) {
         return Err(ConfigError::InvalidHardwareAddress);
     }
@@ -664,5 +713,5 @@ fn frames(
     if hardware.is_some() && neighbors.capacity() == 0 {
         return Err(ConfigError::NoNeighbors);
     }
-    Ok(Frames::new(hardware, neighbors))
+    Ok(neighbors)
 }

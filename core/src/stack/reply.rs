@@ -11,7 +11,6 @@ use crate::storage::Empty;
 use crate::storage::queue::Queue;
 use crate::storage::stream::Stream;
 use crate::tcp::bare::Bare;
-use crate::tcp::isn::hash64;
 use crate::wire::icmpv4::{self, Header};
 use crate::wire::ipv4;
 use crate::wire::tcp::Flags;
@@ -36,18 +35,19 @@ const SPAN_SHIFT: u32 = 20;
 /// answer tell of its connections. Each peer has its own, therefore, as far as memory goes: who
 /// shares one is drawn anew in each span, and so is how much it holds, which nobody can foresee.
 #[derive(Debug)]
+#[repr(C)]
 struct Ration {
     /// Answers a span on average; 0 for no limit.
     limit: u16,
     /// Sets the class apart.
-    class: u8,
+    class: u16,
     /// The span that `spent` is about.
     span: u32,
     spent: [u16; RATIONS],
 }
 
 impl Ration {
-    const fn new(class: u8, limit: u16) -> Self {
+    const fn new(class: u16, limit: u16) -> Self {
         Self { limit, class, span: 0, spent: [0; RATIONS] }
     }
 
@@ -60,14 +60,16 @@ impl Ration {
         if span != self.span {
             (self.span, self.spent) = (span, [0; RATIONS]);
         }
-        let site = site(peer);
-        let parts: [&[u8]; 4] = [b"ration", &[self.class], &span.to_be_bytes(), &site];
-        let draw = hash64(commons.secret.octets(), &parts);
+        let [network, rest] = site(peer);
+        let [a, b] = self.class.to_le_bytes();
+        let purpose = [b'l', b'm', a, b];
+        let [place, draw, ..] =
+            commons.secret.hash(&purpose, [span, network, rest], &FlowKey::EMPTY);
         // From three quarters of the limit up to five.
         let limit = u32::from(self.limit);
-        let quarter = (limit / 4).wrapping_mul((draw >> 48) as u32) >> 15;
+        let quarter = (limit / 4).wrapping_mul(draw >> 16) >> 15;
         let drawn = limit.wrapping_sub(limit / 4).wrapping_add(quarter);
-        let Some(spent) = self.spent.get_mut(draw as usize % RATIONS) else { return true };
+        let Some(spent) = self.spent.get_mut(place as usize % RATIONS) else { return true };
         let admitted = u32::from(*spent) < drawn;
         if admitted {
             *spent = spent.saturating_add(1);
@@ -101,8 +103,8 @@ impl Replies {
         Self {
             segments: Vec::new(),
             messages: Vec::new(),
-            resets: Ration::new(b'r', resets),
-            errors: Ration::new(b'e', errors),
+            resets: Ration::new(1, resets),
+            errors: Ration::new(2, errors),
         }
     }
 

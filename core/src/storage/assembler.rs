@@ -1,8 +1,6 @@
 //! Which ranges behind a hole have arrived, in a few bounded records. The octets themselves lie
 //! elsewhere; which of the ranges is news to whom is not known here.
 
-use heapless::Vec;
-
 use super::Empty;
 
 /// A run of octets `[start, end)`, counted from the next octet expected.
@@ -44,17 +42,17 @@ pub trait Reassembly: Empty {
 
     /// Whether nothing lies behind a hole.
     fn is_empty(&self) -> bool {
-        self.ranges().is_empty()
+        self.end() == 0
     }
 
     /// The end of the last range, 0 where there is none.
     fn end(&self) -> u32 {
-        self.ranges().iter().map(|range| range.end).max().unwrap_or(0)
+        self.ranges().fold(0, |end, range| end.max(range.end))
     }
 
     /// The part of `[start, end)` that is held, of the first range that holds any of it.
     fn overlap(&self, start: u32, end: u32) -> Option<Range> {
-        self.ranges().iter().find_map(|range| {
+        self.ranges().find_map(|range| {
             let (start, end) = (range.start.max(start), range.end.min(end));
             (start < end).then_some(Range { start, end })
         })
@@ -67,36 +65,27 @@ pub trait Reassembly: Empty {
     fn clear(&mut self);
 
     /// What is held, the range that grew last first; between any two ranges there is a hole.
-    fn ranges(&self) -> &[Range];
+    fn ranges(&self) -> impl Iterator<Item = Range>;
 
     /// Whether all of `[start, end)` is held; an empty range always is.
     fn holds(&self, start: u32, end: u32) -> bool {
-        start >= end || self.ranges().iter().any(|range| range.start <= start && end <= range.end)
+        start >= end || self.ranges().any(|range| range.start <= start && end <= range.end)
     }
 }
 
 /// Up to `N` ranges in place. Every operation is O(N).
+///
+/// A record that is in use ends behind zero; one that is not is where all others are apart from.
 #[derive(Debug)]
 pub struct Assembler<const N: usize> {
-    ranges: Vec<Range, N, u8>,
+    ranges: [Range; N],
 }
+
+/// A record that is not in use.
+const NONE: Range = Range { start: 0, end: 0 };
 
 impl<const N: usize> Empty for Assembler<N> {
-    const EMPTY: Self = Self { ranges: Vec::new() };
-}
-
-impl<const N: usize> Assembler<N> {
-    /// Leaves those of which `keep` says so. The vector's own `retain` has paths that can panic.
-    fn retain(&mut self, mut keep: impl FnMut(&mut Range) -> bool) {
-        let mut kept = Vec::new();
-        for range in &mut self.ranges {
-            if keep(range) {
-                // There is room: these are no more than there were.
-                let _ = kept.push(*range);
-            }
-        }
-        self.ranges = kept;
-    }
+    const EMPTY: Self = Self { ranges: [NONE; N] };
 }
 
 impl<const N: usize> Reassembly for Assembler<N> {
@@ -104,59 +93,57 @@ impl<const N: usize> Reassembly for Assembler<N> {
         if start >= end {
             return Ok(());
         }
-        let mut merged = Range { start, end };
-        self.retain(|range| {
-            let apart = range.end < merged.start || merged.end < range.start;
-            if !apart {
+        let (mut merged, mut room) = (Range { start, end }, false);
+        for range in &mut self.ranges {
+            if merged.start <= range.end && range.start <= merged.end {
                 merged.start = merged.start.min(range.start);
                 merged.end = merged.end.max(range.end);
+                *range = NONE;
             }
-            apart
-        });
-        if self.ranges.is_full() {
+            room |= *range == NONE;
+        }
+        if !room {
             return Err(TooManyHoles);
         }
-        // The newest goes to the front: each range moves up by one, the last is carried out.
-        let mut carried = merged;
+        // The newest goes to the front: each range moves up by one, into the first free record.
         for range in &mut self.ranges {
-            core::mem::swap(range, &mut carried);
+            core::mem::swap(range, &mut merged);
+            if merged == NONE {
+                break;
+            }
         }
-        self.ranges.push(carried).map_err(|_| TooManyHoles)
+        Ok(())
     }
 
     fn advance(&mut self, by: u32) -> u32 {
-        let mut following = 0;
-        self.retain(|range| {
-            if range.end <= by {
-                return false;
-            }
-            if range.start <= by {
-                following = range.end.wrapping_sub(by);
-                return false;
-            }
-            true
-        });
-        let passed = by.wrapping_add(following);
+        let mut passed = by;
         for range in &mut self.ranges {
-            range.start = range.start.saturating_sub(passed);
-            range.end = range.end.saturating_sub(passed);
+            if range.start <= by {
+                passed = passed.max(range.end);
+            }
         }
-        following
+        for range in &mut self.ranges {
+            range.end = range.end.saturating_sub(passed);
+            range.start = range.start.saturating_sub(passed);
+        }
+        passed.wrapping_sub(by)
     }
 
     fn truncate(&mut self, at: u32) {
-        self.retain(|range| {
+        for range in &mut self.ranges {
             range.end = range.end.min(at);
-            range.start < range.end
-        });
+            if range.start >= range.end {
+                *range = NONE;
+            }
+        }
     }
 
     fn clear(&mut self) {
-        self.ranges.clear();
+        self.ranges = [NONE; N];
     }
 
-    fn ranges(&self) -> &[Range] {
-        &self.ranges
+    fn ranges(&self) -> impl Iterator<Item = Range> {
+        self.ranges.iter().copied().filter(|range| range.end > 0)
     }
 }
 

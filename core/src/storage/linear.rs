@@ -74,7 +74,7 @@ pub const ROW_MAX: usize = u32::BITS as usize;
 pub struct Row<L> {
     members: u32,
     /// Whose turn is next: the members from this place on come before those in front of it.
-    turn: u8,
+    turn: u32,
     kind: PhantomData<fn() -> L>,
 }
 
@@ -125,7 +125,7 @@ impl<L> Line<L> for Row<L> {
     }
 
     fn first(&self) -> Option<Id> {
-        let turn = u32::from(self.turn);
+        let turn = self.turn;
         let behind = self.members.rotate_right(turn).trailing_zeros();
         let place = behind.wrapping_add(turn) % u32::BITS;
         if self.members == 0 { None } else { Id::from_index(place as usize) }
@@ -136,7 +136,7 @@ impl<L> Line<L> for Row<L> {
     }
 
     fn push_front<T: Empty + Linked<L>>(&mut self, _slab: &mut Slab<'_, T>, id: Id) -> bool {
-        self.turn = id.index() as u8;
+        self.turn = id.index() as u32;
         self.add(id)
     }
 
@@ -147,7 +147,7 @@ impl<L> Line<L> for Row<L> {
     }
 
     fn pass<T: Empty + Linked<L>>(&mut self, _slab: &mut Slab<'_, T>, first: Id) {
-        self.turn = (first.index() as u8).wrapping_add(1);
+        self.turn = (first.index() as u32).wrapping_add(1);
         self.take(first);
     }
 

@@ -14,7 +14,7 @@ use crate::wire::tcp_options::Known;
 use super::isn::{isn, stamp_offset};
 use super::options::{self, Offer, Terms};
 use super::recovery::Records;
-use super::settings::ConnectionConfig;
+use super::settings::{Choices, ConnectionConfig};
 use super::window::shift_for;
 
 /// What all sockets of a stack have in common.
@@ -22,7 +22,7 @@ use super::window::shift_for;
 #[repr(C)]
 pub struct Commons<'a> {
     /// How connections behave unless told otherwise.
-    pub connection: ConnectionConfig,
+    pub choices: Choices,
     /// The latest point in time that the caller has told.
     pub now: Instant,
     /// 2 MSL.
@@ -46,49 +46,54 @@ pub struct Commons<'a> {
 }
 
 impl Commons<'_> {
+    /// What is chosen for a connection: this, or what the stack was made with.
+    pub(crate) fn choices_of<P: Profile>(&self, own: Option<&ConnectionConfig>) -> Choices {
+        own.map_or(self.choices, Choices::new::<P>)
+    }
+
     /// What we bring into a handshake.
-    pub(crate) fn terms<P: Profile>(&self, flow: &FlowKey, config: &ConnectionConfig) -> Terms {
-        let secret = self.secret.octets();
-        let timestamps = P::TIMESTAMPS && config.timestamps;
+    pub(crate) fn terms<P: Profile>(&self, flow: &FlowKey, choices: &Choices) -> Terms {
+        let secret = &self.secret;
+        let timestamps = P::TIMESTAMPS && choices.timestamps;
         // A shift larger than any window needs would only round the windows down.
-        let largest = config.receive_limit.min(P::Stream::window_max(self.blocks.block_size()));
-        let scales = <P as Known>::WINDOW_SCALE && config.window_scale;
+        let largest = choices.receive_limit.min(P::Stream::window_max(self.blocks.block_size()));
+        let scales = <P as Known>::WINDOW_SCALE && choices.window_scale;
         let offer = Offer {
-            mss: self.mss(flow, config),
+            mss: self.mss(flow, choices),
             window_shift: scales.then(|| shift_for(largest)),
             timestamps,
-            sack: P::SACK && config.sack,
+            sack: P::SACK && choices.sack,
         };
         let stamp_offset = if timestamps { stamp_offset(secret, flow) } else { 0 };
-        Terms { iss: isn(secret, flow, self.now), offer, stamp_offset, dscp: config.dscp }
+        Terms { iss: isn(secret, flow, self.now), offer, stamp_offset, dscp: choices.settings.dscp }
     }
 
     /// The MSS that we announce.
-    fn mss(&self, flow: &FlowKey, config: &ConnectionConfig) -> u16 {
+    fn mss(&self, flow: &FlowKey, choices: &Choices) -> u16 {
         let fits = options::mss_of_mtu(self.mtu, flow.is_ipv4());
-        config.mss.unwrap_or(fits).clamp(options::MSS_FLOOR, fits.max(options::MSS_FLOOR))
+        choices.mss.unwrap_or(fits).clamp(options::MSS_FLOOR, fits.max(options::MSS_FLOOR))
     }
 
     /// The window that a SYN-ACK tells: no more than what a connection is sure to get.
-    pub(crate) fn first_window<P: Profile>(&self, config: &ConnectionConfig) -> u16 {
+    pub(crate) fn first_window<P: Profile>(&self, choices: &Choices) -> u16 {
         let more = match self.policy {
             AllocationPolicy::Reserved => 0,
             AllocationPolicy::Overcommit => self.blocks.obtainable(),
         };
-        self.window_of::<P>(more, config)
+        self.window_of::<P>(more, choices)
     }
 
     /// The window that a SYN-ACK tells of which nothing is remembered: it is worked out once more
     /// when the answer comes, and must not depend on the pool.
-    pub(crate) fn cookie_window<P: Profile>(&self, config: &ConnectionConfig) -> u16 {
-        self.window_of::<P>(0, config)
+    pub(crate) fn cookie_window<P: Profile>(&self, choices: &Choices) -> u16 {
+        self.window_of::<P>(0, choices)
     }
 
     /// A window of one block and so many more.
-    fn window_of<P: Profile>(&self, more: u32, config: &ConnectionConfig) -> u16 {
+    fn window_of<P: Profile>(&self, more: u32, choices: &Choices) -> u16 {
         let blocks = more.saturating_add(1);
         let sure = blocks.saturating_mul(self.blocks.block_size());
         let largest = P::Stream::window_max(self.blocks.block_size());
-        config.receive_limit.min(largest).min(sure).min(u32::from(u16::MAX)) as u16
+        choices.receive_limit.min(largest).min(sure).min(u32::from(u16::MAX)) as u16
     }
 }

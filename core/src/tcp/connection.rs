@@ -21,7 +21,7 @@ use super::recovery::{Records, Recovery};
 use super::rtt::RttEstimator;
 use super::segment::Segment;
 use super::send::SendSpace;
-use super::settings::{ConnectionConfig, Settings};
+use super::settings::{Choices, Settings};
 use super::state::{Event, State};
 use super::time_wait::{TimeWait, is_newer};
 use super::timers::Timers;
@@ -310,12 +310,12 @@ impl<P: Profile> Connection<P> {
     pub(super) fn set_up(
         &mut self,
         flow: FlowKey,
-        config: &ConnectionConfig,
+        choices: &Choices,
         commons: &mut Commons<'_>,
     ) -> Option<()> {
         self.flow = flow;
-        self.settings = Settings::new::<P>(config);
-        self.rcv.prepare(config.receive_limit, commons.policy, &mut commons.blocks)
+        self.settings = choices.settings;
+        self.rcv.prepare(choices.receive_limit, commons.policy, &mut commons.blocks)
     }
 
     /// The handshake is over: congestion control can begin, the user can be told. `lost`: a SYN of

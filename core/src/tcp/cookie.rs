@@ -5,12 +5,12 @@
 //! When cookies are given out and believed is decided in `socket`.
 
 use crate::flow::FlowKey;
+use crate::secret::Secret;
 use crate::seq::SeqNum;
 use crate::time::Instant;
 use crate::wire::tcp_options::{Options, Timestamps};
 
 use super::bare::Bare;
-use super::isn::hash64;
 use super::listener::HalfOpen;
 use super::options::{MSS_FLOOR, Terms};
 use super::segment::Segment;
@@ -46,7 +46,7 @@ pub fn is_recent(period: u16, now: Instant) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub struct Jar<'s> {
     /// What nobody else knows.
-    pub secret: &'s [u8; 16],
+    pub secret: &'s Secret,
     /// The peer.
     pub flow: &'s FlowKey,
     /// The time.
@@ -104,10 +104,9 @@ impl Jar<'_> {
     fn cookie(&self, irs: SeqNum, period: u32, index: u32) -> SeqNum {
         let top = (period & 1) << 3 | index;
         // Three bits of the period's place hold the MSS: 2²⁹ periods are a thousand years.
-        let what = (period << 3 | index).to_be_bytes();
-        let flow = self.flow.to_bytes();
-        let hash = hash64(self.secret, &[b"cookie", &flow, &irs.raw().to_be_bytes(), &what]);
-        SeqNum::new(top << HASH_BITS | hash as u32 >> (u32::BITS - HASH_BITS))
+        let what = period << 3 | index;
+        let [hash, ..] = self.secret.hash(b"cook", [irs.raw(), what, 0], self.flow);
+        SeqNum::new(top << HASH_BITS | hash >> (u32::BITS - HASH_BITS))
     }
 }
 
@@ -143,10 +142,12 @@ mod tests {
     use crate::flow::FLOW_BYTES;
     use crate::time::Duration;
 
-    const SECRET: [u8; 16] = [7; 16];
+    fn secret(octet: u8) -> &'static Secret {
+        std::boxed::Box::leak(std::boxed::Box::new(Secret::new([octet; 16]).unwrap()))
+    }
 
     /// The jar for a peer of that number.
-    fn jar(secret: &[u8; 16], number: u8, now: Instant) -> Jar<'_> {
+    fn jar(secret: &Secret, number: u8, now: Instant) -> Jar<'_> {
         let flow = FlowKey::from_bytes(&[number; FLOW_BYTES]);
         Jar { secret, flow: std::boxed::Box::leak(std::boxed::Box::new(flow)), now }
     }
@@ -158,18 +159,18 @@ mod tests {
         for (told, kept) in [(None, 48), (Some(48), 48), (Some(535), 256), (Some(1459), 1440)] {
             for start in [0, 5, (1 << PERIOD_SHIFT) - 1, 77 << PERIOD_SHIFT] {
                 let now = Instant::from_micros(start);
-                let given = jar(&SECRET, 9, now).give(irs, told);
+                let given = jar(secret(7), 9, now).give(irs, told);
                 for later in [Duration::ZERO, period] {
-                    let found = jar(&SECRET, 9, now + later).check(irs, given);
+                    let found = jar(secret(7), 9, now + later).check(irs, given);
                     assert_eq!(found, Some(kept), "{told:?}");
                 }
                 for stale in [2, 3, 4] {
                     let at = now + Duration::from_micros(stale << PERIOD_SHIFT);
-                    assert_eq!(jar(&SECRET, 9, at).check(irs, given), None, "{stale}");
+                    assert_eq!(jar(secret(7), 9, at).check(irs, given), None, "{stale}");
                 }
-                assert_eq!(jar(&SECRET, 8, now).check(irs, given), None, "another flow");
-                assert_eq!(jar(&SECRET, 9, now).check(irs + 1, given), None, "another SYN");
-                assert_eq!(jar(&[8; 16], 9, now).check(irs, given), None, "another secret");
+                assert_eq!(jar(secret(7), 8, now).check(irs, given), None, "another flow");
+                assert_eq!(jar(secret(7), 9, now).check(irs + 1, given), None, "another SYN");
+                assert_eq!(jar(secret(8), 9, now).check(irs, given), None, "another secret");
             }
         }
     }
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn a_forged_cookie_is_believed_at_the_design_probability_only() {
         let now = Instant::from_millis(1_000);
-        let (jar, mut seed) = (jar(&SECRET, 9, now), 1_u32);
+        let (jar, mut seed) = (jar(secret(7), 9, now), 1_u32);
         let believed = (0..300_000)
             .filter(|_| {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -235,7 +235,7 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         let len = u32::from(self.duplicate_len);
         let again = SackBlock { left: self.duplicate, right: self.duplicate + len };
         let again = (once && len > 0).then_some(again);
-        let early = self.holes.ranges().iter().map(|range| {
+        let early = self.holes.ranges().map(|range| {
             let (left, right) = (self.nxt + range.start, self.nxt + range.end);
             // Maybe the FIN behind the last text is here, too.
             let fin = self.fin != 0 && right == self.irs + self.fin;

@@ -26,17 +26,25 @@ pub struct Segment<'p> {
 }
 
 impl<'p> Segment<'p> {
-    /// The segment behind a parsed header, with those of its options that `K` names.
+    /// The segment behind a parsed header, of whose options nothing has been read.
     #[must_use]
-    pub fn new<K: Known>(header: &Header<'_>, text: &'p [u8]) -> Self {
+    pub fn new(header: &Header<'_>, text: &'p [u8]) -> Self {
         Self {
             seq: header.seq,
             ack: header.ack,
             wnd: header.window,
             flags: header.flags,
             urgent: header.urgent,
-            options: Options::parse_known::<K>(header.options),
+            options: Options::none(),
             text,
+        }
+    }
+
+    /// Reads those of the header's options that `K` names.
+    pub fn read_options<K: Known>(&mut self, header: &Header<'_>) {
+        // Most segments have none.
+        if !header.options.is_empty() {
+            self.options.read::<K>(header.options);
         }
     }
 

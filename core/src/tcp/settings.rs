@@ -82,34 +82,56 @@ impl ConnectionConfig {
     }
 }
 
-impl Empty for ConnectionConfig {
-    const EMPTY: Self = Self {
-        send_limit: 0,
-        receive_limit: 0,
-        mss: None,
-        initial_window: 0,
-        ack_delay: Duration::ZERO,
-        nagle: false,
-        window_scale: false,
-        timestamps: false,
-        sack: false,
-        dscp: 0,
-        rto_min: Duration::ZERO,
-        congestion: Algorithm::Reno,
-        user_timeout: Duration::ZERO,
-        keepalive: None,
-        connect_timeout: Duration::ZERO,
-    };
-}
-
 impl Default for ConnectionConfig {
     fn default() -> Self {
         Self::new()
     }
 }
 
+/// What the user has chosen, as listeners and the stack keep it: less than half as long.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Choices {
+    pub(super) send_limit: u32,
+    pub(super) receive_limit: u32,
+    pub(super) mss: Option<u16>,
+    pub(super) window_scale: bool,
+    pub(super) timestamps: bool,
+    pub(super) sack: bool,
+    pub(super) settings: Settings,
+}
+
+impl Empty for Choices {
+    const EMPTY: Self = Self {
+        send_limit: 0,
+        receive_limit: 0,
+        mss: None,
+        window_scale: false,
+        timestamps: false,
+        sack: false,
+        settings: Settings::EMPTY,
+    };
+}
+
+impl Choices {
+    /// What a connection on this profile makes of them.
+    #[must_use]
+    pub fn new<P: Profile>(config: &ConnectionConfig) -> Self {
+        Self {
+            send_limit: config.send_limit,
+            receive_limit: config.receive_limit,
+            mss: config.mss,
+            window_scale: config.window_scale,
+            timestamps: config.timestamps,
+            sack: config.sack,
+            settings: Settings::new::<P>(config),
+        }
+    }
+}
+
 /// The settings that are needed after the handshake, small: spans in microseconds.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Settings {
     pub(super) ack_delay: u32,
     pub(super) rto_min: u32,
@@ -138,7 +160,7 @@ impl Settings {
         algorithm: Algorithm::Reno,
     };
 
-    pub(super) fn new<P: Profile>(config: &ConnectionConfig) -> Self {
+    fn new<P: Profile>(config: &ConnectionConfig) -> Self {
         Self {
             ack_delay: micros(config.ack_delay).min(ACK_DELAY_MAX),
             rto_min: micros(config.rto_min),

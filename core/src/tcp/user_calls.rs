@@ -19,7 +19,7 @@ use super::expires::EMBRYO_PATIENCE_US;
 use super::options::{Agreed, Terms};
 use super::recovery::Recovery;
 use super::segment::Segment;
-use super::settings::ConnectionConfig;
+use super::settings::Choices;
 use super::state::{Event, State};
 use super::timestamps::Stamps;
 
@@ -125,12 +125,12 @@ impl<P: Profile> Connection<P> {
         &mut self,
         flow: FlowKey,
         terms: &Terms,
-        config: &ConnectionConfig,
+        choices: &Choices,
         commons: &mut Commons<'_>,
     ) -> Option<()> {
         // The block without which nothing could be sent comes before any window.
-        self.snd.start(terms.iss, config.send_limit, &mut commons.blocks)?;
-        self.set_up(flow, config, commons)?;
+        self.snd.start(terms.iss, choices.send_limit, &mut commons.blocks)?;
+        self.set_up(flow, choices, commons)?;
         self.agreed = terms.offer.assumed();
         self.stamps = Stamps::starting_at(terms.stamp_offset);
         self.recovery.start(terms.iss);
@@ -143,12 +143,12 @@ impl<P: Profile> Connection<P> {
     pub fn accept(
         &mut self,
         handshake: &Handshake,
-        config: &ConnectionConfig,
+        choices: &Choices,
         commons: &mut Commons<'_>,
     ) -> Option<()> {
-        self.snd.start(handshake.iss, config.send_limit, &mut commons.blocks)?;
+        self.snd.start(handshake.iss, choices.send_limit, &mut commons.blocks)?;
         self.snd.skip_syn();
-        self.set_up(handshake.flow, config, commons)?;
+        self.set_up(handshake.flow, choices, commons)?;
         let reserved = commons.policy == AllocationPolicy::Reserved;
         if reserved && self.rcv.syn_window() < handshake.told {
             return None;
@@ -176,11 +176,11 @@ impl<P: Profile> Connection<P> {
         flow: FlowKey,
         syn: &Segment<'_>,
         terms: &Terms,
-        config: &ConnectionConfig,
+        choices: &Choices,
         commons: &mut Commons<'_>,
     ) -> Option<()> {
-        self.snd.start(terms.iss, config.send_limit, &mut commons.blocks)?;
-        self.set_up(flow, config, commons)?;
+        self.snd.start(terms.iss, choices.send_limit, &mut commons.blocks)?;
+        self.set_up(flow, choices, commons)?;
         self.agreed = terms.offer.agree::<P>(&syn.options, flow.is_ipv4());
         self.stamps = Stamps::starting_at(terms.stamp_offset);
         if let Some(stamps) = &syn.options.timestamps {

@@ -103,23 +103,14 @@ impl Options {
     /// counts.
     #[must_use]
     pub fn parse(options: &[u8]) -> Self {
-        Self::parse_known::<All>(options)
-    }
-
-    /// Likewise, but only what `K` names is understood.
-    #[must_use]
-    #[inline]
-    pub(crate) fn parse_known<K: Known>(options: &[u8]) -> Self {
         let mut parsed = Self::none();
-        // Most segments have none.
-        if !options.is_empty() {
-            parsed.read::<K>(options);
-        }
+        parsed.read::<All>(options);
         parsed
     }
 
+    /// Likewise, but only what `K` names is understood, and added to what is here.
     #[inline(never)]
-    fn read<K: Known>(&mut self, options: &[u8]) {
+    pub(crate) fn read<K: Known>(&mut self, options: &[u8]) {
         let mut rest = options.get(..LEN_MAX).unwrap_or(options);
         // Each step takes at least one octet: 40 steps at most.
         while let [kind, behind @ ..] = rest {
@@ -326,13 +317,17 @@ mod tests {
         let len = all.emit(&mut octets).unwrap();
         assert_eq!((len, all.emitted_len()), (20, 20));
         assert_eq!(Options::parse(&octets[..len]), all);
-        assert_eq!(Options::parse_known::<Least>(&octets[..len]), least);
+        let mut read = Options::EMPTY;
+        read.read::<Least>(&octets[..len]);
+        assert_eq!(read, least);
         let block = SackBlock { left: SeqNum::ZERO, right: SeqNum::new(9) };
         all.sack.push(block).unwrap();
         let (mut ours, mut theirs) = ([0; 4], [0; 4]);
         assert_eq!(all.emit_known::<Least>(&mut ours), Ok(all.known_len::<Least>()));
         assert_eq!(least.emit(&mut theirs), Ok(4));
         assert_eq!(ours, theirs);
-        assert_eq!(Options::parse_known::<Least>(&[NO_OPERATION, SACK, 10]), Options::EMPTY);
+        let mut read = Options::EMPTY;
+        read.read::<Least>(&[NO_OPERATION, SACK, 10]);
+        assert_eq!(read, Options::EMPTY);
     }
 }

@@ -2,6 +2,7 @@
 //! time, applications that use them, and what must hold whatever happens. None of it is part of the
 //! product.
 
+pub mod chaskey;
 #[cfg(feature = "defmt")]
 pub mod decoder;
 pub mod fuzz;

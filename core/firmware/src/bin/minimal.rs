@@ -8,9 +8,7 @@
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
-use hikyaku::{
-    ConfigError, Instant, ListenConfig, ReadError, Secret, Stack, TcpHandle, Tiny, storage,
-};
+use hikyaku::{Instant, ListenConfig, ReadError, Secret, Stack, TcpHandle, Tiny, storage};
 use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 use static_cell::StaticCell;
@@ -26,9 +24,8 @@ storage!(static NET: Tiny {
     blocks: 2 x 2048
 });
 
-/// In a static rather than on the stack, so that what is on the stack is only what calls need; and
-/// with the error that making it can end in, so that it is made in place.
-static STACK: StaticCell<Result<Stack<'static, Tiny>, ConfigError>> = StaticCell::new();
+/// In a static rather than on the stack, so that what is on the stack is only what calls need.
+static STACK: StaticCell<Stack<'static, Tiny>> = StaticCell::new();
 
 #[entry]
 fn main() -> ! {
@@ -43,7 +40,7 @@ fn main() -> ! {
 #[inline(never)]
 fn start(secret: Secret) -> Option<&'static mut Stack<'static, Tiny>> {
     let storage = NET.take()?;
-    let stack = STACK.init_with(|| Stack::new(storage, &config(), secret)).as_mut().ok()?;
+    let stack = Stack::new_in(STACK.try_uninit()?, storage, &config(), secret).ok()?;
     stack.add_address(IPV4.into(), IPV4_PREFIX).ok()?;
     Some(stack)
 }

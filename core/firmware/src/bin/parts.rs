@@ -6,9 +6,7 @@
 use core::panic::PanicInfo;
 
 use cortex_m_rt::entry;
-use hikyaku::{
-    ConfigError, Instant, ListenConfig, Profile, ReadError, Secret, Stack, TcpHandle, storage,
-};
+use hikyaku::{Instant, ListenConfig, Profile, ReadError, Secret, Stack, TcpHandle, storage};
 use hikyaku_firmware::board::{Board, IPV4, IPV4_PREFIX, config};
 use hikyaku_firmware::stellaris::Buffer;
 use static_cell::StaticCell;
@@ -62,7 +60,7 @@ storage!(static NET: Chosen {
     blocks: 2 x 2048
 });
 
-static STACK: StaticCell<Result<Stack<'static, Chosen>, ConfigError>> = StaticCell::new();
+static STACK: StaticCell<Stack<'static, Chosen>> = StaticCell::new();
 
 #[entry]
 fn main() -> ! {
@@ -83,7 +81,7 @@ fn start(secret: Secret) -> Option<&'static mut Stack<'static, Chosen>> {
     (config.connection.keepalive = Some(hikyaku::Duration::from_secs(7200)));
     #[cfg(part = "pruning")]
     (config.policy = hikyaku::AllocationPolicy::Overcommit);
-    let stack = STACK.init_with(|| Stack::new(storage, &config, secret)).as_mut().ok()?;
+    let stack = Stack::new_in(STACK.try_uninit()?, storage, &config, secret).ok()?;
     #[cfg(not(part = "address_conflicts"))]
     stack.add_address(IPV4.into(), IPV4_PREFIX).ok()?;
     #[cfg(part = "address_conflicts")]

@@ -1,5 +1,7 @@
 //! The calls of `Stack`, of the memory that is lent to it and of packets that it hands out.
 
+use core::mem::MaybeUninit;
+
 use hikyaku::device::Packet;
 use hikyaku::{Secret, Stack, storage};
 
@@ -24,6 +26,12 @@ operations! {
     fn stack_new(input: &mut Input, stack: &mut Option<TheStack>) {
         if let (Some(storage), Some(secret)) = (input.storage.take(), Secret::new(input.secret)) {
             *stack = Stack::new(storage, &input.config, secret).ok();
+        }
+    }
+    fn stack_new_in(input: &mut Input, place: &mut MaybeUninit<TheStack>) {
+        if let (Some(storage), Some(secret)) = (input.storage.take(), Secret::new(input.secret)) {
+            let made = Stack::new_in(place, storage, &input.config, secret);
+            core::hint::black_box(made.is_ok());
         }
     }
     fn stack_add_address_v4(input: &mut Input, stack: &mut TheStack) {
