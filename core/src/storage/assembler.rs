@@ -46,9 +46,7 @@ pub trait Reassembly: Empty {
     }
 
     /// The end of the last range, 0 where there is none.
-    fn end(&self) -> u32 {
-        self.ranges().fold(0, |end, range| end.max(range.end))
-    }
+    fn end(&self) -> u32;
 
     /// The part of `[start, end)` that is held, of the first range that holds any of it.
     fn overlap(&self, start: u32, end: u32) -> Option<Range> {
@@ -57,9 +55,6 @@ pub trait Reassembly: Empty {
             (start < end).then_some(Range { start, end })
         })
     }
-
-    /// Forgets all octets from `at` on.
-    fn truncate(&mut self, at: u32);
 
     /// Forgets all.
     fn clear(&mut self);
@@ -79,13 +74,15 @@ pub trait Reassembly: Empty {
 #[derive(Debug)]
 pub struct Assembler<const N: usize> {
     ranges: [Range; N],
+    /// The end of the last one.
+    end: u32,
 }
 
 /// A record that is not in use.
 const NONE: Range = Range { start: 0, end: 0 };
 
 impl<const N: usize> Empty for Assembler<N> {
-    const EMPTY: Self = Self { ranges: [NONE; N] };
+    const EMPTY: Self = Self { ranges: [NONE; N], end: 0 };
 }
 
 impl<const N: usize> Reassembly for Assembler<N> {
@@ -112,6 +109,7 @@ impl<const N: usize> Reassembly for Assembler<N> {
                 break;
             }
         }
+        self.end = self.end.max(end);
         Ok(())
     }
 
@@ -126,20 +124,16 @@ impl<const N: usize> Reassembly for Assembler<N> {
             range.end = range.end.saturating_sub(passed);
             range.start = range.start.saturating_sub(passed);
         }
+        self.end = self.end.saturating_sub(passed);
         passed.wrapping_sub(by)
     }
 
-    fn truncate(&mut self, at: u32) {
-        for range in &mut self.ranges {
-            range.end = range.end.min(at);
-            if range.start >= range.end {
-                *range = NONE;
-            }
-        }
+    fn clear(&mut self) {
+        *self = Self::EMPTY;
     }
 
-    fn clear(&mut self) {
-        self.ranges = [NONE; N];
+    fn end(&self) -> u32 {
+        self.end
     }
 
     fn ranges(&self) -> impl Iterator<Item = Range> {

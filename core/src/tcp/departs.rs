@@ -247,7 +247,7 @@ impl<P: Profile> Connection<P> {
             mss,
             max_wnd: self.snd.max_wnd,
             nagle: self.settings.nagle,
-            closing: self.snd.fin_unsent(),
+            closing: self.snd.is_finished(),
         };
         sendable.next_len()
     }

@@ -6,13 +6,13 @@
 use crate::time::Duration;
 
 /// RFC 6298 §2, (2.5): the largest timeout we ever wait.
-const RTO_MAX_US: u32 = 60_000_000;
+pub(super) const RTO_MAX_US: u32 = 60_000_000;
 /// RFC 6298 §2, (2.1): the timeout before anything has been measured.
 const RTO_INITIAL_US: u32 = 1_000_000;
 /// RFC 6298 §5, (5.7): the timeout for the first data after a SYN had to be sent again.
 const RTO_AFTER_LOST_HANDSHAKE_US: u32 = 3_000_000;
 /// RFC 6298 §2: `G`, how fine callers are believed to run their timers.
-const GRANULARITY_US: u32 = 1_000;
+pub(super) const GRANULARITY_US: u32 = 1_000;
 
 /// A retransmission timeout, never outside its bounds: from the caller's minimum to 60 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,10 +20,10 @@ const GRANULARITY_US: u32 = 1_000;
 pub struct Rto(u32);
 
 impl Rto {
-    /// `micros` microseconds, brought into `[min, 60 s]`. A minimum above 60 s counts as 60 s.
+    /// `micros` microseconds, 60 s at most.
     #[must_use]
-    pub fn clamped(micros: u32, min: u32) -> Self {
-        Self(micros.max(min).min(RTO_MAX_US))
+    pub fn capped(micros: u32) -> Self {
+        Self(micros.min(RTO_MAX_US))
     }
 
     /// The timeout in microseconds.
@@ -82,25 +82,22 @@ impl RttEstimator {
 
     /// The timeout to arm now: 1 s before the first sample (3 s after a lost handshake), then
     /// SRTT + max(G, 4·RTTVAR, `rto_min`), doubled once for each timeout since the last sample.
-    /// `rto_min` is in microseconds.
+    /// `rto_min` is in microseconds, [`GRANULARITY_US`] to a minute, and no timeout is shorter.
     #[must_use]
     pub fn rto(&self, rto_min: u32) -> Rto {
         let base = if self.srtt_eighths != 0 {
-            // 4·RTTVAR is the value in quarters itself.
-            let slack = self.rttvar_quarters.max(GRANULARITY_US).max(rto_min);
-            (self.srtt_eighths / 8).saturating_add(slack)
+            // 4·RTTVAR is the value in quarters itself; neither term is more than four minutes.
+            (self.srtt_eighths / 8).wrapping_add(self.rttvar_quarters.max(rto_min))
         } else if self.handshake_lost {
-            RTO_AFTER_LOST_HANDSHAKE_US
+            RTO_AFTER_LOST_HANDSHAKE_US.max(rto_min)
         } else {
-            RTO_INITIAL_US
+            RTO_INITIAL_US.max(rto_min)
         };
         if self.backoff == 0 {
-            return Rto::clamped(base, rto_min);
+            return Rto::capped(base);
         }
         let shift = u32::from(self.backoff).min(31);
-        let doubled =
-            if base > RTO_MAX_US >> shift { RTO_MAX_US } else { base.wrapping_shl(shift) };
-        Rto::clamped(doubled, rto_min)
+        if base > RTO_MAX_US >> shift { Rto(RTO_MAX_US) } else { Rto(base.wrapping_shl(shift)) }
     }
 
     /// The timer went off: the next timeout is twice as long (RFC 6298 §5, (5.5)).

@@ -96,12 +96,6 @@ impl<Q: Stream> SendSpace<Q> {
         self.nxt != self.data_end() + u32::from(self.fin)
     }
 
-    /// Whether the FIN is still to be sent for the first time.
-    #[must_use]
-    pub fn fin_unsent(&self) -> bool {
-        self.fin && self.nxt.at_or_before(self.data_end())
-    }
-
     /// Whether a FIN ends the stream at or behind `end`, counting from what is queued.
     #[must_use]
     pub fn fin_at(&self, end: SeqNum) -> bool {
@@ -252,9 +246,9 @@ mod tests {
         snd.on_acked(iss + 1, &mut blocks);
         assert!(!snd.syn_outstanding());
         snd.finish();
-        assert!(snd.fin_unsent() && snd.fin_at(snd.data_end()));
+        assert!(snd.fin_at(snd.data_end()));
         snd.nxt = snd.data_end() + 1;
-        assert_eq!((snd.unsent(), snd.fin_unsent(), snd.outstanding()), (0, false, 301));
+        assert_eq!((snd.unsent(), snd.has_unsent(), snd.outstanding()), (0, false, 301));
         snd.on_acked(iss + 101, &mut blocks);
         assert_eq!((snd.queued(), snd.offset_of(iss + 111)), (200, 10));
         snd.on_acked(snd.nxt, &mut blocks);

@@ -5,6 +5,7 @@ use crate::storage::Empty;
 use crate::time::Duration;
 
 use super::congestion::Algorithm;
+use super::rtt::{GRANULARITY_US, RTO_MAX_US};
 
 /// RFC 9293 §3.8.6.3, MUST-40: less than half a second.
 const ACK_DELAY_MAX: u32 = 499_999;
@@ -163,7 +164,7 @@ impl Settings {
     fn new<P: Profile>(config: &ConnectionConfig) -> Self {
         Self {
             ack_delay: micros(config.ack_delay).min(ACK_DELAY_MAX),
-            rto_min: micros(config.rto_min),
+            rto_min: micros(config.rto_min).clamp(GRANULARITY_US, RTO_MAX_US),
             user_timeout: micros(config.user_timeout),
             patience: micros(config.connect_timeout),
             keepalive: if P::KEEPALIVE { config.keepalive.map_or(0, steps) } else { 0 },

@@ -14,7 +14,6 @@ const REACH: u32 = 48;
 enum Step {
     Add(u32, u32),
     Advance(u32),
-    Truncate(u32),
     Clear,
 }
 
@@ -22,7 +21,6 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         10 => (0..REACH, 0..10_u32).prop_map(|(start, len)| Step::Add(start, start + len)),
         2 => (0..REACH).prop_map(Step::Advance),
-        1 => (0..REACH).prop_map(Step::Truncate),
         1 => Just(Step::Clear),
     ]
 }
@@ -67,10 +65,6 @@ fn check<const N: usize>(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Advance(by) => {
                 let following = advance(&mut flags, by);
                 prop_assert_eq!(assembler.advance(by), following);
-            }
-            Step::Truncate(at) => {
-                assembler.truncate(at);
-                flags[at as usize..].fill(false);
             }
             Step::Clear => {
                 assembler.clear();
