@@ -601,6 +601,41 @@ fn a_reset_does_not_cut_time_wait_short() {
 }
 
 #[test]
+fn who_waits_for_the_end_has_nothing_to_give_up() {
+    // The user's timeout is shorter than the wait, and is about what is outstanding.
+    let impatient = |setup: &mut HostSetup| setup.config.connection.user_timeout = secs(10);
+    each_with(impatient, |lone| {
+        for is_orphan in [false, true] {
+            let mut peer = lone.passive(u16::from(is_orphan));
+            if is_orphan {
+                lone.host.release(peer.handle);
+            } else {
+                lone.host.close(peer.handle);
+            }
+            lone.sent();
+            peer.ack = peer.ack + 1;
+            let flags = if is_orphan { A } else { A | Flags::FIN };
+            lone.feed(&peer.segment(flags, b""));
+            peer.seq = peer.seq + u32::from(!is_orphan);
+            let end = lone.now + secs(60);
+            for window in [0, 1000, 0] {
+                peer.window = window;
+                lone.feed(&peer.segment(A, b""));
+                assert_eq!(lone.next_wake(), Some(end));
+            }
+            lone.pass(secs(60));
+            if is_orphan {
+                assert_eq!(lone.host.usage().connections, 0);
+            } else {
+                assert_eq!(lone.host.close_reason(peer.handle), Some(CloseReason::Graceful));
+                lone.drain(&[peer]);
+            }
+            assert_eq!(lone.host.counters().given_up, 0);
+        }
+    });
+}
+
+#[test]
 fn a_newer_syn_takes_the_place_of_time_wait() {
     each(|lone| {
         let mut peer = lone.passive(0);

@@ -382,7 +382,7 @@ impl<P: Profile> Connection<P> {
         if self.snd.wnd == 0 {
             // RFC 9293 §3.8.6.1, MUST-37: who still answers probes is not given up, within what the
             // system can spare: with nobody left to abort it, it would hold a slot for ever.
-            if !self.released {
+            if !self.released && self.timers.sending() != SendTimer::Linger {
                 self.renew_patience(now);
             }
             if old > 0 && self.timers.sending() == SendTimer::Retransmit {
@@ -564,7 +564,8 @@ impl<P: Profile> Connection<P> {
     // Seldom called, and from several places: one copy in an image is enough.
     #[inline(never)]
     fn linger(&mut self, commons: &Commons<'_>) {
-        self.timers.linger = Due::at(commons.now + commons.time_wait);
+        let end = Due::at(commons.now + commons.time_wait);
+        self.timers.start_send(SendTimer::Linger, end);
     }
 
     /// Owes an ACK of its own.

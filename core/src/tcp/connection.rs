@@ -231,7 +231,7 @@ impl<P: Profile> Connection<P> {
         if self.is_embryo() && self.vain > 0 {
             self.timers.give_up
         } else if self.only_waits() {
-            self.timers.linger
+            self.timers.send_at()
         } else {
             Due::NEVER
         }

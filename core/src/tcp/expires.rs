@@ -42,16 +42,18 @@ impl<P: Profile> Connection<P> {
         }
         let outstanding = self.snd.outstanding() > 0;
         if !outstanding && !self.waits_for_window() {
-            self.timers.stop_send();
             self.probe_due = false;
+            if self.timers.sending() != SendTimer::Linger {
+                self.timers.stop_send();
+                if self.released && self.state == State::FinWait2 {
+                    self.timers.start_send(SendTimer::Linger, Due::after(now, ORPHAN_PATIENCE_US));
+                }
+            }
         } else if self.timers.sending() == SendTimer::Idle {
             let closed = self.snd.wnd == 0 && self.state.is_synchronized();
             let persists = !outstanding || closed;
             let kind = if persists { SendTimer::Persist } else { SendTimer::Retransmit };
             self.start_send_timer(kind, now);
-        }
-        if self.released && self.state == State::FinWait2 && self.timers.linger == Due::NEVER {
-            self.timers.linger = Due::after(now, ORPHAN_PATIENCE_US);
         }
     }
 
@@ -64,10 +66,7 @@ impl<P: Profile> Connection<P> {
             self.timers.ack = Due::NEVER;
             self.debt.together = true;
         }
-        if self.timers.linger.has_come(now) {
-            self.timers.linger = Due::NEVER;
-            self.end(self.state.on(Event::Expired), CloseReason::Graceful, commons);
-        } else if self.timers.give_up.has_come(now) {
+        if self.timers.give_up.has_come(now) {
             bump(&mut commons.counters.given_up);
             let reason = match self.path_error {
                 Some(_) => CloseReason::Unreachable,
@@ -75,6 +74,10 @@ impl<P: Profile> Connection<P> {
             };
             self.end(self.state.on(Event::Reset), reason, commons);
         } else if let Some(kind) = self.timers.take_expired_send(now) {
+            if kind == SendTimer::Linger {
+                self.end(self.state.on(Event::Expired), CloseReason::Graceful, commons);
+                return false;
+            }
             self.on_send_timeout(kind, commons);
             unanswered = self.vain == R1.wrapping_add(1) && !self.is_embryo();
         }

@@ -15,6 +15,8 @@ pub enum SendTimer {
     Retransmit,
     /// A window (RFC 9293 §3.8.6.1).
     Persist,
+    /// The end of TIME-WAIT, or of an orphan's FIN-WAIT-2: nothing is left to send.
+    Linger,
 }
 
 /// All timers of a connection.
@@ -25,8 +27,6 @@ pub struct Timers {
     send_at: Due,
     /// When a coalesced ACK must leave (RFC 9293 §3.8.6.3).
     pub ack: Due,
-    /// The end of TIME-WAIT, or of an orphan's FIN-WAIT-2.
-    pub linger: Due,
     /// When the sender gives up, set while it waits in vain (RFC 9293 §3.8.3).
     pub give_up: Due,
     /// When silence is looked into (RFC 9293 §3.8.4).
@@ -39,7 +39,6 @@ impl Timers {
         send: SendTimer::Idle,
         send_at: Due::NEVER,
         ack: Due::NEVER,
-        linger: Due::NEVER,
         give_up: Due::NEVER,
         keepalive: Due::NEVER,
     };
@@ -55,6 +54,12 @@ impl Timers {
         self.send = SendTimer::Idle;
         self.send_at = Due::NEVER;
         self.give_up = Due::NEVER;
+    }
+
+    /// When the sender's timer comes.
+    #[must_use]
+    pub fn send_at(&self) -> Due {
+        self.send_at
     }
 
     /// What the sender waits for.
@@ -75,7 +80,7 @@ impl Timers {
     /// The earliest of all but `keepalive`.
     #[must_use]
     pub fn next(&self) -> Due {
-        self.send_at.earlier(self.ack).earlier(self.linger.earlier(self.give_up))
+        self.send_at.earlier(self.ack).earlier(self.give_up)
     }
 }
 
@@ -90,14 +95,15 @@ mod tests {
         assert_eq!(timers.next(), Due::NEVER);
         timers.start_send(SendTimer::Retransmit, Due::at(at(300)));
         timers.ack = Due::at(at(40));
-        timers.linger = Due::at(at(900));
         assert_eq!(timers.next(), Due::at(at(40)));
         timers.ack = Due::NEVER;
         assert_eq!(timers.next(), Due::at(at(300)));
         assert_eq!(timers.take_expired_send(at(299)), None);
         assert_eq!(timers.take_expired_send(at(300)), Some(SendTimer::Retransmit));
         assert_eq!(timers.take_expired_send(at(301)), None, "a timer fires once");
-        timers.stop_send();
+        timers.give_up = Due::at(at(900));
         assert_eq!(timers.next(), Due::at(at(900)));
+        timers.stop_send();
+        assert_eq!(timers.next(), Due::NEVER);
     }
 }
