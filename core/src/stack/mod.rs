@@ -385,7 +385,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
                 break;
             }
-            budget = budget.saturating_sub(1);
+            budget = budget.wrapping_sub(1);
         }
         if drained { self.wake() } else { Wake::Now }
     }
@@ -397,7 +397,7 @@ impl<'a, P: Profile> Stack<'a, P> {
             if self.send_one(sink) != Attempt::Done {
                 return;
             }
-            budget = budget.saturating_sub(1);
+            budget = budget.wrapping_sub(1);
         }
     }
 

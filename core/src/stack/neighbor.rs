@@ -297,7 +297,7 @@ impl<'a> Neighbors<'a> {
     /// The request has left.
     pub(super) fn on_requested(&mut self, request: &Request, now: Instant) {
         if let Some(slot) = self.slots.get_mut(request.index) {
-            slot.tries = slot.tries.saturating_add(1);
+            slot.tries = slot.tries.wrapping_add(1);
             slot.due = tick(now).wrapping_add(SECOND);
         }
     }

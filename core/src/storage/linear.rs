@@ -98,9 +98,9 @@ impl<L> Row<L> {
     }
 }
 
-/// The place of a record; none beyond [`ROW_MAX`], where there are no records.
+/// The place of a record. There are no more than [`ROW_MAX`] of them, or no stack is made.
 fn bit(id: Id) -> u32 {
-    1_u32.checked_shl(id.index() as u32).unwrap_or(0)
+    1_u32.wrapping_shl(id.index() as u32)
 }
 
 impl<L> Line<L> for Row<L> {

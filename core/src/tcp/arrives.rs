@@ -569,6 +569,7 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Owes an ACK of its own.
+    #[inline(never)]
     pub(super) fn owe_single_ack(&mut self) {
         self.debt.single = self.debt.single.saturating_add(1);
     }

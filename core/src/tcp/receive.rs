@@ -170,7 +170,7 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     /// Notes which part of a text, trimmed to the window, waits behind a hole already.
     pub fn note_overlap(&mut self, seq: SeqNum, text: &[u8]) {
         let gap = seq.since(self.nxt);
-        if let Some(held) = self.holes.overlap(gap, gap.saturating_add(text_len(text))) {
+        if let Some(held) = self.holes.overlap(gap, gap.wrapping_add(text_len(text))) {
             self.note_duplicate(self.nxt + held.start, self.nxt + held.end);
         }
     }

@@ -112,11 +112,3 @@ proptest! {
         prop_assert_eq!(served, model);
     }
 }
-
-#[test]
-fn there_is_no_place_beyond_a_word() {
-    let mut slab = slab(1);
-    let mut row = Row::<Kind>::EMPTY;
-    assert!(!row.push_back(&mut slab, Id::from_index(ROW_MAX).unwrap()));
-    assert!(row.is_empty() && row.pop_front(&mut slab).is_none());
-}

@@ -72,8 +72,8 @@ pub trait CongestionControl: Empty {
 #[inline(never)]
 #[must_use]
 pub fn initial_window(mss: u32, segments: u8) -> u32 {
-    let wished = mss.saturating_mul(u32::from(segments.max(1)));
-    wished.min(mss.saturating_mul(2).max(14_600))
+    let wished = mss.wrapping_mul(u32::from(segments.max(1)));
+    wished.min(mss.wrapping_mul(2).max(14_600))
 }
 
 #[cfg(test)]

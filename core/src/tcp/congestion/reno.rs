@@ -3,6 +3,9 @@
 //!
 //! The window is never inflated by duplicate ACKs: what they say of the network is subtracted from
 //! the flight by [`crate::tcp::recovery`].
+//!
+//! No sum here leaves 32 bits: the window ends at 2³⁰ octets, a flight is less than 2³¹, and a
+//! segment less than 2¹⁶.
 
 use super::{Ack, Algorithm, CongestionControl, initial_window};
 use crate::storage::Empty;
@@ -33,7 +36,7 @@ impl Empty for Reno {
 impl Reno {
     /// RFC 5681 §3.1, equation (4).
     fn reduce(&mut self, flight: u32, mss: u32) {
-        self.ssthresh = (flight / 2).max(mss.saturating_mul(2));
+        self.ssthresh = (flight / 2).max(mss.wrapping_mul(2));
     }
 
     fn forget_growth(&mut self) {
@@ -45,7 +48,7 @@ impl Reno {
     /// peer, was the limit. ACKs often come several at a time before anything can be sent: all
     /// that acknowledge one full flight count, not only the first.
     fn was_in_use(&mut self, ack: &Ack) -> bool {
-        if ack.flight.saturating_add(ack.mss) >= self.cwnd {
+        if ack.flight.wrapping_add(ack.mss) >= self.cwnd {
             self.validated = ack.flight.max(ack.octets);
         }
         let in_use = self.validated > 0;
@@ -57,16 +60,16 @@ impl Reno {
         // RFC 3465 §2.2 and §2.3: at most two segments an ACK, and one after a timeout, when an
         // ACK may cover much that had arrived long before.
         let segments = if self.after_timeout { 1 } else { 2 };
-        let growth = ack.octets.min(ack.mss.saturating_mul(segments));
-        self.cwnd = self.cwnd.saturating_add(growth).min(self.ssthresh);
+        let growth = ack.octets.min(ack.mss.wrapping_mul(segments));
+        self.cwnd = self.cwnd.wrapping_add(growth).min(self.ssthresh);
     }
 
     fn avoid_congestion(&mut self, ack: &Ack) {
         // RFC 3465 §2.1: one segment for each window of octets acknowledged.
-        self.counted = self.counted.saturating_add(ack.octets);
+        self.counted = self.counted.wrapping_add(ack.octets);
         if self.counted >= self.cwnd {
-            self.counted = self.counted.saturating_sub(self.cwnd).min(self.cwnd);
-            self.cwnd = self.cwnd.saturating_add(ack.mss);
+            self.counted = self.counted.wrapping_sub(self.cwnd).min(self.cwnd);
+            self.cwnd = self.cwnd.wrapping_add(ack.mss);
         }
     }
 }

@@ -215,8 +215,8 @@ impl Episode {
         }
         // RFC 5681 §3.2: no more segments have left the network than were in it.
         if self.believed > 0 {
-            self.believed = self.believed.saturating_sub(1);
-            let departed = self.departed.saturating_add(ack.mss);
+            self.believed = self.believed.wrapping_sub(1);
+            let departed = self.departed.wrapping_add(ack.mss);
             self.departed = departed.min(ack.nxt.since(ack.una));
         }
         self.duplicates = self.duplicates.saturating_add(1);
@@ -252,7 +252,7 @@ impl Episode {
 fn segments_in_flight(ack: &Acknowledged) -> u16 {
     let (octets, mss) = (ack.nxt.since(ack.una), ack.mss.max(1));
     // Rounded up; the library's own way to do so can panic.
-    let rounded = octets.saturating_add(mss.saturating_sub(1));
+    let rounded = octets.wrapping_add(mss.wrapping_sub(1));
     let segments = rounded.checked_div(mss).unwrap_or(0);
     segments.min(u32::from(u16::MAX)) as u16
 }
