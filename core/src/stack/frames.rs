@@ -15,10 +15,9 @@ use crate::time::Instant;
 use crate::wire::ethernet::{Address, EtherType, Header};
 
 use super::neighbor::Neighbors;
-use super::reply::pop_first;
 
-/// Answers that wait for the device to have room.
-const ANSWERS: usize = 2;
+/// Answers that wait for the device to have room: it is asked before the next frame is looked at.
+const ANSWERS: usize = 1;
 
 /// An answer to a neighbour that has asked for an address of ours.
 #[derive(Debug, Clone, Copy)]
@@ -129,7 +128,7 @@ impl<'a> Frames<'a> {
     }
 
     pub(super) fn pop_answer(&mut self) {
-        pop_first(&mut self.answers);
+        self.answers.pop();
     }
 }
 

@@ -1,6 +1,6 @@
-//! Answers that need no socket: resets, echo replies, ICMP errors. They wait in a few slots per
-//! class until the device has room; what finds none is dropped and counted. Resets and ICMP errors
-//! are rationed too.
+//! Answers that need no socket: resets, echo replies, ICMP errors. One of a class waits until the
+//! device has room, which it is asked for before the next packet is looked at; what finds no place
+//! is dropped and counted. Resets and ICMP errors are rationed too.
 
 use heapless::Vec;
 
@@ -19,7 +19,7 @@ use crate::wire::tcp::Flags;
 const IPV6_HEADER_LEN: usize = 40;
 
 /// Slots of the class of bare TCP segments.
-const SEGMENTS_MAX: usize = 2;
+const SEGMENTS_MAX: usize = 1;
 /// Slots of the class of ICMP messages.
 const MESSAGES_MAX: usize = 1;
 
@@ -87,8 +87,7 @@ pub(super) struct Message {
     pub(super) payload: Queue,
 }
 
-/// Answers that wait, oldest first. Rows this short are moved up: a ring would bring index
-/// arithmetic that can panic.
+/// Answers that wait.
 #[derive(Debug)]
 pub(super) struct Replies {
     segments: Vec<(FlowKey, Bare), SEGMENTS_MAX>,
@@ -168,24 +167,14 @@ impl Replies {
     }
 
     pub(super) fn pop_segment(&mut self) {
-        pop_first(&mut self.segments);
+        self.segments.pop();
     }
 
     pub(super) fn pop_message(&mut self, commons: &mut Commons<'_>) {
-        // There is but one.
         if let Some(mut message) = self.messages.pop() {
             message.payload.clear(&mut commons.blocks);
         }
     }
-}
-
-/// Drops the first of a row of two. Nothing else in an image may need the `memmove` that would be
-/// called for moving any number of them up.
-pub(super) fn pop_first<T: Copy>(row: &mut Vec<T, 2>) {
-    if let [first, second] = row.as_mut_slice() {
-        *first = *second;
-    }
-    row.pop();
 }
 
 /// Whether a message from `source` with this payload is no longer than the MTU. We do not fragment.
