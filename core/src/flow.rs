@@ -122,6 +122,7 @@ pub const FLOW_BYTES: usize = 2 * size_of::<Octets>() + 4;
 /// Local and remote address and port of one flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+// Copied and compared as words.
 #[repr(align(4))]
 pub struct FlowKey {
     local: Octets,

@@ -21,6 +21,7 @@ const ANSWERS: usize = 1;
 
 /// An answer to a neighbour that has asked for an address of ours.
 #[derive(Debug, Clone, Copy)]
+// Copied as words.
 #[repr(align(4))]
 pub(super) struct Answer {
     pub(super) hardware: Address,

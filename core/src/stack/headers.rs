@@ -19,6 +19,7 @@ const NETWORK: usize = if cfg!(feature = "ipv6") { 40 } else { 20 };
 
 /// The headers of a packet in the making.
 #[derive(Debug)]
+// In this order what is made as zeros lies together, and is filled in one go.
 #[repr(C)]
 pub(super) struct Headers {
     /// TTL and hop limit of what is sent.

@@ -27,6 +27,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use crate::counters::Counters;
 use crate::device::{Device, NoRoom, RxMeta};
+#[cfg(any(feature = "dhcp", feature = "ethernet"))]
 use crate::flow::FlowKey;
 use crate::flow::{narrow, widen};
 use crate::profile::{Full, Profile, Tables};
@@ -44,7 +45,6 @@ use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
 use crate::storage::slab::Slab;
 use crate::tcp::recovery::Records;
-#[cfg(any(feature = "dhcp", feature = "ethernet"))]
 use crate::tcp::settings::{Choices, ConnectionConfig};
 use crate::time::{Duration, Instant};
 use crate::wire::address::{Cidr, is_unicast};
@@ -621,7 +621,6 @@ impl<'a, P: Profile> Stack<'a, P> {
     }
 }
 
-/// The Ethernet side of a link.
 /// What a stack is put together of, once it is known that it can be.
 struct Parts<'a, P: Profile> {
     blocks: BlockPool<'a>,

@@ -35,6 +35,7 @@ const SPAN_SHIFT: u32 = 20;
 /// answer tell of its connections. Each peer has its own, therefore, as far as memory goes: who
 /// shares one is drawn anew in each span, and so is how much it holds, which nobody can foresee.
 #[derive(Debug)]
+// In this order what is made as zeros lies together, and is filled in one go.
 #[repr(C)]
 struct Ration {
     /// Answers a span on average; 0 for no limit.

@@ -25,6 +25,8 @@ impl Hash32 for Linear {
 }
 
 /// A record that can be found is its own successor in the chain.
+// Called from several places: one copy in an image is enough.
+#[inline(never)]
 fn is_there<T: Chained>(record: &T, key: &T::Key) -> bool {
     record.chain().is_some() && record.key() == key
 }

@@ -477,6 +477,8 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Seventh: the text.
+    // Apart, so that its caller does not run out of registers.
+    #[inline(never)]
     fn take_text(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) -> Check {
         if segment.text.is_empty() {
             return ControlFlow::Continue(());
@@ -569,6 +571,7 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Owes an ACK of its own.
+    // Called from several places: one copy in an image is enough.
     #[inline(never)]
     pub(super) fn owe_single_ack(&mut self) {
         self.debt.single = self.debt.single.saturating_add(1);
@@ -576,6 +579,8 @@ impl<P: Profile> Connection<P> {
 
     /// Owes for what lies outside of the window. Text there may be sent again only because our
     /// ACK was lost; two sides that have lost each other would answer empty segments for ever.
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
     fn owe_for_stray(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) {
         if segment.is_empty() {
             self.challenge(commons);

@@ -35,6 +35,8 @@ const ORPHAN_PATIENCE_US: u32 = 60_000_000;
 impl<P: Profile> Connection<P> {
     /// Makes the sender's timer fit what is outstanding. Called after every event, by whoever has
     /// brought it, so that nothing outstanding is ever without a timer.
+    // Apart, so that its caller does not run out of registers.
+    #[inline(never)]
     pub fn settle_timers(&mut self, now: Instant) {
         if self.state == State::Closed {
             self.timers = Timers::EMPTY;
@@ -59,6 +61,8 @@ impl<P: Profile> Connection<P> {
 
     /// Acts on every timer that has come. Whether what was sent has now gone unanswered for so
     /// long that everybody should know.
+    // Apart, so that its caller does not run out of registers.
+    #[inline(never)]
     pub fn on_time(&mut self, commons: &mut Commons<'_>) -> bool {
         let mut unanswered = false;
         let now = commons.now;

@@ -82,7 +82,7 @@ impl RttEstimator {
 
     /// The timeout to arm now: 1 s before the first sample (3 s after a lost handshake), then
     /// SRTT + max(G, 4·RTTVAR, `rto_min`), doubled once for each timeout since the last sample.
-    /// `rto_min` is in microseconds, [`GRANULARITY_US`] to a minute, and no timeout is shorter.
+    /// `rto_min` is in microseconds, a millisecond to a minute, and no timeout is shorter.
     #[must_use]
     pub fn rto(&self, rto_min: u32) -> Rto {
         let base = if self.srtt_eighths != 0 {

@@ -323,6 +323,8 @@ impl<P: Profile> Connection<P> {
     }
 
     /// Octets left the queue: the window may open, and the peer may have to hear of it.
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
     fn consume(&mut self, octets: usize, commons: &mut Commons<'_>) {
         if octets == 0 {
             return;

@@ -67,7 +67,7 @@ fn both_ways_to_add_up_steps_agree_with_the_blackboard() {
         for length in (0..=4096).step_by(32) {
             let bytes = &bytes[..length];
             let (steps, rest) = bytes.as_chunks();
-            assert_eq!(rest, [], "whole steps");
+            assert!(rest.is_empty(), "whole steps");
             assert_eq!(u16::from_be(fold(chain::sum_steps(steps))), naive(bytes), "{length}");
             assert_eq!(sum_of(&[bytes]), naive(bytes), "{length}");
         }
