@@ -43,7 +43,8 @@ pub struct ConnectionConfig {
     /// The Differentiated Services code point of what is sent, 0 to 63 (RFC 2474 §3, RFC 9293
     /// §3.9.1.9); larger ones lose their upper bits.
     pub dscp: u8,
-    /// The shortest retransmission timeout. Deviation: decision 0001, not the second of RFC 6298.
+    /// The shortest retransmission timeout, brought into 1 ms to 60 s. Deviation: decision 0001,
+    /// not the second of RFC 6298.
     pub rto_min: Duration,
     /// The congestion controller.
     pub congestion: Algorithm,
