@@ -138,11 +138,12 @@ fn resets_are_rationed_by_the_peer() {
             let dropped = lone.host.counters().drops.of(DropReason::ReplyLimited);
             let limited = shared.iter().map(Vec::len).sum::<usize>();
             assert_eq!(dropped, limited + seen.iter().map(|few| 300 - few).sum::<usize>());
-            // Of 32 others four share it on average, two of them with less in their draw; and each
-            // time others do: what a peer finds out about that is worth nothing a second later.
+            // One in eight of 32 others shares it, half of those with less in their draw: 80 are
+            // expected, and the same one twice in a row about five times of 39. Each time others
+            // do: what a peer finds out about that is worth nothing a second later.
             assert!((40..=130).contains(&limited), "{limited} of 1280");
             let again = |two: &&[Vec<u8>]| two[0].iter().any(|nth| two[1].contains(nth));
-            assert!(shared.windows(2).filter(again).count() < 12, "{shared:?}");
+            assert!(shared.windows(2).filter(again).count() < 8, "{shared:?}");
             assert!(shared.iter().flatten().collect::<HashSet<_>>().len() > 10, "{shared:?}");
             // Nor can it count how much of it somebody else has used.
             assert!(seen.iter().collect::<HashSet<_>>().len() > 10, "{seen:?}");

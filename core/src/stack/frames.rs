@@ -17,6 +17,7 @@ use crate::wire::ethernet::{Address, EtherType, Header};
 use super::neighbor::Neighbors;
 
 /// Answers that wait for the device to have room: it is asked before the next frame is looked at.
+/// (A row of one is shorter in flash than an `Option`, whose value would move when it is taken.)
 const ANSWERS: usize = 1;
 
 /// An answer to a neighbour that has asked for an address of ours.

@@ -18,7 +18,7 @@ use crate::wire::tcp::Flags;
 /// Octets of an IPv6 header; `wire::ipv6` is not there without its feature.
 const IPV6_HEADER_LEN: usize = 40;
 
-/// Slots of the class of bare TCP segments.
+/// Slots of the class of bare TCP segments: a row of one, as in `frames`.
 const SEGMENTS_MAX: usize = 1;
 /// Slots of the class of ICMP messages.
 const MESSAGES_MAX: usize = 1;

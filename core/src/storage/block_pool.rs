@@ -213,7 +213,6 @@ impl<'a> BlockPool<'a> {
         self.bytes.get_mut(place).unwrap_or_default()
     }
 
-    /// Where in the memory a block lies, from the octet at `within` on.
     /// The octets of a block before and from `within` on.
     #[must_use]
     pub fn split(&self, id: Id, within: u32) -> Option<(&[u8], &[u8])> {

@@ -148,6 +148,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "stack/reply.rs",
             "stack/ingress.rs",
             "stack/egress.rs",
+            "stack/setup.rs",
             "stack/waiters.rs",
             "stack/mod.rs",
         ],
