@@ -215,14 +215,45 @@ impl Counters {
     }
 }
 
-/// Adds one to a counter.
-pub(crate) fn bump(count: &mut Count) {
-    *count = count.wrapping_add(1);
+/// What a stack counts in: without the feature `counters` there is nothing to it.
+#[cfg(feature = "counters")]
+pub type Tally = Counters;
+
+/// What a stack counts in: without the feature `counters` there is nothing to it.
+#[cfg(not(feature = "counters"))]
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Tally;
+
+#[cfg(not(feature = "counters"))]
+impl Tally {
+    /// Nothing has been counted.
+    pub const EMPTY: Self = Self;
+
+    /// Nothing is counted.
+    pub fn drop(&mut self, _reason: DropReason) {}
 }
 
-/// Adds `more` to a counter.
-pub(crate) fn bump_by(count: &mut Count, more: usize) {
-    *count = count.wrapping_add(more);
+/// Adds one, or so many, to a counter of a stack.
+macro_rules! count {
+    ($tally:expr, $name:ident) => {
+        crate::counters::count!($tally, $name, 1)
+    };
+    ($tally:expr, $name:ident, $more:expr) => {{
+        #[cfg(feature = "counters")]
+        {
+            $tally.$name = $tally.$name.wrapping_add($more);
+        }
+        #[cfg(not(feature = "counters"))]
+        let _ = (&$tally, $more);
+    }};
+}
+pub(crate) use count;
+
+/// Adds one to a counter.
+#[cfg(feature = "dhcp")]
+pub(crate) fn bump(count: &mut Count) {
+    *count = count.wrapping_add(1);
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@
 //!
 //! Nothing blocks. What a packet costs does not depend on how many sockets there are (in [`Small`]
 //! and [`Tiny`], whose tables are rows of up to 32, it does). Nothing that a peer sends is an error
-//! of a call: it ends in a counter ([`Stack::counters`]).
+//! of a call: it ends in a counter ([`Stack::counters`]; feature `counters`, on by default).
 //!
 //! Inside, the modules are floors, and each names only those below it: `time`, `seq`, `flow` and
 //! `counters` are plain facts; [`wire`] turns octets into headers and back; [`mod@storage`] is

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use crate::counters::bump;
+use crate::counters::count;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::storage::Id;
@@ -181,7 +181,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 connection.open(flow, &terms, &choices, commons)
             })
             .ok_or(ConnectError::NoMemory)?;
-        bump(&mut commons.counters.active_opens);
+        count!(commons.counters, active_opens);
         self.connections.key(id).map(TcpHandle).ok_or(ConnectError::NoMemory)
     }
 

@@ -3,7 +3,7 @@
 //!
 //! What a record or a cookie says is decided in `tcp`; here records are found, kept and let go.
 
-use crate::counters::{DropReason, bump};
+use crate::counters::{DropReason, count};
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::seq::SeqNum;
@@ -42,7 +42,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 return Some(answer);
             }
             Reaction::Forget => {
-                bump(&mut commons.counters.resets_in);
+                count!(commons.counters, resets_in);
                 self.forget_half_open(id, commons);
             }
             Reaction::Complete => return self.complete(id, segment, commons),
@@ -99,7 +99,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let told = commons.first_window::<P>(&listening.choices);
         let Some(id) = self.half_open.acquire() else {
             if P::COOKIES {
-                bump(&mut commons.counters.cookies_out);
+                count!(commons.counters, cookies_out);
                 listening.cookies = cookie::period(commons.now);
                 let jar = Jar { secret: &commons.secret, flow, now: commons.now };
                 let told = commons.cookie_window::<P>(&listening.choices);
@@ -200,7 +200,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             commons.counters.drop(DropReason::NoMemory);
             return None;
         };
-        bump(&mut commons.counters.passive_opens);
+        count!(commons.counters, passive_opens);
         self.offer(connection, listener);
         Some(connection)
     }
@@ -215,8 +215,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if slot.record.is_exhausted() {
             self.forget_half_open(id, commons);
         } else {
-            bump(&mut commons.counters.timeouts);
-            bump(&mut commons.counters.retransmissions);
+            count!(commons.counters, timeouts);
+            count!(commons.counters, retransmissions);
             self.half_open_egress.push_back(&mut self.half_open, id);
         }
     }

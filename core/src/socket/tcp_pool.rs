@@ -5,7 +5,7 @@
 //! peers begin are in `tcp_handshakes`. Whatever has touched a connection ends in
 //! [`TcpPool::settle`], which files it where it belongs now.
 
-use crate::counters::{DropReason, bump};
+use crate::counters::{DropReason, count};
 use crate::flow::FlowKey;
 use crate::profile::{DeadlinesOf, IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
@@ -325,7 +325,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        bump(&mut commons.counters.segments_in);
+        count!(commons.counters, segments_in);
         let last = self.by_flow.last(&self.connections, flow);
         let hash = if last.is_some() { 0 } else { flow_hash::<P>(commons.table_keys, flow) };
         if let Some(id) = last.or_else(|| self.by_flow.find(&self.connections, hash, flow)) {
@@ -556,7 +556,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// The SYN-ACK of a half-open record has left.
     pub fn on_syn_ack_departed(&mut self, id: Id, commons: &mut Commons<'a>) {
-        bump(&mut commons.counters.segments_out);
+        count!(commons.counters, segments_out);
         self.half_open_egress.remove(&mut self.half_open, id);
         if let Some(slot) = self.half_open.get_mut(id) {
             let again = slot.record.on_sent(commons.now);

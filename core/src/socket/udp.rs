@@ -8,7 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use managed::ManagedSlice;
 
-use crate::counters::{DropReason, bump};
+use crate::counters::{DropReason, count};
 use crate::flow::{FLOW_BYTES, FlowKey};
 use crate::profile::{IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
@@ -340,7 +340,7 @@ impl<'a, P: Profile> UdpPool<'a, P> {
         };
         let Some(slot) = self.sockets.get_mut(id) else { return false };
         if slot.socket.received.push(flow, payload, &mut commons.blocks) {
-            bump(&mut commons.counters.datagrams_in);
+            count!(commons.counters, datagrams_in);
             slot.socket.readiness |= Readiness::READABLE;
             self.news.push_back(&mut self.sockets, id);
         } else {

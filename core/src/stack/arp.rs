@@ -4,7 +4,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::counters::{DropReason, bump};
+use crate::counters::{DropReason, count};
 use crate::device::NoRoom;
 use crate::flow::{Ip, of_v4, widen};
 use crate::profile::Profile;
@@ -57,7 +57,7 @@ impl<P: Profile> Stack<'_, P> {
 
     /// Somebody else has an address of ours, or one that we want.
     pub(super) fn conflict(&mut self, address: Ip) -> Check<()> {
-        bump(&mut self.commons.counters.address_conflicts);
+        count!(self.commons.counters, address_conflicts);
         let now = self.commons.now;
         self.observer.on_event(now, &Event::AddressConflict { address: widen(address) });
         // RFC 5227 §2.4 (c): defended, and kept.
@@ -86,7 +86,7 @@ impl<P: Profile> Stack<'_, P> {
     pub(super) fn send_neighbor_message(&mut self, sink: Sink<'_>) -> Result<bool, NoRoom> {
         if let Some(answer) = self.link.frames.first_answer() {
             self.send_answer(&answer, sink)?;
-            bump(&mut self.commons.counters.neighbor_replies);
+            count!(self.commons.counters, neighbor_replies);
             self.link.frames.pop_answer();
             return Ok(true);
         }
@@ -100,7 +100,7 @@ impl<P: Profile> Stack<'_, P> {
             let (address, to) = (request.address, request.hardware);
             if let Some(ours) = self.link.addresses.source_for(address) {
                 self.send_request((ours, address), to, sink)?;
-                bump(&mut self.commons.counters.neighbor_requests);
+                count!(self.commons.counters, neighbor_requests);
             }
             self.link.frames.neighbors.on_requested(&request, now);
             return Ok(true);

@@ -7,7 +7,7 @@ use core::net::IpAddr;
 
 #[cfg(feature = "ethernet")]
 use crate::counters::DropReason;
-use crate::counters::bump;
+use crate::counters::count;
 use crate::device::NoRoom;
 use crate::flow::{FlowKey, Ip};
 use crate::profile::Profile;
@@ -96,9 +96,9 @@ impl<P: Profile> Stack<'_, P> {
         // Who is to be answered has asked for us as a rule, and so is known. Others ask again.
         if self.reach(flow.ends().1, false) == Reach::Ready {
             self.send_bare(&flow, &bare, sink)?;
-            bump(&mut self.commons.counters.segments_out);
+            count!(self.commons.counters, segments_out);
             if bare.flags.intersects(tcp::Flags::RST) {
-                bump(&mut self.commons.counters.resets_out);
+                count!(self.commons.counters, resets_out);
             }
         }
         self.link.replies.pop_segment();
@@ -111,7 +111,7 @@ impl<P: Profile> Stack<'_, P> {
         let options = if P::RECORDS { bare.options() } else { Options::none() };
         self.link.tcp_headers::<P>(flow, &header, &options, (0, bare.dscp));
         self.link.headers.send(None, sink)?;
-        bump(&mut self.commons.counters.packets_out);
+        count!(self.commons.counters, packets_out);
         Ok(())
     }
 
@@ -129,7 +129,7 @@ impl<P: Profile> Stack<'_, P> {
             let payload = self.link.replies.first_message().map(|message| &message.payload);
             let payload = payload.map(|payload| payload.slices(&self.commons.blocks, 0, len));
             self.link.headers.send(payload, sink)?;
-            bump(&mut self.commons.counters.packets_out);
+            count!(self.commons.counters, packets_out);
         }
         self.link.replies.pop_message(&mut self.commons);
         Ok(())
@@ -180,7 +180,7 @@ impl<P: Profile> Stack<'_, P> {
         let stream = connection.send_space();
         let slices = || stream.slices(&self.commons.blocks, plan.offset, plan.len);
         self.link.headers.send((plan.len > 0).then(slices), sink)?;
-        bump(&mut self.commons.counters.packets_out);
+        count!(self.commons.counters, packets_out);
         let again = plan.purpose == Purpose::Again;
         let event = Event::Sent { flow: *flow, seq: plan.seq, octets: plan.len, again };
         self.observer.on_event(self.commons.now, &event);
@@ -270,8 +270,8 @@ impl<P: Profile> Stack<'_, P> {
         headers.zero_is_none();
         let payload = queue.slices(&self.commons.blocks, offset, len);
         self.link.headers.send(Some(payload), sink)?;
-        bump(&mut self.commons.counters.packets_out);
-        bump(&mut self.commons.counters.datagrams_out);
+        count!(self.commons.counters, packets_out);
+        count!(self.commons.counters, datagrams_out);
         self.udp.on_departed(id, &mut self.commons);
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use core::net::IpAddr;
 
-use crate::counters::{DropReason, bump};
+use crate::counters::{DropReason, count};
 use crate::device::RxMeta;
 use crate::flow::{FlowKey, Ip, of_v4, widen};
 use crate::profile::Profile;
@@ -58,7 +58,7 @@ pub(super) type Check<T> = Result<T, DropReason>;
 impl<P: Profile> Stack<'_, P> {
     /// One frame has arrived. Never fails: what is wrong with it is counted.
     pub(super) fn ingress(&mut self, frame: &[u8], meta: RxMeta) {
-        bump(&mut self.commons.counters.packets_in);
+        count!(self.commons.counters, packets_in);
         if let Err(reason) = self.frame(frame, meta) {
             self.commons.counters.drop(reason);
             self.observer.on_event(self.commons.now, &Event::Dropped(reason));
@@ -355,7 +355,7 @@ impl<P: Profile> Stack<'_, P> {
 
     /// RFC 1122 §3.2.2.6, RFC 4443 §4.2: the request's octets, and only those, go back.
     fn echo(&mut self, arrival: &Arrival<'_>, (header, data): (icmpv4::Header, &[u8])) {
-        bump(&mut self.commons.counters.echo_replies);
+        count!(self.commons.counters, echo_replies);
         let ends = (arrival.destination, arrival.source);
         self.link.replies.push_message(ends, header, data, &mut self.commons);
     }

@@ -547,10 +547,13 @@ impl<'a, P: Profile> Stack<'a, P> {
         self.udp.socket(handle, &self.link, &mut self.commons)
     }
 
-    /// What happened since the stack was made.
+    /// What happened since the stack was made; all zero without the feature `counters`.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.commons.counters
+        #[cfg(feature = "counters")]
+        return &self.commons.counters;
+        #[cfg(not(feature = "counters"))]
+        &Counters::EMPTY
     }
 
     /// The observer of the profile.

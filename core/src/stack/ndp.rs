@@ -4,7 +4,7 @@
 
 use core::net::{IpAddr, Ipv6Addr};
 
-use crate::counters::{DropReason, bump};
+use crate::counters::{DropReason, count};
 use crate::device::NoRoom;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
@@ -171,7 +171,7 @@ impl<P: Profile> Stack<'_, P> {
         headers.push(|buffer| message.emit(buffer));
         headers.checksum_at(2, false);
         headers.send(None, sink)?;
-        bump(&mut self.commons.counters.packets_out);
+        count!(self.commons.counters, packets_out);
         Ok(())
     }
 }

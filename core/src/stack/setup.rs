@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use crate::counters::Counters;
+use crate::counters::Tally;
 use crate::profile::{Profile, Tables};
 use crate::secret::Secret;
 use crate::socket::Commons;
@@ -114,7 +114,7 @@ impl<'a, P: Profile> Parts<'a, P> {
                 table_keys: table_keys::<P>(&secret),
                 blocks: self.blocks,
                 records: self.records,
-                counters: Counters::EMPTY,
+                counters: Tally::EMPTY,
                 policy: config.policy,
                 time_wait: config.time_wait,
                 mtu: config.mtu,

@@ -6,7 +6,7 @@
 
 use core::ops::ControlFlow;
 
-use crate::counters::{DropReason, bump, bump_by};
+use crate::counters::{DropReason, count};
 use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
@@ -91,7 +91,7 @@ impl<P: Profile> Connection<P> {
             if !acks {
                 return dropped(DropReason::BadReset);
             }
-            bump(&mut commons.counters.resets_in);
+            count!(commons.counters, resets_in);
             self.end(self.state.on(Event::Reset), CloseReason::Refused, commons);
             return ControlFlow::Break(Verdict::Ended);
         }
@@ -262,7 +262,7 @@ impl<P: Profile> Connection<P> {
             self.challenge(commons);
             return dropped(DropReason::BadReset);
         }
-        bump(&mut commons.counters.resets_in);
+        count!(commons.counters, resets_in);
         let reason = match self.state {
             State::SynReceived => CloseReason::Refused,
             // RFC 9293 §3.10.7.4: nobody is told of a reset here, unless text is lost by it.
@@ -299,7 +299,7 @@ impl<P: Profile> Connection<P> {
                 self.embryo = false;
                 // Nobody is told what became of segments before.
                 self.news = Readiness::NONE;
-                bump(&mut commons.counters.passive_opens);
+                count!(commons.counters, passive_opens);
             }
             if self.snd.is_finished() {
                 self.state = self.state.on(Event::Close);
@@ -449,7 +449,7 @@ impl<P: Profile> Connection<P> {
         match outcome.event {
             Loss::None => {}
             Loss::Loss => {
-                bump(&mut commons.counters.fast_retransmits);
+                count!(commons.counters, fast_retransmits);
                 self.congestion.on_loss(now, flight, mss);
             }
             Loss::Recovered => self.congestion.on_recovered(now, mss),
@@ -500,9 +500,9 @@ impl<P: Profile> Connection<P> {
             Taken::InOrder { octets, filled } => {
                 if P::PRUNING && held_early && !filled {
                     // What came too early gave way.
-                    bump(&mut commons.counters.pruned);
+                    count!(commons.counters, pruned);
                 }
-                bump_by(&mut commons.counters.octets_in, octets as usize);
+                count!(commons.counters, octets_in, octets as usize);
                 self.owe_for_text(octets, filled, commons);
                 if self.deaf {
                     self.on_read(octets, commons);
@@ -517,7 +517,7 @@ impl<P: Profile> Connection<P> {
                 }
             }
             Taken::Early => {
-                bump(&mut commons.counters.out_of_order);
+                count!(commons.counters, out_of_order);
                 self.owe_single_ack();
             }
             Taken::Nowhere => {
@@ -592,7 +592,7 @@ impl<P: Profile> Connection<P> {
     /// RFC 5961 §7: the answer to what may be a blind attack, within the connection's budget.
     fn challenge(&mut self, commons: &mut Commons<'_>) {
         if self.may_challenge(commons.now) {
-            bump(&mut commons.counters.challenge_acks);
+            count!(commons.counters, challenge_acks);
             self.owe_single_ack();
         }
     }

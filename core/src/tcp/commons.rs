@@ -1,7 +1,7 @@
 //! What all connections and sockets of a stack share: the time, the blocks, the secret, the
 //! counters.
 
-use crate::counters::Counters;
+use crate::counters::Tally;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::secret::Secret;
@@ -42,7 +42,7 @@ pub struct Commons<'a> {
     /// The largest IP packet, octets.
     pub mtu: u16,
     /// What happened.
-    pub counters: Counters,
+    pub counters: Tally,
 }
 
 impl Commons<'_> {

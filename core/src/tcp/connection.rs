@@ -3,7 +3,7 @@
 //! It composes the rooms before it and decides nothing by itself. Its doors are `arrives` for
 //! segments, `user_calls` for the user, `expires` for time and `departs` for what leaves.
 
-use crate::counters::bump;
+use crate::counters::count;
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::readiness::Readiness;
@@ -295,7 +295,7 @@ impl<P: Profile> Connection<P> {
 
     /// Forgets what it holds behind a hole: the peer still has all of it.
     pub fn drop_early(&mut self, commons: &mut Commons<'_>) {
-        bump(&mut commons.counters.pruned);
+        count!(commons.counters, pruned);
         self.rcv.drop_early(&mut commons.blocks);
     }
 

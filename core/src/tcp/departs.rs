@@ -1,7 +1,7 @@
 //! What leaves: [`Connection::plan`] says what would be sent now and changes nothing,
 //! [`Connection::on_sent`] takes note once it has really left.
 
-use crate::counters::{Counters, bump, bump_by};
+use crate::counters::{Tally, count};
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::seq::SeqNum;
@@ -338,7 +338,7 @@ impl<P: Profile> Connection<P> {
     /// is outstanding has one running).
     pub fn on_sent(&mut self, plan: &Plan, commons: &mut Commons<'_>) {
         let now = commons.now;
-        count(plan, &mut commons.counters);
+        tell(plan, &mut commons.counters);
         if plan.purpose == Purpose::Reset {
             self.reset_due = false;
             return;
@@ -383,12 +383,12 @@ impl<P: Profile> Connection<P> {
     }
 }
 
-fn count(plan: &Plan, counters: &mut Counters) {
-    bump(&mut counters.segments_out);
-    bump_by(&mut counters.octets_out, plan.len as usize);
+fn tell(plan: &Plan, counters: &mut Tally) {
+    count!(counters, segments_out);
+    count!(counters, octets_out, plan.len as usize);
     match plan.purpose {
-        Purpose::Again => bump(&mut counters.retransmissions),
-        Purpose::Reset => bump(&mut counters.resets_out),
+        Purpose::Again => count!(counters, retransmissions),
+        Purpose::Reset => count!(counters, resets_out),
         _ => {}
     }
 }

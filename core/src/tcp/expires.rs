@@ -2,7 +2,7 @@
 //!
 //! [`Connection::settle_timers`] follows every event, [`Connection::on_time`] acts.
 
-use crate::counters::bump;
+use crate::counters::count;
 use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::time::{Due, Duration, Instant};
@@ -71,7 +71,7 @@ impl<P: Profile> Connection<P> {
             self.debt.together = true;
         }
         if self.timers.give_up.has_come(now) {
-            bump(&mut commons.counters.given_up);
+            count!(commons.counters, given_up);
             let reason = match self.path_error {
                 Some(_) => CloseReason::Unreachable,
                 None => CloseReason::TimedOut,
@@ -90,7 +90,7 @@ impl<P: Profile> Connection<P> {
         }
         if unanswered {
             // RFC 9293 §3.8.3, SHLD-9: trouble is told long before R2 ends it.
-            bump(&mut commons.counters.unanswered);
+            count!(commons.counters, unanswered);
             self.news |= Readiness::TROUBLED;
         }
         unanswered
@@ -100,13 +100,13 @@ impl<P: Profile> Connection<P> {
         let outstanding = self.snd.outstanding();
         let first = self.rtt.backoff() == 0;
         if kind == SendTimer::Retransmit {
-            bump(&mut commons.counters.timeouts);
+            count!(commons.counters, timeouts);
             if self.state.is_synchronized() {
                 let mss = u32::from(self.agreed.snd_mss);
                 self.congestion.on_timeout(commons.now, outstanding, mss, first);
             }
         } else {
-            bump(&mut commons.counters.window_probes);
+            count!(commons.counters, window_probes);
         }
         self.rtt.on_timeout();
         self.vain = self.vain.saturating_add(1);
@@ -156,7 +156,7 @@ impl<P: Profile> Connection<P> {
         } else if self.snd.outstanding() > 0 {
             patience.min(KEEPALIVE_INTERVAL)
         } else if self.keepalives >= KEEPALIVE_TRIES {
-            bump(&mut commons.counters.given_up);
+            count!(commons.counters, given_up);
             return self.end(self.state.on(Event::Reset), CloseReason::TimedOut, commons);
         } else {
             self.keepalives = self.keepalives.saturating_add(1);
