@@ -13,8 +13,8 @@ use crate::storage::list::{Line, List};
 use crate::storage::queue::Queue;
 use crate::storage::ring::Ring;
 use crate::storage::stream::Stream;
-use crate::tcp::congestion::{Chosen, CongestionControl, Reno};
-use crate::tcp::recovery::{GoBack, Recovery, Scoreboard};
+use crate::tcp::congestion::{Additive, Chosen, CongestionControl, Reno};
+use crate::tcp::recovery::{GoBack, Recovery, Scoreboard, TimeoutOnly};
 use crate::trace::Observer;
 use crate::waker::WakerSlot;
 use crate::wire::tcp_options::Known;
@@ -42,6 +42,9 @@ pub trait Profile: 'static {
     /// a host should; RFC 4443 §2.4: for IPv6 it must), and connections hear of such errors (RFC
     /// 9293 §3.9.2.2: they must).
     const ICMP_ERRORS: bool = true;
+    /// Whether resets for segments that belong to no connection are limited in rate, as the
+    /// configuration of the stack says; without it each such segment is answered.
+    const RESET_LIMITS: bool = true;
     /// Whether silent peers can be asked whether they are still there.
     const KEEPALIVE: bool;
     /// Whether timestamps are offered, sent and checked (RFC 7323).
@@ -188,8 +191,8 @@ impl Profile for Small {
 pub struct Tiny;
 
 impl Profile for Tiny {
-    type Recovery = GoBack;
-    type Congestion = Reno;
+    type Recovery = TimeoutOnly;
+    type Congestion = Additive;
     type Reassembly = Assembler<4>;
     type Stream = Ring;
     type Tables = LinearTables;
@@ -198,6 +201,8 @@ impl Profile for Tiny {
     // Deviation: decision 0045.
     const ICMP_ECHO: bool = false;
     const ICMP_ERRORS: bool = false;
+    // A reset is no larger than what it answers.
+    const RESET_LIMITS: bool = false;
     const KEEPALIVE: bool = false;
     const TIMESTAMPS: bool = false;
     const SACK: bool = false;

@@ -119,6 +119,16 @@ fn next_span(lone: &mut Lone) {
 }
 
 #[test]
+fn without_rations_every_stray_is_reset() {
+    for family in Family::BOTH {
+        let mut lone = Lone::with(Kind::Tiny, family, |setup| setup.config.resets = 1);
+        assert_eq!(answered(&mut lone, &knock(family, 0), 300), 300);
+        assert_eq!(lone.host.counters().drops.of(DropReason::ReplyLimited), 0);
+        assert_eq!(lone.host.counters().resets_out, 300);
+    }
+}
+
+#[test]
 fn resets_are_rationed_by_the_peer() {
     for kind in [Kind::Full, Kind::Small] {
         for family in Family::BOTH {

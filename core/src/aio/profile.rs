@@ -51,6 +51,7 @@ impl<P: Profile> Profile for Async<P> {
     const COOKIES: bool = P::COOKIES;
     const PRUNING: bool = P::PRUNING;
     const ICMP_ERRORS: bool = P::ICMP_ERRORS;
+    const RESET_LIMITS: bool = P::RESET_LIMITS;
     const RECORDS: bool = P::RECORDS;
     const ADDRESS_CONFLICTS: bool = P::ADDRESS_CONFLICTS;
 }

@@ -255,7 +255,7 @@ impl<P: Profile> Stack<'_, P> {
         let mut segment = Segment::new(&header, text);
         segment.read_options::<P>(&header);
         if let Some(answer) = self.tcp.on_segment(&flow, &mut segment, &mut self.commons) {
-            self.link.replies.push_segment(flow, answer, &mut self.commons);
+            self.link.replies.push_segment::<P>(flow, answer, &mut self.commons);
         }
         Ok(())
     }

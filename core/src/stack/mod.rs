@@ -84,7 +84,7 @@ pub struct Config {
     /// TTL and hop limit of what is sent.
     pub hop_limit: u8,
     /// Resets for segments that belong to no connection: how many one peer is sent in 1.05 s, on
-    /// average; 0 for no limit. Peers share eight such rations.
+    /// average; 0 for no limit. Peers share eight such rations. `Tiny` answers each such segment.
     pub resets: u16,
     /// ICMP errors (RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8): likewise, on their own. Echo replies are
     /// not limited.

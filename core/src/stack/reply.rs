@@ -6,6 +6,7 @@ use heapless::Vec;
 
 use crate::counters::DropReason;
 use crate::flow::{FlowKey, Ip, site, widen};
+use crate::profile::Profile;
 use crate::socket::Commons;
 use crate::storage::Empty;
 use crate::storage::queue::Queue;
@@ -40,20 +41,18 @@ const SPAN_SHIFT: u32 = 20;
 struct Ration {
     /// Answers a span on average; 0 for no limit.
     limit: u16,
-    /// Sets the class apart.
-    class: u16,
     /// The span that `spent` is about.
     span: u32,
     spent: [u16; RATIONS],
 }
 
 impl Ration {
-    const fn new(class: u16, limit: u16) -> Self {
-        Self { limit, class, span: 0, spent: [0; RATIONS] }
+    const fn new(limit: u16) -> Self {
+        Self { limit, span: 0, spent: [0; RATIONS] }
     }
 
-    /// Whether `peer` may be answered now. Counts it if so.
-    fn admits(&mut self, peer: Ip, commons: &Commons<'_>) -> bool {
+    /// Whether `peer` may be answered now. Counts it if so. The `class` sets rations apart.
+    fn admits(&mut self, class: &[u8; 4], peer: Ip, commons: &Commons<'_>) -> bool {
         if self.limit == 0 {
             return true;
         }
@@ -62,10 +61,7 @@ impl Ration {
             (self.span, self.spent) = (span, [0; RATIONS]);
         }
         let [network, rest] = site(peer);
-        let [a, b] = self.class.to_le_bytes();
-        let purpose = [b'l', b'm', a, b];
-        let [place, draw, ..] =
-            commons.secret.hash(&purpose, [span, network, rest], &FlowKey::EMPTY);
+        let [place, draw, ..] = commons.secret.hash(class, [span, network, rest], &FlowKey::EMPTY);
         // From three quarters of the limit up to five.
         let limit = u32::from(self.limit);
         let quarter = (limit / 4).wrapping_mul(draw >> 16) >> 15;
@@ -98,13 +94,13 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    /// Nothing waits; so many resets and ICMP errors a span.
+    /// Nothing waits; so many resets and ICMP errors a span, 0 for no limit.
     pub(super) const fn new(resets: u16, errors: u16) -> Self {
         Self {
             segments: Vec::new(),
             messages: Vec::new(),
-            resets: Ration::new(1, resets),
-            errors: Ration::new(2, errors),
+            resets: Ration::new(resets),
+            errors: Ration::new(errors),
         }
     }
 
@@ -113,9 +109,14 @@ impl Replies {
     }
 
     /// Queues a bare segment.
-    pub(super) fn push_segment(&mut self, flow: FlowKey, bare: Bare, commons: &mut Commons<'_>) {
-        let admitted =
-            !bare.flags.intersects(Flags::RST) || self.resets.admits(flow.ends().1, commons);
+    pub(super) fn push_segment<P: Profile>(
+        &mut self,
+        flow: FlowKey,
+        bare: Bare,
+        commons: &mut Commons<'_>,
+    ) {
+        let rationed = P::RESET_LIMITS && bare.flags.intersects(Flags::RST);
+        let admitted = !rationed || self.resets.admits(b"rst ", flow.ends().1, commons);
         if !admitted || self.segments.push((flow, bare)).is_err() {
             commons.counters.drop(DropReason::ReplyLimited);
         }
@@ -129,7 +130,7 @@ impl Replies {
         quote: &[u8],
         commons: &mut Commons<'_>,
     ) {
-        if self.errors.admits(ends.1, commons) {
+        if self.errors.admits(b"icmp", ends.1, commons) {
             self.push_message(ends, header, quote, commons);
         } else {
             commons.counters.drop(DropReason::ReplyLimited);

@@ -122,7 +122,10 @@ impl<'a, P: Profile> Parts<'a, P> {
                 ack_per_burst: false,
             },
             link: Link::new(
-                Replies::new(config.resets, config.icmp_errors),
+                Replies::new(
+                    if P::RESET_LIMITS { config.resets } else { 0 },
+                    if P::ICMP_ERRORS { config.icmp_errors } else { 0 },
+                ),
                 Headers::new(config.hop_limit),
                 #[cfg(feature = "ethernet")]
                 Frames::new(config.hardware_address, self.neighbors),

@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use super::tokens::{each_run, ident, is_ident, is_punct, tokens, without_tests};
 
 /// Values that are not for logs: they name an adapter, or are the inside of a connection.
-const UNLOGGED: &[&str] = &["NoMulticast", "EmbassyTime", "GoBack"];
+const UNLOGGED: &[&str] = &["NoMulticast", "EmbassyTime", "GoBack", "TimeoutOnly"];
 
 /// The words of an attribute in brackets.
 fn said(attribute: &TokenStream) -> String {

@@ -17,11 +17,15 @@ struct Chosen;
 impl Profile for Chosen {
     #[cfg(part = "scoreboard")]
     type Recovery = <hikyaku::Full as Profile>::Recovery;
-    #[cfg(not(part = "scoreboard"))]
+    #[cfg(part = "go_back")]
+    type Recovery = <hikyaku::Small as Profile>::Recovery;
+    #[cfg(not(any(part = "scoreboard", part = "go_back")))]
     type Recovery = <hikyaku::Tiny as Profile>::Recovery;
     #[cfg(part = "chosen")]
     type Congestion = <hikyaku::Full as Profile>::Congestion;
-    #[cfg(not(part = "chosen"))]
+    #[cfg(part = "reno")]
+    type Congestion = <hikyaku::Small as Profile>::Congestion;
+    #[cfg(not(any(part = "chosen", part = "reno")))]
     type Congestion = <hikyaku::Tiny as Profile>::Congestion;
     #[cfg(part = "assembler")]
     type Reassembly = <hikyaku::Full as Profile>::Reassembly;
@@ -39,6 +43,7 @@ impl Profile for Chosen {
     type Waker = ();
     const ICMP_ECHO: bool = cfg!(part = "icmp_echo");
     const ICMP_ERRORS: bool = cfg!(part = "icmp_errors");
+    const RESET_LIMITS: bool = cfg!(part = "reset_limits");
     const KEEPALIVE: bool = cfg!(part = "keepalive");
     const TIMESTAMPS: bool = cfg!(part = "timestamps");
     const SACK: bool = cfg!(part = "sack");

@@ -3,9 +3,11 @@
 //! Controllers get plain values and hold no way back to the connection; they count octets, in
 //! integers. What is lost and what goes next is not theirs but [`crate::tcp::recovery`]'s.
 
+mod additive;
 mod chosen;
 mod reno;
 
+pub use additive::Additive;
 pub use chosen::Chosen;
 pub use reno::Reno;
 
@@ -68,8 +70,6 @@ pub trait CongestionControl: Empty {
 
 /// The initial window for `segments` wished: min(`segments`·MSS, max(2·MSS, 14600)) octets
 /// (RFC 6928 §2), and never less than one segment.
-// Seldom called, and from several places: one copy in an image is enough.
-#[inline(never)]
 #[must_use]
 pub fn initial_window(mss: u32, segments: u8) -> u32 {
     let wished = mss.wrapping_mul(u32::from(segments.max(1)));

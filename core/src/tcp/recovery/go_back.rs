@@ -47,11 +47,8 @@ impl Recovery for GoBack {
     // Called from several places: one copy in an image is enough.
     #[inline(never)]
     fn on_resent(&mut self, _records: &mut Records<'_>, sent: &Sent) {
-        // RFC 6298 §3: whatever was sent twice is not measured, nor what waits behind it.
         self.timed.stop();
-        if !self.resend.is_empty() && sent.start.at_or_before(self.resend.from) {
-            self.resend.skip_to(sent.end);
-        }
+        self.resend.on_resent(sent);
     }
 
     fn on_ack(&mut self, _records: &mut Records<'_>, ack: &Acknowledged) -> Outcome {

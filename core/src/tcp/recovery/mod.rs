@@ -3,15 +3,17 @@
 //!
 //! No window and no clock live here; a recovery hears what was sent and acknowledged in plain
 //! values. [`GoBack`] remembers two numbers, [`Scoreboard`] a record for each segment in flight;
-//! when to believe that something is lost, both share.
+//! when to believe that something is lost, both share. [`TimeoutOnly`] believes its timer alone.
 
 mod go_back;
 mod record;
 mod scoreboard;
+mod timeout_only;
 
 pub use go_back::GoBack;
 pub use record::Record;
 pub use scoreboard::Scoreboard;
+pub use timeout_only::TimeoutOnly;
 
 use crate::seq::SeqNum;
 use crate::storage::Empty;
@@ -120,7 +122,7 @@ pub trait Recovery: Empty {
     /// Whether this is fast recovery, in which the window does not grow.
     fn is_recovering(&self) -> bool;
 
-    /// Gives all records back; this is as good as new then.
+    /// Gives all records back. Nothing else is asked before it is started anew.
     fn clear(&mut self, records: &mut Records<'_>);
 }
 
@@ -284,6 +286,12 @@ impl Resend {
         before.saturating_sub(self.len())
     }
 
+    fn on_resent(&mut self, sent: &Sent) {
+        if !self.is_empty() && sent.start.at_or_before(self.from) {
+            self.skip_to(sent.end);
+        }
+    }
+
     /// It never lies below SND.UNA, to which every ACK of something new skips, nor beyond SND.NXT.
     fn next(&self) -> Option<Range> {
         (!self.is_empty()).then_some(Range { start: self.from, end: self.to })
@@ -307,6 +315,7 @@ impl Stopwatch {
         }
     }
 
+    /// RFC 6298 §3: whatever was sent twice is not measured, nor what waits behind it.
     fn stop(&mut self) {
         self.running = false;
     }

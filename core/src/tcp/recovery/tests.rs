@@ -1,4 +1,4 @@
-//! What both recoveries promise: drawn in tables, and held against a model of single octets.
+//! What all recoveries promise: drawn in tables, and held against a model of single octets.
 
 use std::vec;
 use std::vec::Vec;
@@ -20,6 +20,8 @@ pub(super) trait Checked: Recovery {
 }
 
 impl Checked for GoBack {}
+
+impl Checked for TimeoutOnly {}
 
 /// An octet as the model knows it.
 #[derive(Clone, Copy)]
@@ -182,7 +184,8 @@ pub(super) fn with_pool(records: usize, test: impl FnOnce(&mut Records<'_>)) {
     test(&mut Slab::new(ManagedSlice::Borrowed(&mut slots)));
 }
 
-/// Runs a drawing against both recoveries, the second with few and many records.
+/// Runs a drawing against both recoveries that heed duplicate ACKs, the second with few and many
+/// records.
 macro_rules! drawing {
     ($name:ident, |$sender:ident, $records:ident| $body:block) => {
         #[test]
@@ -331,6 +334,29 @@ drawing!(long_runs_without_loss_do_not_wrap_into_the_past, |sender, records| {
     assert_eq!(events, [Event::None, Event::None, Event::Loss]);
 });
 
+#[test]
+fn timeouts_alone_say_what_is_lost_where_duplicates_are_not_heeded() {
+    with_pool(0, |records| {
+        let mut sender = Sender::<TimeoutOnly>::new();
+        (0..4).for_each(|_| sender.send(records, MSS));
+        (0..6).for_each(|_| assert_eq!(sender.duplicate(records).event, Event::None));
+        assert_eq!((sender.flight(), sender.lost(records)), (4 * MSS, None));
+        sender.time_out(records);
+        assert_eq!((sender.flight(), sender.lost(records)), (0, Some((0, 4 * MSS))));
+        assert!(sender.resend(records, MSS));
+        sender.wait(5);
+        // The receiver had the second and third segment all along. What was sent twice tells
+        // nothing of the round trip.
+        assert_eq!(sender.ack(records, 3 * MSS), Outcome::default());
+        assert_eq!(sender.lost(records), Some((3 * MSS, 4 * MSS)));
+        assert!(sender.resend(records, MSS) && !sender.resend(records, MSS));
+        assert_eq!(sender.ack(records, MSS), Outcome::default());
+        sender.send(records, MSS);
+        sender.wait(20);
+        assert_eq!(sender.ack(records, MSS).rtt, Some(Duration::from_millis(20)));
+    });
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Send(u32),
@@ -392,11 +418,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
-    fn both_keep_their_promises(
+    fn all_keep_their_promises(
         ops in ops(),
         size in prop_oneof![0usize..5, Just(64)],
         clear: bool,
     ) {
+        with_pool(0, |records| run::<TimeoutOnly>(&ops, records, clear));
         with_pool(0, |records| run::<GoBack>(&ops, records, clear));
         with_pool(size, |records| run::<Scoreboard>(&ops, records, clear));
     }
