@@ -183,6 +183,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     }
 
     /// Files a connection where it belongs now: its deadline, the lists, its end.
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
     pub fn settle(&mut self, id: Id, commons: &mut Commons<'a>) {
         self.settle_some(id, Changed { timers: true, news: true }, commons);
     }

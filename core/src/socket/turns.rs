@@ -83,6 +83,8 @@ impl<Q: Line<Egress>> Turns<Q> {
     }
 
     /// The record whose turn it is has had it.
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
     pub fn pass<T: Turn>(&mut self, slab: &mut Slab<'_, T>, first: Id) {
         self.ready.pass(slab, first);
     }

@@ -210,8 +210,6 @@ impl<P: Profile> Stack<'_, P> {
 
     /// Likewise, where the last packet went elsewhere.
     #[cfg(feature = "ethernet")]
-    // Apart, so that the usual way needs no registers to be saved.
-    #[inline(never)]
     fn find_way(&mut self, remote: Ip, wanted: bool) -> Reach {
         let now = self.commons.now;
         let hop = self.link.hop(remote, wanted, now);

@@ -192,8 +192,6 @@ pub struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    // Apart, so that the usual way needs no registers to be saved.
-    #[inline(never)]
     fn look_again(&mut self) {
         self.earliest = self.first().map_or(Due::NEVER, |(at, _)| at);
     }

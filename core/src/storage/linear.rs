@@ -8,7 +8,7 @@ use managed::ManagedSlice;
 use super::hash_table::{Chained, Hash32, Index};
 use super::list::{Line, Linked};
 use super::slab::Slab;
-use super::{Empty, Id};
+use super::{Empty, Id, count};
 
 /// A look-up that walks over the records, the one found last before all others. No hash.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub const ROW_MAX: usize = u32::BITS as usize;
 #[derive(Debug)]
 pub struct Row<L> {
     members: u32,
-    /// Whose turn is next: the members from this place on come before those in front of it.
+    /// The number of the one who was first last time; 0 for nobody.
     turn: u32,
     kind: PhantomData<fn() -> L>,
 }
@@ -100,9 +100,10 @@ impl<L> Row<L> {
     }
 }
 
-/// The place of a record. There are no more than [`ROW_MAX`] of them, or no stack is made.
+/// The place of a record: the first has the highest bit. There are no more than [`ROW_MAX`] of
+/// them, or no stack is made.
 fn bit(id: Id) -> u32 {
-    1_u32.wrapping_shl(id.index() as u32)
+    1_u32.rotate_right(count(id.raw()))
 }
 
 impl<L> Line<L> for Row<L> {
@@ -127,12 +128,13 @@ impl<L> Line<L> for Row<L> {
     }
 
     fn first(&self) -> Option<Id> {
-        let turn = self.turn;
-        let behind = self.members.rotate_right(turn).trailing_zeros();
-        let place = behind.wrapping_add(turn) % u32::BITS;
+        let behind = self.members.rotate_left(self.turn).leading_zeros();
+        let place = behind.wrapping_add(self.turn) % u32::BITS;
         if self.members == 0 { None } else { Id::from_index(place as usize) }
     }
 
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
     fn push_back<T: Empty + Linked<L>>(&mut self, _slab: &mut Slab<'_, T>, id: Id) -> bool {
         self.add(id)
     }
@@ -149,7 +151,7 @@ impl<L> Line<L> for Row<L> {
     }
 
     fn pass<T: Empty + Linked<L>>(&mut self, _slab: &mut Slab<'_, T>, first: Id) {
-        self.turn = (first.index() as u32).wrapping_add(1);
+        self.turn = count(first.raw());
         self.take(first);
     }
 

@@ -34,8 +34,6 @@ impl Ring {
     }
 
     /// Whether there is the promise of a block, as there is once one can be had.
-    // Seldom called, and from several places: one copy in an image is enough.
-    #[inline(never)]
     fn has_promise(&mut self, pool: &mut BlockPool<'_>) -> bool {
         self.credit.blocks() > 0 || pool.promise(&mut self.credit, 1) == 1
     }

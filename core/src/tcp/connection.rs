@@ -320,6 +320,7 @@ impl<P: Profile> Connection<P> {
 
     /// The handshake is over: congestion control can begin, the user can be told. `lost`: a SYN of
     /// ours had to be sent again.
+    #[inline]
     pub(super) fn on_established(&mut self, lost: bool, now: Instant) {
         self.on_heard(now);
         self.settings.patience = self.settings.user_timeout;

@@ -192,6 +192,8 @@ impl<P: Profile> Connection<P> {
     }
 
     /// The peer has shown that it lives.
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
     pub(super) fn renew_patience(&mut self, now: Instant) {
         self.vain = 0;
         self.timers.give_up = match self.settings.patience {

@@ -206,8 +206,6 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     }
 
     /// Forgets what came too early and gives its blocks back.
-    // Seldom called, and from several places: one copy in an image is enough.
-    #[inline(never)]
     pub fn drop_early(&mut self, blocks: &mut BlockPool<'_>) {
         self.holes.clear();
         self.queue.discard_from(blocks, self.queue.len());
@@ -307,6 +305,8 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     }
 
     /// Gives everything back.
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     pub fn clear(&mut self, blocks: &mut BlockPool<'_>) {
         self.holes.clear();
         self.queue.clear(blocks);

@@ -360,6 +360,7 @@ impl<P: Profile> Connection<P> {
     }
 
     /// ABORT: a reset, if there is anybody to be told (RFC 9293 §3.10.5).
+    #[inline]
     pub fn abort(&mut self, commons: &mut Commons<'_>) {
         if matches!(self.state, State::Closed) {
             return;

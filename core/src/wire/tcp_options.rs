@@ -109,7 +109,6 @@ impl Options {
     }
 
     /// Likewise, but only what `K` names is understood, and added to what is here.
-    #[inline(never)]
     pub(crate) fn read<K: Known>(&mut self, options: &[u8]) {
         let mut rest = options.get(..LEN_MAX).unwrap_or(options);
         // Each step takes at least one octet: 40 steps at most.
