@@ -9,7 +9,7 @@ use crate::storage::assembler::{Assembler, Reassembly};
 use crate::storage::deadlines::{Deadlines, Heap, HeapSlot, Scan, ScanSlot};
 use crate::storage::hash_table::{Hash32, HashTable, Index, Keyed};
 use crate::storage::linear::{Linear, ROW_MAX, Row};
-use crate::storage::list::{Line, List};
+use crate::storage::list::{Line, Links, List, Place};
 use crate::storage::queue::Queue;
 use crate::storage::ring::Ring;
 use crate::storage::stream::Stream;
@@ -85,6 +85,8 @@ pub trait Tables: 'static {
     type Index<'a>: Index<'a>;
     /// Who comes next.
     type Line<L: 'static>: Line<L>;
+    /// What a connection or a listener keeps for each line that it may stand in.
+    type Place: Place;
     /// What is kept for one deadline.
     type DeadlineSlot: Empty + 'static;
     /// The order of deadlines.
@@ -99,6 +101,8 @@ pub trait Tables: 'static {
 pub type IndexOf<'a, P> = <<P as Profile>::Tables as Tables>::Index<'a>;
 /// The lines of a profile.
 pub type LineOf<P, L> = <<P as Profile>::Tables as Tables>::Line<L>;
+/// What a slot of a profile keeps for each line.
+pub type PlaceOf<P> = <<P as Profile>::Tables as Tables>::Place;
 /// The deadlines of a profile.
 pub type DeadlinesOf<'a, P> = <<P as Profile>::Tables as Tables>::Deadlines<'a>;
 
@@ -111,6 +115,7 @@ impl Tables for KeyedTables {
     type Hash = Keyed;
     type Index<'a> = HashTable<'a>;
     type Line<L: 'static> = List<L>;
+    type Place = Links;
     type DeadlineSlot = HeapSlot;
     type Deadlines<'a> = Heap<'a>;
     const SLOTS_MAX: usize = Id::COUNT_MAX;
@@ -129,6 +134,7 @@ impl Tables for LinearTables {
     type Hash = Linear;
     type Index<'a> = Linear;
     type Line<L: 'static> = Row<L>;
+    type Place = ();
     type DeadlineSlot = ScanSlot;
     type Deadlines<'a> = Scan<'a>;
     const SLOTS_MAX: usize = ROW_MAX;

@@ -7,7 +7,8 @@ use super::slab::Slab;
 use super::{Empty, Id};
 
 /// The place of a record in a list of one kind.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Links {
     next: Option<Id>,
     /// The record before this one, at the front this one itself; `None` in no list.
@@ -26,12 +27,39 @@ impl Empty for Links {
     const EMPTY: Self = Self { next: None, previous: None };
 }
 
+/// What a record keeps for its place in lines of one kind: [`Links`], or nothing where each line
+/// knows its own.
+pub trait Place: Empty {
+    /// The links.
+    fn links(&self) -> Links;
+    /// Changes them; for the list alone.
+    fn set_links(&mut self, links: Links);
+}
+
+impl Place for Links {
+    fn links(&self) -> Links {
+        *self
+    }
+
+    fn set_links(&mut self, links: Links) {
+        *self = links;
+    }
+}
+
+impl Place for () {
+    fn links(&self) -> Links {
+        Links::EMPTY
+    }
+
+    fn set_links(&mut self, _links: Links) {}
+}
+
 /// A record with a place in lists of the kind `L`.
 pub trait Linked<L> {
     /// The place of the record.
-    fn links(&self) -> &Links;
-    /// The place of the record, for the list alone to change.
-    fn links_mut(&mut self) -> &mut Links;
+    fn links(&self) -> Links;
+    /// Changes the place of the record; for the list alone.
+    fn set_links(&mut self, links: Links);
 }
 
 /// Some records of one slab in an order, first in, first out, as a rule. Every operation is O(1).
@@ -120,10 +148,7 @@ impl<L> List<L> {
         id: Id,
     ) -> bool {
         match slab.listed(after).map(Linked::<L>::links) {
-            Some(links) if links.is_linked() => {
-                let next = links.next;
-                self.insert(slab, Some(after), next, id)
-            }
+            Some(links) if links.is_linked() => self.insert(slab, Some(after), links.next, id),
             _ => false,
         }
     }
@@ -135,11 +160,11 @@ impl<L> List<L> {
         next: Option<Id>,
         id: Id,
     ) -> bool {
-        let Some(links) = slab.listed_mut(id).map(Linked::<L>::links_mut) else { return false };
-        if links.is_linked() {
+        let Some(record) = slab.listed_mut(id) else { return false };
+        if record.links().is_linked() {
             return false;
         }
-        *links = Links { next, previous: previous.or(Some(id)) };
+        record.set_links(Links { next, previous: previous.or(Some(id)) });
         self.set_next(slab, previous, Some(id));
         self.set_previous(slab, next, Some(id));
         self.len = self.len.saturating_add(1);
@@ -157,7 +182,7 @@ impl<L> List<L> {
             None => self.head = next,
             Some(id) => {
                 if let Some(record) = slab.listed_mut(id) {
-                    record.links_mut().next = next;
+                    record.set_links(Links { next, ..record.links() });
                 }
             }
         }
@@ -174,7 +199,7 @@ impl<L> List<L> {
             None => self.tail = previous,
             Some(id) => {
                 if let Some(record) = slab.listed_mut(id) {
-                    record.links_mut().previous = previous.or(Some(id));
+                    record.set_links(Links { previous: previous.or(Some(id)), ..record.links() });
                 }
             }
         }
@@ -227,12 +252,13 @@ impl<L> Line<L> for List<L> {
     }
 
     fn remove<T: Empty + Linked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id) -> bool {
-        let Some(links) = slab.listed_mut(id).map(Linked::<L>::links_mut) else { return false };
+        let Some(record) = slab.listed_mut(id) else { return false };
+        let links = record.links();
         if !links.is_linked() {
             return false;
         }
+        record.set_links(Links::EMPTY);
         let (previous, next) = (links.previous.filter(|previous| *previous != id), links.next);
-        *links = Links::EMPTY;
         self.set_next(slab, previous, next);
         self.set_previous(slab, next, previous);
         self.len = self.len.saturating_sub(1);
@@ -244,12 +270,12 @@ impl<L> Line<L> for List<L> {
 macro_rules! linked {
     ([$($generics:tt)*] $slot:ty, $field:ident: $marker:ty) => {
         impl<$($generics)*> $crate::storage::list::Linked<$marker> for $slot {
-            fn links(&self) -> &$crate::storage::list::Links {
-                &self.$field
+            fn links(&self) -> $crate::storage::list::Links {
+                $crate::storage::list::Place::links(&self.$field)
             }
 
-            fn links_mut(&mut self) -> &mut $crate::storage::list::Links {
-                &mut self.$field
+            fn set_links(&mut self, links: $crate::storage::list::Links) {
+                $crate::storage::list::Place::set_links(&mut self.$field, links);
             }
         }
     };

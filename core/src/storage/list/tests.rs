@@ -21,23 +21,8 @@ impl Empty for Record {
     const EMPTY: Self = Self { red: Links::EMPTY, blue: Links::EMPTY };
 }
 
-impl Linked<Red> for Record {
-    fn links(&self) -> &Links {
-        &self.red
-    }
-    fn links_mut(&mut self) -> &mut Links {
-        &mut self.red
-    }
-}
-
-impl Linked<Blue> for Record {
-    fn links(&self) -> &Links {
-        &self.blue
-    }
-    fn links_mut(&mut self) -> &mut Links {
-        &mut self.blue
-    }
-}
+linked!([] Record, red: Red);
+linked!([] Record, blue: Blue);
 
 #[derive(Debug, Clone)]
 enum Step {

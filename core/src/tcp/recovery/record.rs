@@ -2,7 +2,7 @@
 
 use crate::seq::SeqNum;
 use crate::storage::Empty;
-use crate::storage::list::{Linked, Links};
+use crate::storage::list::{Links, linked};
 use crate::time::Instant;
 
 /// Not in the network any more, and not sent again.
@@ -55,22 +55,5 @@ impl Empty for Record {
     };
 }
 
-impl Linked<BySeq> for Record {
-    fn links(&self) -> &Links {
-        &self.by_seq
-    }
-
-    fn links_mut(&mut self) -> &mut Links {
-        &mut self.by_seq
-    }
-}
-
-impl Linked<ByTime> for Record {
-    fn links(&self) -> &Links {
-        &self.by_time
-    }
-
-    fn links_mut(&mut self) -> &mut Links {
-        &mut self.by_time
-    }
-}
+linked!([] Record, by_seq: BySeq);
+linked!([] Record, by_time: ByTime);
