@@ -252,7 +252,10 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     ///
     /// There is no room now, or nothing may be sent any more. Copies what it queues.
     pub fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
-        self.with(|connection, commons| connection.write(data, commons))
+        self.pool
+            .with_writer(self.id, self.commons, |connection, commons| {
+                connection.write(data, commons)
+            })
             .unwrap_or(Err(WriteError::Closed))
     }
 
@@ -267,11 +270,12 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<usize, WriteError> {
         let mut fill = Some(fill);
-        self.with(|connection, commons| {
-            let mut once = |buffer: &mut [u8]| fill.take().map_or(0, |fill| fill(buffer));
-            connection.write_with(&mut once, commons)
-        })
-        .unwrap_or(Err(WriteError::Closed))
+        self.pool
+            .with_writer(self.id, self.commons, |connection, commons| {
+                let mut once = |buffer: &mut [u8]| fill.take().map_or(0, |fill| fill(buffer));
+                connection.write_with(&mut once, commons)
+            })
+            .unwrap_or(Err(WriteError::Closed))
     }
 
     /// Moves what has arrived into `buffer`; returns how many octets. `Ok(0)` is the end of the

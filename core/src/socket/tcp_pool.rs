@@ -3,7 +3,8 @@
 //!
 //! Segments and time come in from `stack`, calls of the user through `socket::tcp`; handshakes that
 //! peers begin are in `tcp_handshakes`. Whatever has touched a connection ends in
-//! [`TcpPool::settle`], which files it where it belongs now.
+//! [`TcpPool::settle`], which files it where it belongs now; what the user reads and writes only
+//! makes it take its turn.
 
 use crate::counters::{DropReason, count};
 use crate::flow::FlowKey;
@@ -163,6 +164,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let slot = self.connections.listed_mut(id)?;
         let result = act(&mut slot.connection, commons);
         self.settle(id, commons);
+        Some(result)
+    }
+
+    /// Lets `act` write to a connection. That changes nothing but what it has to send: what it
+    /// waits for where it cannot is settled when its turn comes.
+    pub(super) fn with_writer<R>(
+        &mut self,
+        id: Id,
+        commons: &mut Commons<'a>,
+        act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
+    ) -> Option<R> {
+        let slot = self.connections.listed_mut(id)?;
+        let result = act(&mut slot.connection, commons);
+        let urgency = slot.connection.urgency(commons);
+        self.take_turn(id, urgency);
         Some(result)
     }
 
@@ -525,14 +541,16 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if P::RECORDS { self.half_open_egress.first() } else { None }
     }
 
-    /// The segment that would leave first, and the connection whose turn it is. Changes nothing
-    /// but the list of those that turn out to have nothing to send.
-    pub fn next_segment(&mut self, commons: &Commons<'a>) -> Option<(Id, Plan)> {
+    /// The segment that would leave first, and the connection whose turn it is. Those that turn out
+    /// to have nothing to send leave the list, and wait for what lets them.
+    pub fn next_segment(&mut self, commons: &mut Commons<'a>) -> Option<(Id, Plan)> {
         while let Some(id) = self.egress.first() {
-            let slot = self.connections.listed(id)?;
+            let slot = self.connections.listed_mut(id)?;
             if let Some(plan) = slot.connection.plan(&commons.records) {
                 return Some((id, plan));
             }
+            slot.connection.settle_timers(commons.now);
+            self.deadlines.refile(id, slot.connection.next_due());
             self.egress.pass(&mut self.connections, id);
         }
         None

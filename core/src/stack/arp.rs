@@ -23,6 +23,8 @@ use super::ingress::Check;
 
 impl<P: Profile> Stack<'_, P> {
     /// An ARP packet has arrived.
+    // Apart, so that what other packets pass through has its registers for itself.
+    #[inline(never)]
     pub(super) fn take_arp(&mut self, packet: &[u8]) -> Check<()> {
         let packet = Packet::parse(packet).map_err(Malformed::reason)?;
         let (sender, target) = (of_v4(packet.sender), of_v4(packet.target));

@@ -80,7 +80,7 @@ impl<P: Profile> Stack<'_, P> {
         if let Some(id) = self.tcp.next_syn_ack() {
             return Some(self.send_syn_ack(id, sink));
         }
-        if let Some((id, plan)) = self.tcp.next_segment(&self.commons) {
+        if let Some((id, plan)) = self.tcp.next_segment(&mut self.commons) {
             return Some(self.send_segment(id, &plan, sink));
         }
         #[cfg(feature = "udp")]

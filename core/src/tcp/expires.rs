@@ -34,7 +34,8 @@ const ORPHAN_PATIENCE_US: u32 = 60_000_000;
 
 impl<P: Profile> Connection<P> {
     /// Makes the sender's timer fit what is outstanding. Called after every event, by whoever has
-    /// brought it, so that nothing outstanding is ever without a timer.
+    /// brought it, and where a turn to send has led to nothing, so that nothing outstanding is ever
+    /// without a timer, nor what a closed window keeps back.
     // Apart, so that its caller does not run out of registers.
     #[inline(never)]
     pub fn settle_timers(&mut self, now: Instant) {
