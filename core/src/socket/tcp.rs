@@ -14,7 +14,7 @@ use crate::tcp::state::State;
 use crate::tcp::user_calls::{Half, Info, ReadError, WriteError};
 
 use super::demux::{Bound, port_hash};
-use super::tcp_pool::TcpPool;
+use super::tcp_pool::{TcpPool, User};
 use super::{Commons, ListenerHandle, StaleHandle, TcpHandle};
 
 /// The ephemeral ports of RFC 6335 §6.
@@ -253,7 +253,7 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     /// There is no room now, or nothing may be sent any more. Copies what it queues.
     pub fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
         self.pool
-            .with_writer(self.id, self.commons, |connection, commons| {
+            .with_user(self.id, self.commons, User::Writes, |connection, commons| {
                 connection.write(data, commons)
             })
             .unwrap_or(Err(WriteError::Closed))
@@ -271,7 +271,7 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     ) -> Result<usize, WriteError> {
         let mut fill = Some(fill);
         self.pool
-            .with_writer(self.id, self.commons, |connection, commons| {
+            .with_user(self.id, self.commons, User::Writes, |connection, commons| {
                 let mut once = |buffer: &mut [u8]| fill.take().map_or(0, |fill| fill(buffer));
                 connection.write_with(&mut once, commons)
             })
@@ -286,7 +286,7 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     /// Nothing is there yet, or the connection was broken off.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
         self.pool
-            .with_reader(self.id, self.commons, |connection, commons| {
+            .with_user(self.id, self.commons, User::Reads, |connection, commons| {
                 connection.read(buffer, commons)
             })
             .unwrap_or(Err(ReadError::WouldBlock))
@@ -301,7 +301,7 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
     pub fn read_with(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<usize, ReadError> {
         let mut take = Some(take);
         self.pool
-            .with_reader(self.id, self.commons, |connection, commons| {
+            .with_user(self.id, self.commons, User::Reads, |connection, commons| {
                 let mut once = |octets: &[u8]| take.take().map_or(0, |take| take(octets));
                 connection.read_with(&mut once, commons)
             })

@@ -80,6 +80,13 @@ struct Changed {
     news: bool,
 }
 
+/// What the user of a connection does with its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum User {
+    Reads,
+    Writes,
+}
+
 /// How many records of each kind are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -167,31 +174,19 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         Some(result)
     }
 
-    /// Lets `act` write to a connection. That changes nothing but what it has to send: what it
-    /// waits for where it cannot is settled when its turn comes.
-    pub(super) fn with_writer<R>(
+    /// Lets `act` read from a connection or write to it. That changes nothing but what it has to
+    /// send: it takes its turn, and what it waits for where it cannot send is settled when that
+    /// has come.
+    pub(super) fn with_user<R>(
         &mut self,
         id: Id,
         commons: &mut Commons<'a>,
+        user: User,
         act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
     ) -> Option<R> {
         let slot = self.connections.listed_mut(id)?;
         let result = act(&mut slot.connection, commons);
-        let urgency = slot.connection.urgency(commons);
-        self.take_turn(id, urgency);
-        Some(result)
-    }
-
-    /// Lets `act` read from a connection. That changes nothing but what it has to send.
-    pub(super) fn with_reader<R>(
-        &mut self,
-        id: Id,
-        commons: &mut Commons<'a>,
-        act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
-    ) -> Option<R> {
-        let slot = self.connections.listed_mut(id)?;
-        let result = act(&mut slot.connection, commons);
-        if slot.connection.owes_update() {
+        if user == User::Writes || slot.connection.owes_update() {
             let urgency = slot.connection.urgency(commons);
             self.take_turn(id, urgency);
         }
