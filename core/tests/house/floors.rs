@@ -159,7 +159,7 @@ pub(super) const FLOORS: &[Floor] = &[
         name: "service",
         level: 6,
         order: Order::Free,
-        files: &["service/mod.rs", "service/dhcp.rs"],
+        files: &["service/mod.rs", "service/dhcp/mod.rs", "service/dhcp/lease.rs"],
     },
     Floor {
         name: "aio",

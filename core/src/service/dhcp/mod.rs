@@ -22,6 +22,10 @@
 //! # }
 //! ```
 
+mod lease;
+
+pub use lease::Lease;
+
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::counters::{Count, bump};
@@ -32,8 +36,8 @@ use crate::socket::udp::UdpConfig;
 use crate::stack::AddressState;
 use crate::stack::{ConfigError, Stack};
 use crate::time::{Duration, Instant};
-use crate::wire::address::{Cidr, may_be_source};
-use crate::wire::dhcp::{CLIENT_PORT, DNS_MAX, Kind, REPLY_MAX, Reply, Request, SERVER_PORT};
+use crate::wire::dhcp::{CLIENT_PORT, Kind, REPLY_MAX, Reply, Request, SERVER_PORT};
+use lease::{FOREVER, renewal_times, terms};
 
 /// RFC 2131 §4.1: the first retransmission follows after four seconds, the last delays are of 64.
 const DELAY_MIN: Duration = Duration::from_secs(4);
@@ -46,10 +50,6 @@ const REQUESTS_MAX: u8 = 4;
 const RENEWAL_MIN: Duration = Duration::from_secs(60);
 /// RFC 2131 §3.1: after DHCPDECLINE the search does not go on sooner.
 const DECLINE_DELAY: Duration = Duration::from_secs(10);
-/// Leases that are shorter, in seconds, are no use to anybody: they are not taken.
-const LEASE_MIN: u32 = 10;
-/// A lease that does not end (RFC 2131 §3.3).
-const FOREVER: u32 = u32::MAX;
 /// How long an address that was given back stays, so that the message about it gets away.
 const RELEASE_DELAY: Duration = Duration::from_millis(500);
 /// Room for two replies, and for a few requests.
@@ -104,38 +104,6 @@ pub enum State {
     Rebinding,
     /// Has given its address back and is silent.
     Stopped,
-}
-
-/// An address, and what belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Lease {
-    /// Our address.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
-    pub address: Ipv4Addr,
-    /// Bits of it that name the link: 1 to 32.
-    pub prefix: u8,
-    /// The way to everybody else.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
-    pub router: Option<Ipv4Addr>,
-    /// Whom to ask for names, best first.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
-    pub dns: heapless::Vec<Ipv4Addr, DNS_MAX>,
-    /// The MTU that the server tells; not applied.
-    pub mtu: Option<u16>,
-    /// Who granted it.
-    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
-    pub server: Ipv4Addr,
-    /// When it ends; `None` for never.
-    pub expires_at: Option<Instant>,
-}
-
-impl Lease {
-    /// Whether all is as before but the time.
-    fn is_like(&self, other: &Self) -> bool {
-        (self.address, self.prefix, self.router, self.mtu, &self.dns)
-            == (other.address, other.prefix, other.router, other.mtu, &other.dns)
-    }
 }
 
 /// Why an address was lost.
@@ -726,48 +694,4 @@ impl Client {
         }
         self.failures = self.failures.saturating_add(1);
     }
-}
-
-/// What a server offers or grants, and for how many seconds; `None` where it is of no use.
-fn terms(reply: &Reply) -> Option<(Lease, u32)> {
-    let is_host = |address: &Ipv4Addr| may_be_source(IpAddr::V4(*address));
-    let address = reply.address;
-    let server = reply.server.filter(is_host)?;
-    let seconds = reply.lease.filter(|seconds| *seconds >= LEASE_MIN)?;
-    // RFC 950 §2.1: without a mask that of the address's class.
-    let prefix = reply.prefix.unwrap_or(match address.octets() {
-        [0..128, ..] => 8,
-        [128..192, ..] => 16,
-        _ => 24,
-    });
-    let cidr = Cidr::new(IpAddr::V4(address), prefix)?;
-    // RFC 1122 §3.2.1.3: neither of these is a host's; RFC 3021: of two addresses both are.
-    let host_part = address.to_bits().checked_shl(prefix.into()).unwrap_or(1);
-    let names_all = cidr.is_broadcast(IpAddr::V4(address)) || (prefix < 31 && host_part == 0);
-    if !is_host(&address) || names_all {
-        return None;
-    }
-    let mut dns = heapless::Vec::new();
-    for server in reply.dns.iter().filter(|server| is_host(server)) {
-        // As many as there were have room.
-        let _ = dns.push(*server);
-    }
-    let router = reply.router.filter(is_host).filter(|router| *router != address);
-    let lease = Lease { address, prefix, router, dns, mtu: reply.mtu, server, expires_at: None };
-    Some((lease, seconds))
-}
-
-/// T1 and T2 in seconds: those of the server where they are in order, else a half and seven
-/// eighths of the lease, T1 up to a 32nd earlier (RFC 2131 §4.4.5).
-fn renewal_times(reply: &Reply, lease: u32, random: u64) -> (u32, u32) {
-    if lease == FOREVER {
-        return (FOREVER, FOREVER);
-    }
-    let t2 = reply.rebinding.unwrap_or(lease.saturating_sub(lease >> 3));
-    let t1 = reply.renewal.unwrap_or(lease >> 1);
-    if (reply.renewal.is_some() || reply.rebinding.is_some()) && 0 < t1 && t1 < t2 && t2 < lease {
-        return (t1, t2);
-    }
-    let early = u64::from(lease >> 6).wrapping_mul(random >> 48) >> 16;
-    ((lease >> 1).saturating_sub(early as u32), lease.saturating_sub(lease >> 3))
 }
