@@ -39,6 +39,11 @@ use crate::time::{Duration, Instant};
 use crate::wire::dhcp::{CLIENT_PORT, Kind, REPLY_MAX, Reply, Request, SERVER_PORT};
 use lease::{FOREVER, renewal_times, terms};
 
+/// The first two repetitions of a search come early, each up to [`EARLY_JITTER`] later than this.
+// Deviation: decision 0125. RFC 2131 §4.1 advises four seconds before the first one.
+const EARLY: [Duration; 2] = [Duration::from_millis(400), Duration::from_millis(800)];
+/// In powers of two: about a quarter of a second.
+const EARLY_JITTER: Duration = Duration::from_micros(1 << 18);
 /// RFC 2131 §4.1: the first retransmission follows after four seconds, the last delays are of 64.
 const DELAY_MIN: Duration = Duration::from_secs(4);
 const DOUBLINGS_MAX: u8 = 4;
@@ -464,7 +469,7 @@ impl Client {
         match self.state {
             State::Init => self.start(now, random),
             State::Selecting => Some(self.discover(now, random)),
-            State::Rebooting | State::Requesting if self.attempts < REQUESTS_MAX => {
+            State::Rebooting | State::Requesting if self.late_attempts() < REQUESTS_MAX => {
                 Some(self.ask(now, random))
             }
             State::Rebooting | State::Requesting => {
@@ -568,13 +573,36 @@ impl Client {
         Request { requested, server, ..self.request(Kind::Decline) }
     }
 
-    /// RFC 2131 §4.1: delays double from four seconds to 64, give or take a second.
+    /// Sets the time of the next repetition: early at first where a search begins, because a link
+    /// that has just come up may drop the first messages. RFC 2131 §4.1: later delays double from
+    /// four seconds to 64, give or take a second.
     fn retry_later(&mut self, now: Instant, random: u64) {
-        let delay = DELAY_MIN.doubled(self.attempts.min(DOUBLINGS_MAX).into());
         // Bits that the xid does not show.
-        let drawn = Duration::from_micros((random >> 32) & 0x1f_ffff);
-        self.due = Some((now + delay + drawn) - JITTER);
+        let drawn = random >> 32;
+        let early = EARLY.get(usize::from(self.attempts)).filter(|_| self.searches());
+        self.due = Some(match early {
+            Some(early) => {
+                let jitter = drawn & EARLY_JITTER.micros().wrapping_sub(1);
+                now + *early + Duration::from_micros(jitter)
+            }
+            None => {
+                let delay = DELAY_MIN.doubled(self.late_attempts().min(DOUBLINGS_MAX).into());
+                let jitter = drawn & JITTER.micros().wrapping_mul(2).wrapping_sub(1);
+                (now + delay + Duration::from_micros(jitter)) - JITTER
+            }
+        });
         self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// Whether no server has answered in this exchange yet.
+    const fn searches(&self) -> bool {
+        matches!(self.state, State::Selecting | State::Rebooting)
+    }
+
+    /// The requests of this state without the early repetitions.
+    const fn late_attempts(&self) -> u8 {
+        let early = if self.searches() { EARLY.len() as u8 } else { 0 };
+        self.attempts.saturating_sub(early)
     }
 
     // ---- replies ----
