@@ -407,3 +407,34 @@ fn a_connection_may_have_limits_of_its_own() {
     pair.run_for(Duration::from_millis(100));
     assert_eq!(pair.hosts[LEFT].write(handle, &[0; 5000]), Ok(3000));
 }
+
+/// 100 Mbit/s, 40 ms of round trip, and a queue of one bandwidth-delay product: slow start ends by
+/// overflowing that queue, and hundreds of segments are missing at once.
+#[test]
+fn half_of_a_long_path_is_used_though_slow_start_overflows_its_queue() {
+    const RATE: u64 = 12_500_000;
+    const SECONDS: u64 = 20;
+    let link = Impairments {
+        rate: Some(RATE),
+        delay: Duration::from_millis(20),
+        queue: 4096,
+        queue_bytes: Some(RATE / 25),
+        ..Impairments::NONE
+    };
+    let setup = Setup::new(1).link(link).hosts(|host| {
+        host.config.policy = AllocationPolicy::Overcommit;
+        host.config.connection.send_limit = 2 << 20;
+        host.config.connection.receive_limit = 2 << 20;
+        (host.capacity.blocks, host.capacity.block_size) = (160, 65_536);
+        host.capacity.records = 4096;
+    });
+    let mut pair = setup.build();
+    let chunk = 1 << 16;
+    pair.serve(RIGHT, 7, Script { chunk, ..Script::answer(0) });
+    pair.open(LEFT, Family::V4, 7, Script { chunk, ..Script::send(u64::MAX) });
+    pair.run_for(Duration::from_secs(SECONDS));
+    let read = pair.applications[1].outcome.read;
+    let overflowed = pair.links[LEFT].tally.overflowed;
+    assert!(overflowed > 300, "the queue overflows: {overflowed}");
+    assert!(read >= RATE * SECONDS / 2, "{read} bytes in {SECONDS} s");
+}

@@ -409,9 +409,14 @@ impl<P: Profile> Connection<P> {
         let was_recovering = self.recovery.is_recovering();
         self.path_error = None;
         self.snd.on_acked(ack, &mut commons.blocks);
-        self.ask_recovery(newly, echoed, commons);
+        let event = self.ask_recovery(newly, echoed, commons);
         if !was_recovering && self.state.is_synchronized() {
             self.congestion.on_ack(&Ack { now: commons.now, octets: newly, flight, mss });
+        }
+        // RFC 6582 §4: the timer runs on, but the peer has made progress.
+        if event == Loss::Partial {
+            self.renew_patience(commons.now);
+            return self.wake_writer();
         }
         // RFC 6298 §5.2, §5.3: the timer runs from the last progress on, or not at all.
         self.timers.stop_send();
@@ -435,7 +440,12 @@ impl<P: Profile> Connection<P> {
     }
 
     /// What does recovery make of an acknowledgement of `newly` octets? One of none is a duplicate.
-    fn ask_recovery(&mut self, newly: u32, echoed: Option<Duration>, commons: &mut Commons<'_>) {
+    fn ask_recovery(
+        &mut self,
+        newly: u32,
+        echoed: Option<Duration>,
+        commons: &mut Commons<'_>,
+    ) -> Loss {
         let mss = u32::from(self.agreed.snd_mss);
         let now = commons.now;
         let flight = self.snd.outstanding();
@@ -447,13 +457,14 @@ impl<P: Profile> Connection<P> {
             self.rtt.on_sample(sample);
         }
         match outcome.event {
-            Loss::None => {}
+            Loss::None | Loss::Partial => {}
             Loss::Loss => {
                 count!(commons.counters, fast_retransmits);
                 self.congestion.on_loss(now, flight, mss);
             }
             Loss::Recovered => self.congestion.on_recovered(now, mss),
         }
+        outcome.event
     }
 
     /// Tells a writer that was turned away once a quarter of the queue is free again.

@@ -37,6 +37,9 @@ pub struct Impairments {
     pub burst_end: Chance,
     /// Packets that are on their way at most; more are dropped.
     pub queue: usize,
+    /// Bytes that may wait in front of the link: a packet that does not fit is dropped. Needs a
+    /// `rate`; bytes that have left the queue and propagate do not count. `None` for no limit.
+    pub queue_bytes: Option<u64>,
 }
 
 impl Impairments {
@@ -54,6 +57,7 @@ impl Impairments {
         burst: Chance::NEVER,
         burst_end: Chance::percent(20),
         queue: 256,
+        queue_bytes: None,
     };
 
     /// A good link that loses packets.
@@ -147,6 +151,10 @@ impl Link {
         let Impairments { loss, duplicate, corrupt, reorder, .. } = self.impairments;
         self.tally.sent += 1;
         self.tally.octets += packet.len() as u64;
+        if self.queue_is_full(now, packet.len()) {
+            self.tally.overflowed += 1;
+            return;
+        }
         let leaves = self.occupy(now, packet.len());
         let is_lost = self.random.happens(loss);
         let in_burst = self.is_lost_in_burst();
@@ -179,6 +187,16 @@ impl Link {
             false => self.random.happens(burst),
         };
         self.in_burst && self.random.happens(Chance::percent(50))
+    }
+
+    /// Whether a packet of this length finds no place behind those that wait.
+    fn queue_is_full(&self, now: Instant, len: usize) -> bool {
+        let Impairments { rate: Some(rate), queue_bytes: Some(limit), .. } = self.impairments
+        else {
+            return false;
+        };
+        let busy_for = self.busy_until.max(now).since(now);
+        busy_for.micros() * rate / 1_000_000 + len as u64 > limit
     }
 
     /// When a packet of this length has left, the line being busy with those before it.
@@ -320,5 +338,20 @@ mod tests {
         let narrow = Impairments { queue: 10, ..Impairments::NONE };
         let (_, tally) = arrivals(narrow, 25);
         assert_eq!((tally.overflowed, tally.delivered), (15, 10));
+    }
+
+    #[test]
+    fn a_queue_in_bytes_drops_its_tail_and_drains_at_the_rate() {
+        let rate = Some(100_000);
+        let narrow = Impairments { rate, queue_bytes: Some(300), ..Impairments::NONE };
+        let (seen, tally) = arrivals(narrow, 5);
+        assert_eq!(seen, [(6000, 0), (7000, 1), (8000, 2)]);
+        assert_eq!((tally.overflowed, tally.lost), (2, 0));
+        let mut link = Link::new(narrow, 100, 9);
+        (0..3).for_each(|n| link.send(Instant::ZERO, &[n; 100]));
+        // One packet has left by now: there is room for one more and not for a second one.
+        let later = Instant::from_millis(1);
+        (3..5).for_each(|n| link.send(later, &[n; 100]));
+        assert_eq!(link.tally.overflowed, 1);
     }
 }

@@ -66,7 +66,10 @@ impl Recovery for GoBack {
                 self.mark_first(ack);
                 outcome.event = Event::Loss;
             }
-            Step::Partial => self.mark_first(ack),
+            Step::Partial(event) => {
+                self.mark_first(ack);
+                outcome.event = event;
+            }
             Step::Recovered => outcome.event = Event::Recovered,
         }
         outcome

@@ -65,6 +65,9 @@ pub enum Event {
     None,
     /// Fast recovery begins: reduce the window.
     Loss,
+    /// Fast recovery goes on with its second or a later partial acknowledgement: the
+    /// retransmission timer runs on.
+    Partial,
     /// Fast recovery, or what followed a timeout, is over.
     Recovered,
 }
@@ -140,8 +143,8 @@ enum Step {
     Nothing,
     /// Fast recovery begins; the first segment is lost.
     Loss,
-    /// A hole is filled, and the segment behind it is lost too.
-    Partial,
+    /// A hole is filled, and the segment behind it is lost too. Its event is for the timer.
+    Partial(Event),
     Recovered,
 }
 
@@ -157,11 +160,19 @@ struct Episode {
     /// the peer last proved that it takes something in. Forged ones would send out the whole queue.
     believed: u16,
     phase: Phase,
+    /// Partial acknowledgements have come in this fast recovery.
+    partial: bool,
 }
 
 impl Episode {
-    const EMPTY: Self =
-        Self { recover: SeqNum::ZERO, departed: 0, duplicates: 0, believed: 0, phase: Phase::Open };
+    const EMPTY: Self = Self {
+        recover: SeqNum::ZERO,
+        departed: 0,
+        duplicates: 0,
+        believed: 0,
+        phase: Phase::Open,
+        partial: false,
+    };
 
     fn start(&mut self, iss_plus_one: SeqNum) {
         *self = Self::EMPTY;
@@ -204,7 +215,11 @@ impl Episode {
         let reported = ack.newly.saturating_sub(ack.mss);
         self.departed = self.departed.saturating_sub(reported);
         self.believed = segments_in_flight(ack);
-        Step::Partial
+        // RFC 6582 §4, the impatient variant: only the first partial acknowledgement restarts the
+        // timer. One hole is repaired in a round trip, so that with many a timeout is faster.
+        let event = if self.partial { Event::Partial } else { Event::None };
+        self.partial = true;
+        Step::Partial(event)
     }
 
     fn on_duplicate(&mut self, ack: &Acknowledged) -> Step {
@@ -246,6 +261,7 @@ impl Episode {
         self.phase = Phase::Open;
         self.duplicates = 0;
         self.departed = 0;
+        self.partial = false;
     }
 }
 

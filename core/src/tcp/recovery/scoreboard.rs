@@ -121,7 +121,10 @@ impl Recovery for Scoreboard {
                 self.mark_first(records, ack);
                 outcome.event = Event::Loss;
             }
-            Step::Partial => self.mark_first(records, ack),
+            Step::Partial(event) => {
+                self.mark_first(records, ack);
+                outcome.event = event;
+            }
             Step::Recovered => outcome.event = Event::Recovered,
         }
         outcome

@@ -238,6 +238,7 @@ fn link(random: &mut Random, climate: Climate) -> Impairments {
         burst: random.one_of(&bursts),
         burst_end: Chance::permille(random.between(50, 500) as u32),
         queue: random.one_of(&[8, 32, 256]),
+        queue_bytes: None,
     }
 }
 
