@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 
 use hikyaku::wire::tcp::Flags;
 use hikyaku::{
-    AllocationPolicy, Capabilities, Capacity, Config, ConnectConfig, Device, Duration, Full,
-    Instant, ListenConfig, NoRoom, Packet, RxMeta, Secret, Stack, Storage, Wake,
+    AllocationPolicy, Capabilities, Capacity, Config, ConfigError, ConnectConfig, Device, Duration,
+    Full, Instant, ListenConfig, NoRoom, Packet, Profile, RxMeta, Secret, Small, Stack, Storage,
+    Tiny, Wake,
 };
 use hikyaku_testkit::forge::{Tcp, ping};
 use hikyaku_testkit::seen::Seen;
@@ -175,4 +176,44 @@ fn what_the_device_has_verified_is_not_summed_again() {
         let taken = if verified { TEXT.len() } else { 0 };
         assert_eq!(stack.counters().octets_in, taken);
     }
+}
+
+/// `Stack::add_address` accepts the address of a host and names the reason why it refuses another.
+fn refuses_addresses_of_no_host<P: Profile>() {
+    use ConfigError::*;
+    let secret = Secret::new([1; 16]).expect("not all zero");
+    let storage = Storage::<P>::allocate(&Capacity { connections: 1, ..Capacity::small() });
+    let mut stack = Stack::new(storage, &Config::new(), secret).expect("a stack");
+    for (address, prefix, expected) in [
+        ("127.0.0.1", 8, LoopbackAddress),
+        ("::1", 128, LoopbackAddress),
+        ("224.0.0.1", 24, MulticastAddress),
+        ("ff02::1", 64, MulticastAddress),
+        ("192.0.2.0", 24, NetworkAddress),
+        ("192.0.2.4", 30, NetworkAddress),
+        ("192.0.2.255", 24, BroadcastAddress),
+        ("255.255.255.255", 32, BroadcastAddress),
+        ("0.0.0.0", 24, InvalidAddress),
+        ("240.0.0.1", 24, InvalidAddress),
+        ("::", 64, InvalidAddress),
+        ("::ffff:192.0.2.1", 96, InvalidAddress),
+        ("192.0.2.1", 33, InvalidAddress),
+    ] {
+        let address = address.parse().expect("an address");
+        assert_eq!(stack.add_address(address, prefix), Err(expected), "{address}/{prefix}");
+    }
+    // RFC 3021: both addresses of a /31 are hosts, and so is the one of a /32.
+    for (address, prefix) in
+        [("192.0.2.0", 31), ("192.0.2.255", 32), ("fe80::1", 64), ("2001:db8::", 64)]
+    {
+        let address = address.parse().expect("an address");
+        assert_eq!(stack.add_address(address, prefix), Ok(()), "{address}/{prefix}");
+    }
+}
+
+#[test]
+fn an_address_that_no_host_can_have_is_refused_with_the_reason() {
+    refuses_addresses_of_no_host::<Full>();
+    refuses_addresses_of_no_host::<Small>();
+    refuses_addresses_of_no_host::<Tiny>();
 }

@@ -42,7 +42,7 @@ use crate::socket::{Commons, Handle, ListenerHandle, StaleHandle, TcpHandle};
 use crate::storage::policy::AllocationPolicy;
 use crate::tcp::settings::ConnectionConfig;
 use crate::time::{Duration, Instant};
-use crate::wire::address::{Cidr, is_unicast};
+use crate::wire::address::{Cidr, NotAHost, is_unicast};
 #[cfg(feature = "ethernet")]
 use crate::wire::ethernet;
 
@@ -132,8 +132,17 @@ crate::socket::error_enum! {
         /// There are more slots of a kind than the tables of the profile have places for: 32 with
         /// those of `Small`.
         TooManySlots => "more slots of a kind than the profile's tables have places for",
-        /// Not an address that a host can have, or a prefix that is too long.
-        InvalidAddress => "not a unicast address with a prefix of its family",
+        /// Reserved or unspecified, of a family that this build lacks, or with a prefix that is too
+        /// long.
+        InvalidAddress => "not an address that a host can have, with a prefix of its family",
+        /// 127.0.0.0/8 or ::1.
+        LoopbackAddress => "a loopback address never leaves a host",
+        /// The address of a group.
+        MulticastAddress => "a multicast address belongs to no single host",
+        /// All host bits are zero, and the prefix is shorter than 31 bits.
+        NetworkAddress => "the address names the network itself",
+        /// All host bits are one, and the prefix is shorter than 31 bits.
+        BroadcastAddress => "the address is the broadcast address of its network",
         /// All zero, or that of a group.
         InvalidHardwareAddress => "not the hardware address of one station",
         /// An Ethernet link needs a place for one neighbour at least.
@@ -222,8 +231,13 @@ impl<'a, P: Profile> Stack<'a, P> {
 
     fn cidr(&self, address: IpAddr, prefix: u8) -> Result<Cidr, ConfigError> {
         let cidr = Cidr::new(address, prefix).ok_or(ConfigError::InvalidAddress)?;
-        if !is_unicast(address) || (cfg!(not(feature = "ipv6")) && address.is_ipv6()) {
-            return Err(ConfigError::InvalidAddress);
+        match cidr.host_fault() {
+            None => {}
+            Some(NotAHost::Reserved) => return Err(ConfigError::InvalidAddress),
+            Some(NotAHost::Loopback) => return Err(ConfigError::LoopbackAddress),
+            Some(NotAHost::Multicast) => return Err(ConfigError::MulticastAddress),
+            Some(NotAHost::Network) => return Err(ConfigError::NetworkAddress),
+            Some(NotAHost::Broadcast) => return Err(ConfigError::BroadcastAddress),
         }
         if address.is_ipv6() && self.commons.mtu < MTU_MIN_IPV6 {
             return Err(ConfigError::MtuTooSmall);

@@ -45,6 +45,35 @@ pub const fn may_be_source_v4(address: Ipv4Addr) -> bool {
     !matches!(first, 0 | 127 | 224..)
 }
 
+/// The reason why an address cannot be the address of one host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum NotAHost {
+    /// 127.0.0.0/8 or ::1, which never leave a host (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3).
+    Loopback,
+    /// An address of a group.
+    Multicast,
+    /// All host bits are zero: the address names the network.
+    Network,
+    /// All host bits are one: the address names every host of the network.
+    Broadcast,
+    /// Unspecified, in 0.0.0.0/8 or 240.0.0.0/4, an IPv4 address mapped into IPv6, or any address
+    /// of IPv6 in a build without it.
+    Reserved,
+}
+
+impl core::fmt::Display for NotAHost {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "a loopback address",
+            Self::Multicast => "a multicast address",
+            Self::Network => "the address of the network itself",
+            Self::Broadcast => "the broadcast address of the network",
+            Self::Reserved => "a reserved address",
+        })
+    }
+}
+
 /// An address and the length of the prefix that its link shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -64,6 +93,35 @@ impl Cidr {
             IpAddr::V6(_) => 128,
         };
         if prefix > bits { None } else { Some(Self { address, prefix }) }
+    }
+
+    /// The reason why a host cannot have this address; `None` for the address of a host. A prefix of
+    /// 31 or 32 bits has neither a network address nor a broadcast address (RFC 3021).
+    #[must_use]
+    #[inline]
+    pub fn host_fault(&self) -> Option<NotAHost> {
+        match self.address {
+            IpAddr::V4(address) => {
+                let (bits, host) = (address.to_bits(), host_bits(self.prefix));
+                match address.octets() {
+                    [127, ..] => Some(NotAHost::Loopback),
+                    [224..=239, ..] => Some(NotAHost::Multicast),
+                    [0 | 240.., ..] if !address.is_broadcast() => Some(NotAHost::Reserved),
+                    _ if address.is_broadcast() => Some(NotAHost::Broadcast),
+                    _ if self.prefix < 31 && bits & host == 0 => Some(NotAHost::Network),
+                    _ if self.prefix < 31 && bits & host == host => Some(NotAHost::Broadcast),
+                    _ => None,
+                }
+            }
+            #[cfg(feature = "ipv6")]
+            IpAddr::V6(address) if address.is_loopback() => Some(NotAHost::Loopback),
+            #[cfg(feature = "ipv6")]
+            IpAddr::V6(address) if address.is_multicast() => Some(NotAHost::Multicast),
+            #[cfg(feature = "ipv6")]
+            IpAddr::V6(_) if may_be_source(self.address) => None,
+            // A build without IPv6 has no such host either.
+            IpAddr::V6(_) => Some(NotAHost::Reserved),
+        }
     }
 
     /// Whether `other` lies behind the same prefix.
@@ -175,6 +233,49 @@ mod tests {
         for (address, unicast, source) in table {
             assert_eq!(is_unicast(ip(address)), unicast, "{address} is unicast");
             assert_eq!(may_be_source(ip(address)), source, "{address} may be a source");
+        }
+    }
+
+    #[test]
+    fn an_address_of_no_host_is_told_with_its_reason() {
+        use NotAHost::*;
+        let table = [
+            ("192.0.2.1", 24, None),
+            ("169.254.7.7", 16, None),
+            ("127.0.0.1", 8, Some(Loopback)),
+            ("127.255.255.254", 32, Some(Loopback)),
+            ("224.0.0.1", 24, Some(Multicast)),
+            ("239.255.255.255", 32, Some(Multicast)),
+            ("192.0.2.0", 24, Some(Network)),
+            ("192.0.2.255", 24, Some(Broadcast)),
+            ("192.0.2.255", 23, None),
+            ("192.0.2.128", 25, Some(Network)),
+            ("192.0.2.4", 30, Some(Network)),
+            ("192.0.2.7", 30, Some(Broadcast)),
+            ("192.0.2.0", 31, None),
+            ("192.0.2.255", 31, None),
+            ("192.0.2.0", 32, None),
+            ("255.255.255.255", 32, Some(Broadcast)),
+            ("0.0.0.0", 32, Some(Reserved)),
+            ("0.1.2.3", 8, Some(Reserved)),
+            ("240.0.0.1", 24, Some(Reserved)),
+            ("10.255.255.255", 0, None),
+            #[cfg(feature = "ipv6")]
+            ("2001:db8::1", 64, None),
+            #[cfg(feature = "ipv6")]
+            ("2001:db8::", 64, None),
+            #[cfg(feature = "ipv6")]
+            ("fe80::1", 64, None),
+            #[cfg(feature = "ipv6")]
+            ("::1", 128, Some(Loopback)),
+            ("::", 64, Some(Reserved)),
+            #[cfg(feature = "ipv6")]
+            ("ff02::1", 64, Some(Multicast)),
+            ("::ffff:192.0.2.1", 96, Some(Reserved)),
+        ];
+        for (address, prefix, fault) in table {
+            let cidr = Cidr::new(ip(address), prefix).unwrap();
+            assert_eq!(cidr.host_fault(), fault, "{address}/{prefix}");
         }
     }
 

@@ -56,10 +56,8 @@ pub(super) fn terms(reply: &Reply) -> Option<(Lease, u32)> {
         _ => 24,
     });
     let cidr = Cidr::new(IpAddr::V4(address), prefix)?;
-    // RFC 1122 §3.2.1.3: neither of these is a host's; RFC 3021: of two addresses both are.
-    let host_part = address.to_bits().checked_shl(prefix.into()).unwrap_or(1);
-    let names_all = cidr.is_broadcast(IpAddr::V4(address)) || (prefix < 31 && host_part == 0);
-    if !is_host(&address) || names_all {
+    // RFC 1122 §3.2.1.3: the address of a host, not of a network or a group.
+    if cidr.host_fault().is_some() {
         return None;
     }
     let mut dns = heapless::Vec::new();

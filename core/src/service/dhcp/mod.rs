@@ -284,6 +284,15 @@ impl Client {
         self.lease.as_ref()
     }
 
+    /// The address that a server has offered, and that server, while the client asks for it.
+    #[must_use]
+    pub const fn offered(&self) -> Option<(Ipv4Addr, Ipv4Addr)> {
+        match self.state {
+            State::Requesting => Some((self.offer.address, self.offer.server)),
+            _ => None,
+        }
+    }
+
     /// What happened since the client was made.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
