@@ -28,7 +28,9 @@ Which network:
 
 Exit codes: 0 ok, 1 transfer failed, 2 usage, 3 not permitted (the message has the remedy),
 4 timeout, 130 interrupted. Data goes to stdout, all else to stderr.
-Ctrl-C closes with FIN, a second one aborts with RST.";
+Ctrl-C closes with FIN and ends when the peer has acknowledged it, or aborts with RST where the
+peer acknowledges nothing for two seconds; a second Ctrl-C aborts with RST. SIGTERM and SIGHUP do
+the same; `run` and `shell` pass them on to their command.";
 
 /// All that was asked for.
 #[derive(Debug, Parser)]

@@ -12,6 +12,8 @@ mod many;
 mod peers;
 #[path = "netns/scans.rs"]
 mod scans;
+#[path = "netns/signals.rs"]
+mod signals;
 #[path = "netns/soak.rs"]
 mod soak;
 #[path = "netns/tap.rs"]

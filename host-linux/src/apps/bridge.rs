@@ -12,6 +12,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::stdio::{stdin, stdout};
 
+use super::farewell::{Farewell, LOOK, Parting, STALL_LIMIT};
 use crate::cli::BridgeArgs;
 use crate::poll_loop::{App, Net, Signal};
 use crate::report::{FAILED, OK, SIGNAL, TIMEOUT, note};
@@ -20,8 +21,6 @@ use crate::report::{FAILED, OK, SIGNAL, TIMEOUT, note};
 const PIPE_CHUNK: usize = 4096;
 /// What other files are given at once.
 const CHUNK: usize = 64 * 1024;
-/// How long an end by signal waits for the peer.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// stdin and stdout on one side, a connection on the other.
 pub(crate) struct Bridge {
@@ -34,9 +33,16 @@ pub(crate) struct Bridge {
     scratch: Vec<u8>,
     idle_limit: Option<Duration>,
     last_activity: Instant,
-    ending: Option<(Instant, u8)>,
+    ending: Option<Ending>,
     outcome: Option<u8>,
     interest: Cell<Interest>,
+}
+
+/// The end by a signal: our FIN is on its way.
+struct Ending {
+    code: u8,
+    farewell: Farewell,
+    next_look: Instant,
 }
 
 /// Which files the loop was asked to wait for.
@@ -133,14 +139,36 @@ impl Bridge {
         };
         let Fate::Ended(code) = fate else { return };
         if let Some(connection) = self.connection.take()
-            && let Ok(socket) = net.stack.tcp(connection.handle)
+            && let Ok(mut socket) = net.stack.tcp(connection.handle)
         {
+            // Data that stdout did not take is lost, and the peer is told so (RFC 9293 §3.6.1).
+            if !connection.pending.is_empty() {
+                socket.abort();
+            }
             socket.release();
         }
-        match self.ending {
-            Some((_, code)) => self.outcome = Some(code),
+        match &self.ending {
+            Some(ending) => self.outcome = Some(ending.code),
             None if self.keep => self.accept(net),
             None => self.outcome = Some(code),
+        }
+    }
+
+    /// Aborts the connection whose peer acknowledges nothing, after a signal.
+    fn check_farewell(&mut self, net: &mut Net) {
+        let now = net.now();
+        let (Some(ending), Some(connection)) = (&mut self.ending, &self.connection) else { return };
+        ending.next_look = now + LOOK;
+        let Ok(mut socket) = net.stack.tcp(connection.handle) else { return };
+        if let Parting::Stalled { queued } = ending.farewell.look(&socket, now) {
+            note!(
+                "{} has acknowledged nothing for {} s, with {queued} bytes and our FIN to go; \
+                 aborted with RST",
+                socket.remote(),
+                STALL_LIMIT.micros() / 1_000_000
+            );
+            socket.abort();
+            self.outcome = Some(ending.code);
         }
     }
 
@@ -248,7 +276,7 @@ impl Connection {
                 note!("connected to {}", socket.remote());
             }
         }
-        if !self.pending.is_empty() {
+        if !self.pending.is_empty() && !ending {
             return Fate::Lives;
         }
         // A person at a terminal has nothing to say to a peer that is gone; a file is sent to
@@ -259,8 +287,7 @@ impl Connection {
         if let Some(reason) = socket.close_reason() {
             return Fate::Ended(verdict(reason, socket, ending));
         }
-        let acknowledged = matches!(state, State::TimeWait | State::Closed)
-            || ending && matches!(state, State::FinWait2);
+        let acknowledged = if ending { socket.is_flushed() } else { state == State::TimeWait };
         if self.closed && acknowledged { Fate::Ended(OK) } else { Fate::Lives }
     }
 }
@@ -324,27 +351,34 @@ impl App for Bridge {
     fn on_signal(&mut self, net: &mut Net, signal: Signal) -> anyhow::Result<()> {
         let Signal::End(number) = signal else { return Ok(()) };
         let code = SIGNAL + number as u8;
-        let again = self.ending.is_some();
-        self.ending.get_or_insert((net.now() + FAREWELL, code));
+        if let Some(listener) = self.listener.take() {
+            let _ = net.stack.close_listener(listener);
+        }
         let Some(connection) = &mut self.connection else {
-            self.outcome = Some(code);
+            self.outcome.get_or_insert(code);
             return Ok(());
         };
-        if let Ok(mut socket) = net.stack.tcp(connection.handle) {
-            if again || !connection.open {
-                socket.abort();
-                self.outcome = Some(code);
-            } else {
-                connection.close(&mut socket);
-            }
+        let now = net.now();
+        let Ok(mut socket) = net.stack.tcp(connection.handle) else { return Ok(()) };
+        let is_first = self.ending.is_none();
+        if is_first && connection.open {
+            connection.close(&mut socket);
+        } else {
+            // In SYN-SENT there is nothing to close, and a second signal closes no longer. In
+            // FIN-WAIT-2 too the peer hears of it: nothing is settled between two signals.
+            socket.abort();
         }
-        self.settle(net);
+        let farewell = Farewell::new(&socket, now);
+        let ending = self.ending.get_or_insert(Ending { code, farewell, next_look: now + LOOK });
+        if !(is_first && connection.open) {
+            self.outcome = Some(ending.code);
+        }
         Ok(())
     }
 
     fn deadline(&self) -> Option<Instant> {
-        match self.ending {
-            Some((farewell, _)) => Some(farewell),
+        match &self.ending {
+            Some(ending) => Some(ending.next_look),
             // A listener that waits for its next client is not idle but at rest.
             None if self.keep && self.connection.is_none() => None,
             None => self.idle_limit.map(|limit| self.last_activity + limit),
@@ -352,21 +386,22 @@ impl App for Bridge {
     }
 
     fn on_deadline(&mut self, net: &mut Net) -> anyhow::Result<()> {
-        let code = match self.ending {
-            Some((_, code)) => code,
-            None => {
-                note!("nothing happened for too long (-w)");
-                TIMEOUT
-            }
-        };
+        if self.ending.is_some() {
+            self.settle(net);
+            self.check_farewell(net);
+            return Ok(());
+        }
+        let seconds = self.idle_limit.map_or(0, |limit| limit.micros() / 1_000_000);
+        note!("nothing was opened, sent or received for {seconds} s (-w {seconds})");
         if let Some(connection) = self.connection.take()
             && let Ok(mut socket) = net.stack.tcp(connection.handle)
         {
             socket.abort();
         }
-        match self.ending {
-            None if self.keep => self.accept(net),
-            _ => self.outcome = Some(code),
+        if self.keep {
+            self.accept(net);
+        } else {
+            self.outcome = Some(TIMEOUT);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod discard;
 pub(crate) mod echo;
+mod farewell;
 pub(crate) mod kernel_dhcp;
 pub(crate) mod kernel_nc;
 pub(crate) mod kernel_scan;

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use anyhow::Context;
 use hikyaku::{
-    Duration, Handle, Instant, ListenConfig, ListenerHandle, Readiness, TcpHandle, UdpConfig,
-    UdpHandle,
+    Handle, Instant, ListenConfig, ListenerHandle, Readiness, TcpHandle, UdpConfig, UdpHandle,
 };
 
 use super::client::{Client, Progress};
+use super::farewell::{Farewell, LOOK, Parting, STALL_LIMIT};
 use super::{chargen, discard, echo};
 use crate::cli::{LinkArgs, ServiceArgs};
 use crate::link::{Need, Rung, first_address, open_device, places};
@@ -39,8 +39,6 @@ impl Service {
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u16 = 256;
-/// How long an end waits for the peers' last words.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// All servers of a stack.
 #[derive(Debug, Default)]
@@ -51,8 +49,16 @@ pub(crate) struct Services {
     /// Octets taken by TCP services, over IPv4 and IPv6.
     pub(crate) taken: [u64; 2],
     scratch: Vec<u8>,
-    leaving: Option<(Instant, u8)>,
+    leaving: Option<Leaving>,
     outcome: Option<u8>,
+}
+
+/// The end by a signal: the FINs are on their way.
+#[derive(Debug)]
+struct Leaving {
+    code: u8,
+    next_look: Instant,
+    farewells: HashMap<TcpHandle, Farewell>,
 }
 
 impl Services {
@@ -154,28 +160,66 @@ impl Services {
         }
     }
 
-    /// No connection is left.
-    fn is_deserted(&self) -> bool {
-        self.clients.is_empty()
-    }
-
     /// Ends all: with FIN at first, with RST when asked again.
-    pub(crate) fn leave(&mut self, net: &mut Net, code: u8) {
-        let again = self.leaving.is_some();
-        let farewell = net.now() + FAREWELL;
-        self.leaving.get_or_insert((farewell, code));
+    fn leave(&mut self, net: &mut Net, code: u8) {
         for listener in std::mem::take(&mut self.listeners).into_keys() {
             let _ = net.stack.close_listener(listener);
         }
-        for handle in self.clients.keys() {
-            if let Ok(mut socket) = net.stack.tcp(*handle) {
-                if again { socket.abort() } else { socket.close() }
+        if let Some(leaving) = &self.leaving {
+            self.outcome = Some(leaving.code);
+            for handle in leaving.farewells.keys() {
+                if let Ok(mut socket) = net.stack.tcp(*handle) {
+                    socket.abort();
+                }
+            }
+            return;
+        }
+        let now = net.now();
+        let mut farewells = HashMap::new();
+        for handle in std::mem::take(&mut self.clients).into_keys() {
+            if let Ok(mut socket) = net.stack.tcp(handle) {
+                socket.close();
+                farewells.insert(handle, Farewell::new(&socket, now));
             }
         }
-        if again || self.is_deserted() {
-            self.outcome = Some(code);
-        } else {
-            note!("closing {} connections; once more to abort them", self.clients.len());
+        match farewells.len() {
+            0 => {}
+            1 => note!("closing 1 connection; once more to abort it"),
+            count => note!("closing {count} connections; once more to abort them"),
+        }
+        // Nothing is settled before the next look: a second signal may have come with this one.
+        self.leaving = Some(Leaving { code, next_look: now, farewells });
+    }
+
+    /// Lets go of every connection whose peer has acknowledged our FIN, and aborts those whose
+    /// peer acknowledges nothing.
+    fn look(&mut self, net: &mut Net) {
+        let Some(leaving) = &mut self.leaving else { return };
+        let now = net.now();
+        leaving.next_look = now + LOOK;
+        let mut stalled = 0;
+        leaving.farewells.retain(|handle, farewell| {
+            let Ok(mut socket) = net.stack.tcp(*handle) else { return false };
+            match farewell.look(&socket, now) {
+                Parting::Waits => return true,
+                Parting::Done => {}
+                Parting::Stalled { .. } => {
+                    socket.abort();
+                    stalled += 1;
+                }
+            }
+            socket.release();
+            false
+        });
+        if stalled > 0 {
+            let seconds = STALL_LIMIT.micros() / 1_000_000;
+            note!(
+                "connections whose peer has acknowledged nothing for {seconds} s: {stalled}; \
+                 aborted with RST"
+            );
+        }
+        if leaving.farewells.is_empty() {
+            self.outcome = Some(leaving.code);
         }
     }
 }
@@ -186,11 +230,6 @@ impl App for Services {
             Handle::Listener(listener) => self.accept(net, listener),
             Handle::Tcp(handle) => self.attend(net, handle),
             Handle::Udp(handle) => self.answer(net, handle),
-        }
-        if let Some((_, code)) = self.leaving
-            && self.is_deserted()
-        {
-            self.outcome = Some(code);
         }
         Ok(())
     }
@@ -203,11 +242,11 @@ impl App for Services {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.leaving.map(|(farewell, _)| farewell)
+        self.leaving.as_ref().map(|leaving| leaving.next_look)
     }
 
-    fn on_deadline(&mut self, _: &mut Net) -> anyhow::Result<()> {
-        self.outcome = self.leaving.map(|(_, code)| code);
+    fn on_deadline(&mut self, net: &mut Net) -> anyhow::Result<()> {
+        self.look(net);
         Ok(())
     }
 
