@@ -104,9 +104,16 @@ pub(crate) fn open_device(args: &LinkArgs, need: Need) -> anyhow::Result<(Link, 
 
 /// Climbs the ladder.
 fn climb(args: &LinkArgs, need: Need) -> anyhow::Result<(Tun, Rung)> {
+    // In a user namespace that maps one user id, tcpdump cannot become its own user: with enough
+    // privilege no user namespace is needed.
+    let (first, second) = if namespace::may_unshare_network() {
+        (Rung::NetworkNamespace, Rung::UserNamespace)
+    } else {
+        (Rung::UserNamespace, Rung::NetworkNamespace)
+    };
     let rungs: &[Rung] = match need {
-        Need::Own => &[Rung::UserNamespace, Rung::NetworkNamespace],
-        Need::Shared => &[Rung::Here, Rung::UserNamespace, Rung::NetworkNamespace],
+        Need::Own => &[first, second],
+        Need::Shared => &[Rung::Here, first, second],
         Need::Inhabited => &[Rung::Here],
     };
     // Asked before anything is unshared, which cannot be undone.
@@ -251,6 +258,14 @@ impl Link {
         match &self.medium {
             Medium::Device(device) => device.layer(),
             Medium::Wire(_) => Layer::Packets,
+        }
+    }
+
+    /// The name of the device.
+    pub(crate) fn name(&self) -> &str {
+        match &self.medium {
+            Medium::Device(device) => device.name(),
+            Medium::Wire(_) => "the in-memory wire",
         }
     }
 

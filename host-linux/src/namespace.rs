@@ -25,7 +25,7 @@ pub(crate) fn enter_user() -> Result<(), String> {
     unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET)
         .map_err(|error| format!("a user namespace: {error}; {}", user_namespace_remedy()))?;
     // The order is the kernel's: an ordinary user may map a group only once setgroups is denied.
-    // The same ids as before, not 0: tcpdump and others misbehave as a root that is none.
+    // The same ids as before, not 0: tcpdump started by root gives its user id up for its own.
     for (path, line) in [
         ("/proc/self/setgroups", "deny".to_owned()),
         ("/proc/self/uid_map", format!("{0} {0} 1", uid.as_raw())),
@@ -49,6 +49,18 @@ pub(crate) fn enter_privileged() -> Result<(), String> {
 /// Whether we may make devices in the network that we are in.
 pub(crate) fn may_make_devices() -> bool {
     capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::NET_ADMIN))
+}
+
+/// Whether we may make a network namespace, and devices in it, without a user namespace.
+pub(crate) fn may_unshare_network() -> bool {
+    let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN;
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
+}
+
+/// Whether tcpdump fails in a user namespace of ours: started by root, it becomes another user,
+/// and no other user id is mapped.
+pub(crate) fn breaks_tcpdump() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 /// The command line prefix by which another terminal joins this process' network.

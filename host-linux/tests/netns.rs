@@ -1,6 +1,8 @@
 //! End to end against Linux TCP: nc and plain kernel sockets in network namespaces, over IPv4 and
 //! IPv6, in fine weather and in bad.
 
+#[path = "netns/capture.rs"]
+mod capture;
 #[path = "netns/device.rs"]
 mod device;
 #[path = "netns/dhcp.rs"]

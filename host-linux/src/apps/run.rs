@@ -12,6 +12,7 @@ use signal_hook::consts::SIGINT;
 use super::services::{Service, Services, hint};
 use crate::cli::{LinkArgs, ServiceArgs};
 use crate::link::{Need, Rung, first_address, open_device};
+use crate::namespace;
 use crate::poll_loop::{App, Net, Signal, Signals};
 use crate::report::{FAILED, SIGNAL, note};
 
@@ -101,6 +102,10 @@ fn beside(
     announce: impl FnOnce(Rung, &[(Service, u16)]),
 ) -> anyhow::Result<u8> {
     let (link, rung) = open_device(args, Need::Own)?;
+    if rung == Rung::UserNamespace && namespace::breaks_tcpdump() {
+        let device = link.name();
+        note!("tcpdump cannot change its user id here; to capture: tshark -i {device}");
+    }
     let mut net = Net::new(link, args)?;
     let mut signals = Signals::take()?;
     let mut services = Services::default();
