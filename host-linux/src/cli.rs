@@ -1,11 +1,13 @@
 //! The command line: what can be asked for, and nothing about how it is done.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hikyaku::wire::ethernet;
 
+use crate::addresses::{check_ours, check_remote};
 use crate::impair::Loss;
+use crate::poll_loop::SERVICES_MAX;
 use crate::report::Failure;
 use crate::tun::Layer;
 
@@ -66,9 +68,9 @@ pub(crate) struct LinkArgs {
     /// Get our IPv4 address by DHCP, on a TAP, and give it back in the end
     #[arg(long, global = true)]
     pub(crate) dhcp: bool,
-    /// Use the address that DHCP gives us at once, without asking for five seconds whether somebody
-    /// has it
-    #[arg(long, global = true, requires = "dhcp")]
+    /// Use our addresses at once; without this, the link is asked first whether another host has
+    /// them where we join a TAP (one to seven seconds) and where DHCP gives us one (five)
+    #[arg(long, global = true)]
     pub(crate) no_probe: bool,
     /// Our IPv4 address; the kernel's side is the first other one of its /24
     #[arg(long, global = true, value_name = "IP", default_value = "192.168.69.2")]
@@ -318,7 +320,7 @@ impl LinkArgs {
         }
     }
 
-    /// Finds options that contradict each other.
+    /// Finds options that contradict each other, and values that no link takes.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let is_tap = self.layer() == Layer::Frames;
         let problem = match (self.link, is_tap) {
@@ -330,9 +332,70 @@ impl LinkArgs {
             (_, false) if self.mac.is_some() => {
                 "--mac is for a TAP, a TUN has no hardware address; add --link tap or --tap NAME"
             }
-            _ => return Ok(()),
+            _ if self.no_probe && !self.dhcp && self.tap.is_none() => {
+                "--no-probe is for --tap NAME and --dhcp: on a device of our own nothing is probed"
+            }
+            _ => return self.check_values(),
         };
         Err(Failure::Usage(problem.to_owned()))
+    }
+
+    fn check_values(&self) -> Result<(), Failure> {
+        // With DHCP our IPv4 address is the server's choice.
+        if !self.dhcp {
+            check_ours(self.addr.into(), "--addr")?;
+        }
+        check_ours(self.addr6.into(), "--addr6")?;
+        let (layer, mtu) = (self.layer(), self.mtu);
+        if mtu > layer.mtu_max() {
+            let (name, max) = (layer.name(), layer.mtu_max());
+            return Err(Failure::Usage(format!(
+                "--mtu {mtu}: a {name} takes packets of {max} bytes at most; try --mtu {max}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl ServiceArgs {
+    /// Finds a port that is given twice, and more services than a stack has listeners for.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let named = [("--echo", &self.echo), ("--discard", &self.discard)];
+        let named = named.into_iter().chain([("--chargen", &self.chargen)]);
+        let all = named.flat_map(|(option, ports)| ports.iter().map(move |port| (option, *port)));
+        let mut seen: Vec<(&str, u16)> = Vec::new();
+        for (option, port) in all {
+            if let Some((other, _)) = seen.iter().find(|(_, known)| *known == port) {
+                return Err(Failure::Usage(format!(
+                    "port {port} is named twice, by {other} and by {option}; \
+                     give each service a port of its own"
+                )));
+            }
+            seen.push((option, port));
+        }
+        if seen.len() > SERVICES_MAX {
+            return Err(Failure::Usage(format!(
+                "{} services are named, and {SERVICES_MAX} are possible; name fewer",
+                seen.len()
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Command {
+    /// Finds values that make no sense whatever the link is.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Run { services, .. } | Self::Shell { services } => services.check(),
+            Self::Connect { host, port, .. } => check_remote(SocketAddr::new(*host, *port)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the command prints data to stdout.
+    pub(crate) fn needs_stdout(&self) -> bool {
+        matches!(self, Self::Demo { json: true } | Self::Listen { .. } | Self::Connect { .. })
     }
 }
 
@@ -384,7 +447,6 @@ mod tests {
             "hikyaku demo --tun a/b",
             "hikyaku demo --tun much-too-long-a-name",
             "hikyaku demo --tun a --tap b",
-            "hikyaku demo --link tap --no-probe",
             "hikyaku demo --link tap --mac 02:00:00:00:00",
             "hikyaku demo --link tap --mac 02:00:00:00:00:0",
             "hikyaku demo --link tap --mac 01:00:00:00:00:00",

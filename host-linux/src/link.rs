@@ -71,6 +71,9 @@ enum Medium {
     Wire(WireEnd),
 }
 
+/// The smallest MTU of IPv6 (RFC 8200 §5).
+const MTU_MIN: u16 = 1280;
+
 /// How many packets in a row may be lost before the stack gets its turn again.
 const LOST_IN_A_ROW: usize = 64;
 
@@ -98,8 +101,32 @@ pub(crate) fn open_device(args: &LinkArgs, need: Need) -> anyhow::Result<(Link, 
     if args.layer() == Layer::Frames {
         note!("our hardware address: {}", hardware::address(args));
     }
-    let mtu = if rung == Rung::Existing { tun.mtu().min(args.mtu) } else { args.mtu };
+    let mtu = match rung {
+        Rung::Existing => fitting_mtu(&tun, args)?,
+        _ => args.mtu,
+    };
     Ok((Link::on_device(tun, mtu, args)?, rung))
+}
+
+/// The MTU on a device that was made beforehand: what was asked for, or what the device takes.
+fn fitting_mtu(tun: &Tun, args: &LinkArgs) -> Result<u16, Failure> {
+    let (name, takes) = (tun.name(), tun.mtu());
+    if takes < MTU_MIN {
+        return Err(Failure::NotPermitted(format!(
+            "--{} {name}: it takes packets of {takes} bytes at most, and IPv6 needs {MTU_MIN}; \
+             try `ip link set {name} mtu {MTU_MIN}` or more",
+            args.layer().mode()
+        )));
+    }
+    if takes < args.mtu {
+        note!(
+            "{name} takes packets of {takes} bytes at most, so our MTU is {takes} and not {}; \
+             `ip link set {name} mtu {}` would change that",
+            args.mtu,
+            args.mtu
+        );
+    }
+    Ok(takes.min(args.mtu))
 }
 
 /// Climbs the ladder.

@@ -10,18 +10,20 @@ use std::os::unix::net::UnixStream;
 use anyhow::Context;
 use hikyaku::service::dhcp;
 use hikyaku::{
-    AllocationPolicy, Capacity, Config, ConnectionConfig, Duration, Handle, Instant, Readiness,
-    Stack, Storage, Wake,
+    AddressState, AllocationPolicy, Capacity, Config, ConnectionConfig, Duration, Handle, Instant,
+    Readiness, Stack, Storage, Wake,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
+use crate::addresses::Watch;
 use crate::cli::LinkArgs;
 use crate::clock::Clock;
+use crate::dhcp::Dhcp;
 use crate::entropy;
 use crate::link::Link;
-use crate::report::{self, OK, SIGNAL, TIMEOUT, note};
+use crate::report::{self, FAILED, OK, SIGNAL, TIMEOUT, note};
 use crate::tun::{self, PREFIX_4, PREFIX_6};
 
 /// A signal that apps care for.
@@ -74,12 +76,18 @@ pub(crate) struct Net {
     pub(crate) stack: Stack<'static>,
     /// What carries its packets.
     pub(crate) link: Link,
-    dhcp: Option<dhcp::Client>,
+    dhcp: Option<Dhcp>,
+    /// Our addresses from the command line, IPv4 first; DHCP takes the place of that.
+    ours: [IpAddr; 2],
+    watch: Watch,
     clock: Clock,
 }
 
 /// Octets that a connection may queue in either direction.
 pub(crate) const QUEUE_LIMIT: u32 = 256 * 1024;
+
+/// Services beside a command: each has a listener and a UDP socket.
+pub(crate) const SERVICES_MAX: usize = 16;
 
 /// How a host treats its connections.
 fn connection_config() -> ConnectionConfig {
@@ -105,27 +113,36 @@ impl Net {
         let mut config = Config::new();
         config.hardware_address = link.hardware();
         // On a device of our own there is nobody but the kernel, whose address we know.
-        config.probe_ipv6 = args.tap.is_some();
+        let probes = args.tap.is_some() && !args.no_probe;
+        config.probe_ipv6 = probes;
         config.mtu = link.mtu();
         config.policy = AllocationPolicy::Overcommit;
         config.connection = connection_config();
         tune(&mut config);
         let capacity = Capacity {
             connections: 1024,
-            listeners: 16,
-            udp_sockets: 16,
+            listeners: SERVICES_MAX,
+            // One for the DHCP client.
+            udp_sockets: SERVICES_MAX + 1,
             blocks: 16 * 1024,
             block_size: 4096,
             ..Capacity::new()
         };
         let mut stack = Stack::new(Storage::allocate(&capacity), &config, entropy::secret()?)
             .context("the stack refuses its configuration")?;
-        let ours = [(IpAddr::V4(args.addr), PREFIX_4), (args.addr6.into(), PREFIX_6)];
-        for (address, prefix) in ours.into_iter().skip(usize::from(args.dhcp)) {
-            stack
-                .add_address(address, prefix)
-                .with_context(|| format!("the stack refuses the address {address}"))?;
+        let ours = [IpAddr::V4(args.addr), args.addr6.into()];
+        let given = ours.get(usize::from(args.dhcp)..).unwrap_or_default();
+        for address in given {
+            let prefix = if address.is_ipv4() { PREFIX_4 } else { PREFIX_6 };
+            let added = if probes && address.is_ipv4() {
+                // RFC 5227 §2.1: the link may have a host with this address.
+                stack.probe_address(*address, prefix)
+            } else {
+                stack.add_address(*address, prefix)
+            };
+            added.with_context(|| format!("the stack refuses the address {address}"))?;
         }
+        let watch = Watch::new(link.name().to_owned(), given.to_vec(), &stack);
         if link.hardware().is_some() {
             // What is for other networks goes by the kernel's side, or whoever has its address.
             let gateways =
@@ -140,9 +157,9 @@ impl Net {
         let hardware = link.hardware().filter(|_| args.dhcp);
         let dhcp = hardware.map(|address| {
             let config = dhcp::Config::new(address.0);
-            dhcp::Client::new(dhcp::Config { probe: !args.no_probe, ..config })
+            Dhcp::new(dhcp::Client::new(dhcp::Config { probe: !args.no_probe, ..config }))
         });
-        Ok(Self { stack, link, dhcp, clock: Clock::start() })
+        Ok(Self { stack, link, dhcp, ours, watch, clock: Clock::start() })
     }
 
     /// The time.
@@ -154,14 +171,13 @@ impl Net {
     pub(crate) fn poll(&mut self) -> Wake {
         let now = self.clock.now();
         let wake = self.stack.poll(now, &mut self.link);
-        let Some(client) = &mut self.dhcp else { return wake };
-        while let Some(event) = client.poll(&mut self.stack, now) {
-            tell(&event);
-        }
+        self.watch.observe(&self.stack, now);
+        let Some(dhcp) = &mut self.dhcp else { return wake };
+        dhcp.poll(&mut self.stack, now);
         if wake == Wake::Now {
             return wake;
         }
-        match (self.stack.next_wake(now), client.next_wake()) {
+        match (self.stack.next_wake(now), dhcp.client().next_wake()) {
             (Wake::At(at), Some(other)) => Wake::At(at.min(other)),
             (Wake::OnIngress, Some(at)) => Wake::At(at),
             (Wake::OnRoom { or_at }, other) => Wake::OnRoom { or_at: or_at.or(other).min(other) },
@@ -169,17 +185,23 @@ impl Net {
         }
     }
 
-    /// Whether there is an address to be had, and none yet.
-    pub(crate) fn lacks_address(&self) -> bool {
-        self.dhcp.as_ref().is_some_and(|client| client.lease().is_none())
+    /// The state of the address from which we speak to `remote`; `None` where there is none yet.
+    fn state_of_ours(&self, remote: IpAddr) -> Option<AddressState> {
+        let [four, six] = self.ours;
+        let ours = match &self.dhcp {
+            _ if remote.is_ipv6() => six,
+            Some(dhcp) => dhcp.client().lease()?.address.into(),
+            None => four,
+        };
+        self.stack.address_state(ours)
     }
 
     /// Gives the address back, and waits until the message about it is out, for a moment.
     fn give_back(&mut self) {
         let now = self.clock.now();
-        let Some(client) = &mut self.dhcp else { return };
-        client.release(&mut self.stack, now);
-        while !self.lacks_address() {
+        let Some(dhcp) = &mut self.dhcp else { return };
+        dhcp.release(&mut self.stack, now);
+        while self.dhcp.as_ref().is_some_and(|dhcp| dhcp.client().lease().is_some()) {
             self.poll();
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
@@ -207,40 +229,30 @@ impl Net {
     }
 }
 
-/// Prints what has become of our address.
-fn tell(event: &dhcp::Event) {
-    match event {
-        dhcp::Event::Configured(lease) => note!("dhcp: our address is {}", spell_lease(lease)),
-        dhcp::Event::Renewed(lease) => note!("dhcp: still {}", spell_lease(lease)),
-        dhcp::Event::Lost(address, loss) => {
-            let why = match loss {
-                dhcp::Loss::Expired => "nobody extended the lease; looking for another",
-                dhcp::Loss::Refused => "the server refuses it; looking for another",
-                dhcp::Loss::Conflict => "somebody else uses it; looking for another",
-                dhcp::Loss::Stopped => "given back",
-            };
-            note!("dhcp: {address} is ours no more: {why}");
-        }
-        dhcp::Event::NoRoom => note!("dhcp: the stack has no room for it; trying again"),
-    }
-}
-
-fn spell_lease(lease: &dhcp::Lease) -> String {
-    let mut text = format!("{}/{} from {}", lease.address, lease.prefix, lease.server);
-    if let Some(router) = lease.router {
-        text.push_str(&format!(", by way of {router}"));
-    }
-    for server in &lease.dns {
-        text.push_str(&format!(", names from {server}"));
-    }
-    text
-}
+/// How long a command waits for an address of ours.
+const ADDRESS_LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits for an address of ours.
 struct AwaitAddress {
+    remote: IpAddr,
     until: Instant,
     next_look: Instant,
     outcome: Option<u8>,
+}
+
+impl AwaitAddress {
+    /// Tells why there is no address.
+    fn tell_failure(net: &Net) {
+        let seconds = ADDRESS_LIMIT.micros() / 1_000_000;
+        match &net.dhcp {
+            Some(dhcp) if dhcp.client().counters().taken == 0 => note!(
+                "no DHCP server has answered in {seconds} s; is one on the link? \
+                 --addr IP does without"
+            ),
+            Some(_) => note!("no address by DHCP in {seconds} s; --addr IP does without"),
+            None => note!("no usable address in {seconds} s"),
+        }
+    }
 }
 
 impl App for AwaitAddress {
@@ -261,11 +273,17 @@ impl App for AwaitAddress {
 
     fn on_deadline(&mut self, net: &mut Net) -> anyhow::Result<()> {
         self.next_look = net.now() + Duration::from_millis(10);
-        if !net.lacks_address() {
-            self.outcome = Some(OK);
-        } else if net.now() >= self.until {
-            note!("no DHCP server has answered; is one on the link? --addr IP does without");
-            self.outcome = Some(TIMEOUT);
+        match net.state_of_ours(self.remote) {
+            Some(AddressState::Usable) => self.outcome = Some(OK),
+            // It was told already. A DHCP client looks for another address.
+            Some(AddressState::Duplicate) if net.dhcp.is_none() || self.remote.is_ipv6() => {
+                self.outcome = Some(FAILED);
+            }
+            _ if net.now() >= self.until => {
+                Self::tell_failure(net);
+                self.outcome = Some(TIMEOUT);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -275,18 +293,23 @@ impl App for AwaitAddress {
     }
 }
 
-/// Waits until we have the address that we are to have, for half a minute at most. The exit code
-/// where that is all.
+/// Waits until we have an address from which to speak to `remote`, for half a minute at most. The
+/// exit code where that is all.
 ///
 /// # Errors
 /// Those of the loop.
-pub(crate) fn await_address(net: &mut Net, signals: &mut Signals) -> anyhow::Result<Option<u8>> {
-    if !net.lacks_address() {
+pub(crate) fn await_address(
+    net: &mut Net,
+    remote: IpAddr,
+    signals: &mut Signals,
+) -> anyhow::Result<Option<u8>> {
+    if net.state_of_ours(remote) == Some(AddressState::Usable) {
         return Ok(None);
     }
     let now = net.now();
-    let until = now + Duration::from_secs(30);
-    let code = run(net, &mut AwaitAddress { until, next_look: now, outcome: None }, signals)?;
+    let mut app =
+        AwaitAddress { remote, until: now + ADDRESS_LIMIT, next_look: now, outcome: None };
+    let code = run(net, &mut app, signals)?;
     Ok(Some(code).filter(|code| *code != OK))
 }
 
@@ -342,7 +365,7 @@ pub(crate) fn run(net: &mut Net, app: &mut dyn App, signals: &mut Signals) -> an
         let wake = net.poll();
         let mut acted = false;
         while let Some((handle, readiness)) = net.stack.next_event() {
-            let is_dhcp = |client: &dhcp::Client| client.socket().map(Handle::Udp) == Some(handle);
+            let is_dhcp = |dhcp: &Dhcp| dhcp.client().socket().map(Handle::Udp) == Some(handle);
             if !net.dhcp.as_ref().is_some_and(is_dhcp) {
                 app.on_event(net, handle, readiness)?;
             }

@@ -54,6 +54,11 @@ impl Layer {
         }
     }
 
+    /// The largest MTU that the kernel gives such a device: 65,535 with the header.
+    pub(crate) fn mtu_max(self) -> u16 {
+        u16::MAX - self.header_len() as u16
+    }
+
     fn to_configure(self) -> ::tun::Layer {
         match self {
             Self::Packets => ::tun::Layer::L3,

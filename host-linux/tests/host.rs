@@ -143,6 +143,100 @@ fn usage_errors_exit_2() {
 }
 
 #[test]
+fn an_address_that_no_host_can_have_is_a_usage_error_before_any_device() {
+    let lab = Lab::new("address");
+    for (args, reason) in [
+        (&["--addr", "127.0.0.1"][..], "--addr 127.0.0.1: it is a loopback address"),
+        (&["--addr", "224.0.0.1"], "--addr 224.0.0.1: it is a multicast address"),
+        (&["--addr", "10.1.2.0"], "the address of the network itself, a /24"),
+        (&["--addr", "10.1.2.255"], "the broadcast address of the network, a /24"),
+        (&["--addr", "169.254.1.1"], "a link-local address"),
+        (&["--addr6", "::1"], "--addr6 ::1: it is a loopback address"),
+        (&["--addr6", "ff02::1"], "a multicast address"),
+        (&["--addr6", "fe80::1"], "a link-local address"),
+    ] {
+        for command in [&["echo"][..], &["run", "--", "true"], &["demo", "--link", "wire"]] {
+            let report = lab.hikyaku(&[args, command].concat());
+            assert_eq!(report.status.code(), Some(2), "{args:?}: {}", report.stderr);
+            assert!(report.stderr.contains(reason), "{}", report.stderr);
+            assert!(!report.stderr.contains("link:"), "a device was made: {}", report.stderr);
+        }
+    }
+    for remote in ["127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0", "::1", "ff02::1"] {
+        let report = lab.hikyaku(&["connect", remote, "7"]);
+        assert_eq!(report.status.code(), Some(2), "{remote}: {}", report.stderr);
+        assert!(report.stderr.contains(&format!("connect {remote}: it is ")), "{}", report.stderr);
+    }
+}
+
+#[test]
+fn a_link_that_cannot_take_the_mtu_says_what_it_takes() {
+    let lab = Lab::new("mtu");
+    let report = lab.hikyaku(&["--link", "tap", "--mtu", "65522", "run", "--", "true"]);
+    assert_eq!(report.status.code(), Some(2), "{}", report.stderr);
+    assert!(report.stderr.contains("a TAP takes packets of 65521 bytes at most"));
+    for (link, mtu) in [("tap", "65521"), ("tun", "65535")] {
+        let report = lab.hikyaku(&["--link", link, "--mtu", mtu, "demo", "--json"]).succeeded();
+        assert_all_equal(&demo_json(&report));
+    }
+    require("ip", "iproute2");
+    let script = "ip tuntap add dev hk7 mode tun\n\
+                  ip addr add 192.168.71.1/24 dev hk7\n\
+                  ip addr add fd71::1/64 dev hk7 nodad\n\
+                  ip link set hk7 mtu 1400 up\n\
+                  we() { \"$HIKYAKU\" --tun hk7 --addr 192.168.71.2 --addr6 fd71::2 demo --json; }\n\
+                  we 2>err\n\
+                  ip link set hk7 mtu 1000\n\
+                  code=0; we 2>low || code=$?\n\
+                  echo $code";
+    let report = lab.script(&[], script).succeeded();
+    assert!(report.stdout.ends_with("\n3\n"), "{}", report.stdout);
+    let (err, low) = (lab.read("err"), lab.read("low"));
+    assert!(err.contains("hk7 takes packets of 1400 bytes at most, so our MTU is 1400"), "{err}");
+    assert!(low.contains("it takes packets of 1000 bytes at most, and IPv6 needs 1280"), "{low}");
+    assert!(low.contains("ip link set hk7 mtu 1280"), "{low}");
+}
+
+#[test]
+fn a_service_named_twice_is_a_usage_error() {
+    let lab = Lab::new("twice");
+    for args in [["--echo", "7", "--echo", "7"], ["--echo", "9", "--discard", "9"]] {
+        let report = lab.hikyaku(&[&["run"][..], &args, &["--", "true"]].concat());
+        assert_eq!(report.status.code(), Some(2), "{}", report.stderr);
+        let told = format!("port {} is named twice, by {} and by {}", args[1], args[0], args[2]);
+        assert!(report.stderr.contains(&told), "{}", report.stderr);
+        assert!(!report.stderr.contains("link:"), "{}", report.stderr);
+    }
+    let many: Vec<String> = (1..=17).map(|port| format!("--echo={port}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let report = lab.hikyaku(&[&["run"][..], &many, &["--", "true"]].concat());
+    assert_eq!(report.status.code(), Some(2), "{}", report.stderr);
+    assert!(report.stderr.contains("17 services are named, and 16 are possible"));
+    lab.hikyaku(&[&["run"][..], &many[1..], &["--", "true"]].concat()).succeeded();
+}
+
+#[test]
+fn output_that_goes_nowhere_is_a_failure() {
+    let lab = Lab::new("output");
+    let shell = |line: &str| lab.finish(Command::new("sh").args(["-c", line]));
+    for line in ["listen 5000 >&-", "connect 192.168.69.1 7 >&-", "demo --json >&-", "--help >&-"] {
+        let report = shell(&format!("exec \"$HIKYAKU\" {line}"));
+        assert_eq!(report.status.code(), Some(1), "{line}: {}", report.stderr);
+        assert!(report.stderr.contains("stdout is closed"), "{line}: {}", report.stderr);
+        assert!(!report.stderr.contains("link:"), "{line}: {}", report.stderr);
+    }
+    for line in ["--help", "--version", "run --help", "demo --link wire --json"] {
+        let report = shell(&format!("exec \"$HIKYAKU\" {line} >/dev/full"));
+        assert_eq!(report.status.code(), Some(1), "{line}: {}", report.stderr);
+        assert!(report.stderr.contains("No space left on device"), "{line}: {}", report.stderr);
+    }
+    for line in ["--help", "--version"] {
+        let report = shell(&format!("exec \"$HIKYAKU\" {line}")).succeeded();
+        assert!(report.stdout.contains("hikyaku"));
+    }
+}
+
+#[test]
 fn run_passes_the_exit_code_on() {
     let lab = Lab::new("run");
     for (script, code) in [("exit 0", 0), ("exit 42", 42), ("kill -9 $$", 137)] {

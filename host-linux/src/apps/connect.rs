@@ -20,7 +20,7 @@ pub(crate) fn connect(
     let (link, _) = open_device(args, Need::Inhabited)?;
     let mut net = Net::new(link, args)?;
     let mut signals = Signals::take()?;
-    if let Some(code) = await_address(&mut net, &mut signals)? {
+    if let Some(code) = await_address(&mut net, remote.ip(), &mut signals)? {
         net.close(verbose);
         return Ok(code);
     }

@@ -71,7 +71,7 @@ fn a_host_that_comes_back_with_another_hardware_address_is_found() {
          ip addr add fd70::1/64 dev tap7 nodad\n\
          ip link set tap7 up\n\
          for mac in 02:00:00:00:00:0a 02:00:00:00:00:0b 06:00:00:00:00:0a; do\n\
-         \"$HIKYAKU\" -v {OWN} --tap tap7 --mac $mac echo 7 2>err & we=$!\n\
+         \"$HIKYAKU\" -v {OWN} --tap tap7 --no-probe --mac $mac echo 7 2>err & we=$!\n\
          wait_for grep -q 'TCP and UDP' err\n\
          # The kernel may know the old one yet: it asks anew when that one is silent.\n\
          talks() {{ [ \"$(echo $mac | $NC -N -w 2 192.168.70.2 7)\" = $mac ]; }}\n\
@@ -86,6 +86,73 @@ fn a_host_that_comes_back_with_another_hardware_address_is_found() {
         assert!(report.stdout.contains(&format!("lladdr {mac}")), "{}", report.stdout);
     }
     println!("{:.2} s", report.seconds);
+}
+
+const TAP_7: &str = "ip tuntap add dev tap7 mode tap\n\
+                     ip addr add 192.168.70.1/24 dev tap7\n\
+                     ip addr add fd70::1/64 dev tap7 nodad\n\
+                     ip link set tap7 up\n";
+
+#[test]
+fn a_duplicate_address_on_a_tap_is_told() {
+    require("ip", "iproute2");
+    let lab = Lab::new("duplicate");
+    let script = format!(
+        "{TAP_7}\
+         ip addr add 192.168.70.2/32 dev tap7\n\
+         ip addr add fd70::2/64 dev tap7 nodad\n\
+         \"$HIKYAKU\" {OWN} --tap tap7 echo 7 2>err & we=$!\n\
+         wait_for grep -q '192.168.70.2 is a duplicate' err\n\
+         wait_for grep -q 'fd70::2 is a duplicate' err\n\
+         kill -INT $we; wait $we || true\n\
+         for to in 192.168.70.1 fd70::1; do\n\
+         code=0; \"$HIKYAKU\" {OWN} --tap tap7 connect $to 5000 </dev/null 2>>err || code=$?\n\
+         echo $code\n\
+         done"
+    );
+    let report = lab.script(&[], &script).succeeded();
+    assert_eq!(report.stdout, "1\n1\n", "{}", lab.read("err"));
+    let err = lab.read("err");
+    assert!(err.contains("probing whether another host on tap7 uses 192.168.70.2"), "{err}");
+    assert!(err.contains("another host on tap7 uses it, so we do not; try another --addr6"));
+}
+
+#[test]
+fn a_host_that_claims_our_address_later_is_told_of() {
+    require("ping", "iputils-ping");
+    let lab = Lab::new("claim");
+    let script = format!(
+        "PATIENCE=600\n\
+         {TAP_7}\
+         \"$HIKYAKU\" {OWN} --tap tap7 echo 7 2>err & we=$!\n\
+         wait_for grep -q '192.168.70.2 is ours: no other host on tap7 uses it' err\n\
+         wait_for grep -q 'fd70::2 is ours' err\n\
+         ip addr add 192.168.70.2/32 dev tap7\n\
+         ping -n -c 1 -W 1 -I 192.168.70.2 192.168.70.77 >/dev/null || true\n\
+         wait_for grep -q 'another host on tap7 claims an address that we use' err\n\
+         kill -INT $we; wait $we || true"
+    );
+    lab.script(&[], &script).succeeded();
+}
+
+#[test]
+fn connect_on_a_tap_waits_until_its_address_is_known_to_be_free() {
+    require("ip", "iproute2");
+    let lab = Lab::new("probed");
+    lab.sample("in", 10_000, 8);
+    for address in ["192.168.70.1", "fd70::1"] {
+        let script = format!(
+            "ip link del tap7 2>/dev/null || true\n\
+             {TAP_7}\
+             $NC -l {address} 5000 </dev/null >out & they=$!\n\
+             wait_for sh -c \"$KERNEL_LISTENS\" sh 5000\n\
+             \"$HIKYAKU\" {OWN} --tap tap7 connect -N {address} 5000 <in 2>err\n\
+             wait $they"
+        );
+        let report = lab.script(&[], &script);
+        assert!(report.status.success(), "{}\n{}", report.stderr, lab.read("err"));
+        lab.assert_equal("in", "out");
+    }
 }
 
 /// What tshark makes of a capture, one line a packet.
