@@ -95,8 +95,8 @@ impl Cidr {
         if prefix > bits { None } else { Some(Self { address, prefix }) }
     }
 
-    /// The reason why a host cannot have this address; `None` for the address of a host. A prefix of
-    /// 31 or 32 bits has neither a network address nor a broadcast address (RFC 3021).
+    /// The reason why a host cannot have this address; `None` for the address of a host. A prefix
+    /// of 31 or 32 bits has neither a network address nor a broadcast address (RFC 3021).
     #[must_use]
     #[inline]
     pub fn host_fault(&self) -> Option<NotAHost> {
