@@ -14,7 +14,7 @@ use hikyaku::{
 use hikyaku_testkit::applications::Script;
 use hikyaku_testkit::forge::Tcp;
 use hikyaku_testkit::host::Kind;
-use hikyaku_testkit::lone::Lone;
+use hikyaku_testkit::lone::{Lone, Peer};
 use hikyaku_testkit::pair::{Family, LEFT, Pair, RIGHT, Setup, address};
 use hikyaku_testkit::seen::Seen;
 
@@ -281,4 +281,36 @@ fn a_pool_that_runs_dry_under_large_windows_is_only_slow() {
             pair.finish(HOUR + HOUR);
         }
     }
+}
+
+#[test]
+fn a_peer_that_wants_tiny_segments_leaves_records_for_others() {
+    let mut lone = Lone::with(Kind::Full, Family::V4, |host| {
+        host.capacity.records = 64;
+        host.config.connection.nagle = false;
+    });
+    let (greedy, modest) = (lone.passive(0), lone.passive(1));
+    let write = |lone: &mut Lone, peer: &Peer, times: usize| {
+        for _ in 0..times {
+            assert_eq!(lone.host.write(peer.handle, b"x"), Ok(1));
+            assert_eq!(lone.sent().len(), 1);
+        }
+        lone.host.usage().records
+    };
+    assert_eq!(write(&mut lone, &greedy, 100), 32, "half of the pool, decision 0121");
+    assert_eq!(write(&mut lone, &modest, 10), 42, "a record for each segment");
+    // What shares a record is sent again whole, and the records come back.
+    let again = lone.pass(Duration::from_millis(300));
+    let text = |port| -> u32 {
+        let mine = again.iter().filter(|(_, one)| one.destination.port() == port);
+        mine.map(|(_, one)| one.text).sum()
+    };
+    assert_eq!((text(greedy.at.port()), text(modest.at.port())), (100, 10));
+    for (peer, octets) in [(&greedy, 100), (&modest, 10)] {
+        let mut ack = peer.segment(Flags::ACK, b"");
+        ack.ack = ack.ack + octets;
+        lone.feed(&ack);
+        assert_eq!(lone.host.send_queue(peer.handle), 0);
+    }
+    assert_eq!(lone.host.usage().records, 0);
 }

@@ -355,3 +355,21 @@ fn the_last_word_about_a_window_counts_across_the_wrap() {
         }
     }
 }
+
+#[test]
+fn crumbs_are_sent_again_in_whole_segments() {
+    let no_delay = |host: &mut HostSetup| host.config.connection.nagle = false;
+    for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+        let mut lone = Lone::with(kind, Family::V4, no_delay);
+        let mut peer = peer_of(&mut lone, 60_000);
+        for _ in 0..60 {
+            assert_eq!(write(&mut lone, &peer, 10), [10], "{kind:?}");
+        }
+        let again = lone.pass(RTO);
+        let lens: Vec<_> = again.iter().map(|(_, one)| one.text).collect();
+        assert_eq!(lens, [MSS], "{kind:?}: one segment of the loss window");
+        assert_eq!(tell(&mut lone, &mut peer, MSS, 60_000), [600 - MSS], "{kind:?}");
+        assert_eq!(tell(&mut lone, &mut peer, 600 - MSS, 60_000), NOTHING);
+        lone.drain(&[peer]);
+    }
+}

@@ -110,7 +110,7 @@ impl<P: Profile> Connection<P> {
             self.state = self.state.on(Event::SynArrived);
             // Our SYN goes out again, now with an acknowledgement. Deviation: decision 0006, text
             // that came with theirs is left to be sent again.
-            self.recovery.on_timeout(&mut commons.records, self.snd.una, self.snd.nxt);
+            self.recovery.on_timeout(self.snd.una, self.snd.nxt);
             return ControlFlow::Continue(());
         }
         let lost = self.rtt.backoff() > 0;
@@ -136,7 +136,7 @@ impl<P: Profile> Connection<P> {
                 // Our SYN-ACK was lost, or takes too long: it goes out again.
                 if self.snd.outstanding() > 0 {
                     self.rtt.on_timeout();
-                    self.recovery.on_timeout(&mut commons.records, self.snd.una, self.snd.nxt);
+                    self.recovery.on_timeout(self.snd.una, self.snd.nxt);
                 }
                 return dropped(DropReason::Duplicate);
             }
@@ -394,7 +394,7 @@ impl<P: Profile> Connection<P> {
             self.rtt.on_window_opened();
             if self.snd.outstanding() > 0 {
                 // What ran into the closed window was thrown away there.
-                self.recovery.on_timeout(&mut commons.records, self.snd.una, self.snd.nxt);
+                self.recovery.on_timeout(self.snd.una, self.snd.nxt);
             }
         }
     }

@@ -112,7 +112,7 @@ impl<P: Profile> Connection<P> {
         self.rtt.on_timeout();
         self.vain = self.vain.saturating_add(1);
         if outstanding > 0 {
-            self.recovery.on_timeout(&mut commons.records, self.snd.una, self.snd.nxt);
+            self.recovery.on_timeout(self.snd.una, self.snd.nxt);
         } else {
             self.probe_due = true;
         }

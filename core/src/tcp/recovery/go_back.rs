@@ -77,7 +77,7 @@ impl Recovery for GoBack {
 
     // Seldom called, and from several places: one copy in an image is enough.
     #[inline(never)]
-    fn on_timeout(&mut self, _records: &mut Records<'_>, una: SeqNum, nxt: SeqNum) {
+    fn on_timeout(&mut self, una: SeqNum, nxt: SeqNum) {
         self.timed.stop();
         if una.before(nxt) {
             self.episode.on_timeout(nxt);
@@ -96,7 +96,7 @@ impl Recovery for GoBack {
     }
 
     fn is_recovering(&self) -> bool {
-        self.episode.phase == super::Phase::FastRecovery
+        self.episode.is_recovering()
     }
 
     fn clear(&mut self, _records: &mut Records<'_>) {

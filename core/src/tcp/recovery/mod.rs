@@ -111,8 +111,8 @@ pub trait Recovery: Empty {
     /// An acceptable ACK has arrived. O(1) but for the records that it acknowledges.
     fn on_ack(&mut self, records: &mut Records<'_>, ack: &Acknowledged) -> Outcome;
 
-    /// The retransmission timer went off: all of `[una, nxt)` is lost.
-    fn on_timeout(&mut self, records: &mut Records<'_>, una: SeqNum, nxt: SeqNum);
+    /// The retransmission timer went off: all of `[una, nxt)` is lost. O(1): no record is visited.
+    fn on_timeout(&mut self, una: SeqNum, nxt: SeqNum);
 
     /// What to send again first; `None` when new data may go. The caller cuts it down to segment
     /// size and window, and reports what it sent. O(1).
@@ -134,6 +134,8 @@ pub trait Recovery: Empty {
 enum Phase {
     Open,
     FastRecovery,
+    /// Fast recovery in which a partial acknowledgement has come.
+    PartialAck,
     Timeout,
 }
 
@@ -160,19 +162,11 @@ struct Episode {
     /// the peer last proved that it takes something in. Forged ones would send out the whole queue.
     believed: u16,
     phase: Phase,
-    /// Partial acknowledgements have come in this fast recovery.
-    partial: bool,
 }
 
 impl Episode {
-    const EMPTY: Self = Self {
-        recover: SeqNum::ZERO,
-        departed: 0,
-        duplicates: 0,
-        believed: 0,
-        phase: Phase::Open,
-        partial: false,
-    };
+    const EMPTY: Self =
+        Self { recover: SeqNum::ZERO, departed: 0, duplicates: 0, believed: 0, phase: Phase::Open };
 
     fn start(&mut self, iss_plus_one: SeqNum) {
         *self = Self::EMPTY;
@@ -182,6 +176,10 @@ impl Episode {
 
     fn is_open(&self) -> bool {
         self.phase == Phase::Open
+    }
+
+    fn is_recovering(&self) -> bool {
+        matches!(self.phase, Phase::FastRecovery | Phase::PartialAck)
     }
 
     fn on_ack(&mut self, ack: &Acknowledged) -> Step {
@@ -217,9 +215,9 @@ impl Episode {
         self.believed = segments_in_flight(ack);
         // RFC 6582 §4, the impatient variant: only the first partial acknowledgement restarts the
         // timer. One hole is repaired in a round trip, so that with many a timeout is faster.
-        let event = if self.partial { Event::Partial } else { Event::None };
-        self.partial = true;
-        Step::Partial(event)
+        let is_first = self.phase == Phase::FastRecovery;
+        self.phase = Phase::PartialAck;
+        Step::Partial(if is_first { Event::None } else { Event::Partial })
     }
 
     fn on_duplicate(&mut self, ack: &Acknowledged) -> Step {
@@ -261,7 +259,6 @@ impl Episode {
         self.phase = Phase::Open;
         self.duplicates = 0;
         self.departed = 0;
-        self.partial = false;
     }
 }
 

@@ -5,12 +5,10 @@ use crate::storage::Empty;
 use crate::storage::list::{Links, linked};
 use crate::time::Instant;
 
-/// Not in the network any more, and not sent again.
-pub(super) const LOST: u8 = 1;
 /// Sent more than once, all of it or a part.
-pub(super) const RETRANSMITTED: u8 = 2;
+pub(super) const RETRANSMITTED: u8 = 1;
 /// Several sendings in one record: its time is that of the last.
-pub(super) const MERGED: u8 = 4;
+pub(super) const MERGED: u8 = 2;
 
 /// The kind of list in sequence order.
 #[derive(Debug)]
@@ -37,10 +35,6 @@ impl Record {
 
     pub(super) fn set(&mut self, flag: u8, on: bool) {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
-    }
-
-    pub(super) fn len(&self) -> u32 {
-        self.end.since(self.start)
     }
 }
 

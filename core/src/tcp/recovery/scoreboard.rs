@@ -1,10 +1,11 @@
 //! Recovery by records: one for each segment in flight, from a pool that all connections share,
 //! linked in sequence order and in the order of sending.
 //!
-//! Exhaustion costs precision, never data: neighbours share a record, and a connection that has
-//! none at all falls back to two numbers, as [`super::GoBack`] does.
+//! Lost data is one range of sequence numbers, so that a timeout marks everything in flight at
+//! once. When records run out, neighbouring segments share one: their time is then uncertain, and
+//! no data is lost. A connection without any record keeps the range alone, as [`super::GoBack`].
 
-use super::record::{BySeq, ByTime, LOST, MERGED, RETRANSMITTED};
+use super::record::{BySeq, ByTime, MERGED, RETRANSMITTED};
 use super::{
     Acknowledged, Episode, Event, Outcome, Range, Records, Recovery, Resend, Sent, Step, Stopwatch,
 };
@@ -29,12 +30,10 @@ struct Released {
 pub struct Scoreboard {
     by_seq: List<BySeq>,
     by_time: List<ByTime>,
-    /// The first lost record in sequence, the one `resend` lies in.
+    /// The record that `resend` begins in; `None` for the first one.
     current: Option<Id>,
-    /// What of `current` is to be sent again; without a record, what of the whole flight is.
+    /// What is lost and not sent again.
     resend: Resend,
-    /// Octets lost and not sent again: those of `resend` and of all lost records behind `current`.
-    lost: u32,
     /// SND.UNA: where a first record begins when segments before it found none.
     una: SeqNum,
     episode: Episode,
@@ -48,15 +47,11 @@ impl Empty for Scoreboard {
         by_time: List::EMPTY,
         current: None,
         resend: Resend::EMPTY,
-        lost: 0,
         una: SeqNum::ZERO,
         episode: Episode::EMPTY,
         timed: Stopwatch::EMPTY,
     };
 }
-
-/// Records that may go again in one segment.
-const GATHERED_MAX: u32 = 16;
 
 impl Recovery for Scoreboard {
     fn start(&mut self, iss_plus_one: SeqNum) {
@@ -68,7 +63,7 @@ impl Recovery for Scoreboard {
     fn on_sent(&mut self, records: &mut Records<'_>, sent: &Sent) {
         // Segments that found no record stand in that of the first one to find one again.
         let adjoins = !self.by_seq.is_empty() || sent.start == self.una;
-        if let Some(id) = records.acquire() {
+        if let Some(id) = self.acquire(records) {
             if let Some(record) = records.get_mut(id) {
                 record.start = if adjoins { sent.start } else { self.una };
                 record.end = sent.end;
@@ -87,17 +82,28 @@ impl Recovery for Scoreboard {
 
     fn on_resent(&mut self, records: &mut Records<'_>, sent: &Sent) {
         self.timed.stop();
-        if self.resend.is_empty() || !sent.start.at_or_before(self.resend.from) {
+        let start = self.resend.from;
+        let asked = !self.resend.is_empty() && sent.start.at_or_before(start);
+        if !asked || !start.before(sent.end) {
             // Nobody asked for it: no more than the first record's time has become uncertain.
             if let Some(first) = self.by_seq.first().and_then(|id| records.get_mut(id)) {
                 first.set(RETRANSMITTED, true);
             }
             return;
         }
-        // As a rule one turn; each ends a record, or the segment.
-        while !self.resend.is_empty() && self.resend.from.before(sent.end) {
-            self.consume(records, self.resend.to.earlier(sent.end), sent.at);
+        let end = self.resend.to.earlier(sent.end);
+        self.resend.skip_to(end);
+        let Some(id) = self.current.take().or(self.by_seq.first()) else { return };
+        let id = self.split(records, id, start);
+        self.absorb(records, id, end);
+        let behind = self.split(records, id, end);
+        if let Some(record) = records.get_mut(id) {
+            record.set(RETRANSMITTED, true);
+            record.sent_at = sent.at;
         }
+        self.by_time.remove(records, id);
+        self.by_time.push_back(records, id);
+        self.current = Some(behind);
     }
 
     fn on_ack(&mut self, records: &mut Records<'_>, ack: &Acknowledged) -> Outcome {
@@ -115,7 +121,7 @@ impl Recovery for Scoreboard {
             Step::Nothing => {}
             Step::Loss => {
                 self.timed.stop();
-                if self.lost == 0 {
+                if self.resend.is_empty() {
                     self.resend = Resend { from: ack.una, to: ack.una };
                 }
                 self.mark_first(records, ack);
@@ -130,51 +136,26 @@ impl Recovery for Scoreboard {
         outcome
     }
 
-    fn on_timeout(&mut self, records: &mut Records<'_>, una: SeqNum, nxt: SeqNum) {
+    fn on_timeout(&mut self, una: SeqNum, nxt: SeqNum) {
         self.timed.stop();
-        if !una.before(nxt) {
-            return;
-        }
-        self.episode.on_timeout(nxt);
-        self.lost = nxt.since(una);
-        self.current = None;
-        self.resend = Resend { from: una, to: nxt };
-        let mut next = self.by_seq.first();
-        while let Some(id) = next {
-            if let Some(record) = records.get_mut(id) {
-                record.set(LOST, true);
-            }
-            next = self.by_seq.next(records, id);
-        }
-        if !self.by_seq.is_empty() {
-            self.seek(records);
+        if una.before(nxt) {
+            self.episode.on_timeout(nxt);
+            self.current = None;
+            self.resend = Resend { from: una, to: nxt };
         }
     }
 
-    fn next_lost(&self, records: &Records<'_>) -> Option<Range> {
-        let mut range = self.resend.next()?;
-        // RFC 9293 §3.8.6.2.1 wants no silly segments, and crumbs in their old cut would be just
-        // that: a burst of them, as large as the window, into a path that has lost some already.
-        let mut next = self.current.and_then(|id| self.by_seq.next(records, id));
-        for _ in 0..GATHERED_MAX {
-            let Some(id) = next else { break };
-            let Some(record) = records.get(id) else { break };
-            if !record.has(LOST) || record.start != range.end {
-                break;
-            }
-            range.end = record.end;
-            next = self.by_seq.next(records, id);
-        }
-        Some(range)
+    fn next_lost(&self, _records: &Records<'_>) -> Option<Range> {
+        self.resend.next()
     }
 
     fn flight(&self, una: SeqNum, nxt: SeqNum, _mss: u32) -> u32 {
-        let gone = self.lost.saturating_add(self.episode.departed);
+        let gone = self.resend.len().saturating_add(self.episode.departed);
         nxt.since(una).saturating_sub(gone)
     }
 
     fn is_recovering(&self) -> bool {
-        self.episode.phase == super::Phase::FastRecovery
+        self.episode.is_recovering()
     }
 
     fn clear(&mut self, records: &mut Records<'_>) {
@@ -186,150 +167,107 @@ impl Recovery for Scoreboard {
 }
 
 impl Scoreboard {
-    /// The pool is exhausted: the last record takes new data in; without one, nothing is noted.
+    /// A record for one more segment, unless this connection holds more of them than are free:
+    /// alone it gets half of the pool, and `n` connections get a share of 1 / (`n` + 1) each.
+    /// See decision 0121.
+    fn acquire(&self, records: &mut Records<'_>) -> Option<Id> {
+        let free = records.capacity().saturating_sub(records.len());
+        if (self.by_seq.len() as usize) < free { records.acquire() } else { None }
+    }
+
+    /// There is no record: the last one takes new data in; without one, nothing is noted.
     fn extend_last(&mut self, records: &mut Records<'_>, sent: &Sent) {
         let Some(id) = self.by_seq.last() else { return };
         let Some(record) = records.get_mut(id) else { return };
         record.end = sent.end;
         record.sent_at = sent.at;
         record.set(MERGED, true);
-        // Lost records are lost whole, but for the current one: new data shares that fate.
-        if record.has(LOST) && self.current != Some(id) {
-            self.lost = self.lost.saturating_add(sent.end.since(sent.start));
-        }
-        self.move_to_latest(records, id);
+        self.by_time.remove(records, id);
+        self.by_time.push_back(records, id);
     }
 
-    /// `[resend.from, to)` has been sent again.
-    fn consume(&mut self, records: &mut Records<'_>, to: SeqNum, at: Instant) {
-        self.lost = self.lost.saturating_sub(self.resend.skip_to(to));
-        if let Some(id) = self.current {
-            let rest = self.split(records, id, to);
-            let whole = rest == Some(id);
+    /// Makes a record end at `end` or behind it: what one segment carries becomes one record.
+    /// Each record that it takes in was made by a segment of its own.
+    fn absorb(&mut self, records: &mut Records<'_>, id: Id, end: SeqNum) {
+        while records.get(id).is_some_and(|record| record.end.before(end)) {
+            let Some(next) = self.by_seq.next(records, id) else { return };
+            let Some(record) = records.get_mut(next) else { return };
+            let whole = record.end.at_or_before(end);
+            let taken = record.end.earlier(end);
+            if whole {
+                self.release(records, next);
+            } else {
+                record.start = taken;
+            }
             if let Some(record) = records.get_mut(id) {
-                record.set(RETRANSMITTED, true);
-                record.set(LOST, whole && !self.resend.is_empty());
-                record.sent_at = at;
+                record.end = taken;
             }
-            self.move_to_latest(records, id);
-            if let (Some(rest), false) = (rest, self.resend.is_empty()) {
-                self.current = Some(rest);
-            }
-        }
-        if self.resend.is_empty() {
-            self.seek(records);
         }
     }
 
-    /// Cuts a record in two at `at`. Returns the record in which `at` is now: the new one, the old
-    /// one where the pool is exhausted, none where the record ends there.
-    fn split(&mut self, records: &mut Records<'_>, id: Id, at: SeqNum) -> Option<Id> {
-        let record = records.get(id)?;
-        if !at.before(record.end) {
-            return None;
-        }
+    /// The record that begins at `at`. Cuts `id` in two for that; where the record ends there it is
+    /// the next one, and where no record is free it remains `id`.
+    fn split(&mut self, records: &mut Records<'_>, id: Id, at: SeqNum) -> Id {
+        let Some(record) = records.get(id) else { return id };
         let (end, sent_at, flags) = (record.end, record.sent_at, record.flags);
-        let Some(rest) = records.acquire() else { return Some(id) };
+        if !record.start.before(at) {
+            return id;
+        }
+        if end.at_or_before(at) {
+            return self.by_seq.next(records, id).unwrap_or(id);
+        }
+        let Some(rest) = self.acquire(records) else { return id };
         if let Some(record) = records.get_mut(id) {
             record.end = at;
         }
         if let Some(record) = records.get_mut(rest) {
-            record.start = at;
-            record.end = end;
-            record.sent_at = sent_at;
-            record.flags = flags;
-            record.set(LOST, !self.resend.is_empty());
+            (record.start, record.end) = (at, end);
+            (record.sent_at, record.flags) = (sent_at, flags);
         }
         self.by_seq.insert_after(records, id, rest);
         self.by_time.insert_after(records, id, rest);
-        Some(rest)
-    }
-
-    /// `resend` becomes the next lost record in sequence, from the current one on.
-    fn seek(&mut self, records: &Records<'_>) {
-        let mut next = match self.current.take() {
-            _ if self.lost == 0 => return,
-            Some(id) => self.by_seq.next(records, id),
-            None => self.by_seq.first(),
-        };
-        while let Some(id) = next {
-            match records.get(id) {
-                Some(record) if record.has(LOST) => {
-                    self.current = Some(id);
-                    self.resend = Resend { from: record.start, to: record.end };
-                    return;
-                }
-                _ => next = self.by_seq.next(records, id),
-            }
-        }
-        self.lost = 0;
+        rest
     }
 
     /// The first segment is lost, unless it has been sent again in this episode or will be.
-    fn mark_first(&mut self, records: &mut Records<'_>, ack: &Acknowledged) {
-        if self.lost != 0 || ack.una.before(self.resend.from) {
+    fn mark_first(&mut self, records: &Records<'_>, ack: &Acknowledged) {
+        if !self.resend.is_empty() || ack.una.before(self.resend.from) {
             return;
         }
         // No more than one segment: a shared record may hold much that has arrived.
         let mut to = (ack.una + ack.mss).earlier(ack.nxt);
-        self.current = self.by_seq.first();
-        if let Some(record) = self.current.and_then(|id| records.get_mut(id)) {
-            record.set(LOST, true);
-            to = to.earlier(record.end);
+        if let Some(first) = self.by_seq.first().and_then(|id| records.get(id)) {
+            to = to.earlier(first.end);
         }
+        self.current = None;
         self.resend = Resend { from: ack.una, to };
-        self.lost = self.resend.len();
     }
 
     /// Gives back all records before `una`, and trims the one it lies in.
     fn release_acknowledged(&mut self, records: &mut Records<'_>, una: SeqNum) -> Released {
         self.una = una;
+        self.resend.skip_to(una);
         let mut released = Released::default();
         while let Some(id) = self.by_seq.first() {
-            let Some(record) = records.get(id) else { break };
+            let Some(record) = records.get_mut(id) else { break };
+            let again = record.has(RETRANSMITTED);
             if record.end.after(una) {
+                if record.start.before(una) {
+                    record.start = una;
+                    released.retransmitted |= again;
+                }
                 break;
             }
-            if record.has(RETRANSMITTED) {
-                released.retransmitted = true;
-            } else if !record.has(MERGED) {
+            released.retransmitted |= again;
+            if !again && !record.has(MERGED) {
                 released.sent_at = Some(record.sent_at);
             }
             if self.current == Some(id) {
                 self.current = None;
-                self.lost = self.lost.saturating_sub(self.resend.skip_to(record.end));
-            } else if record.has(LOST) {
-                self.lost = self.lost.saturating_sub(record.len());
             }
             self.release(records, id);
         }
-        self.trim_first(records, una, &mut released);
         released
-    }
-
-    fn trim_first(&mut self, records: &mut Records<'_>, una: SeqNum, released: &mut Released) {
-        if self.resend.is_empty() && self.lost > 0 {
-            self.seek(records);
-        }
-        let spared = self.resend.skip_to(una);
-        self.lost = self.lost.saturating_sub(spared);
-        let Some(id) = self.by_seq.first() else { return };
-        if let Some(first) = records.get_mut(id) {
-            if first.start.before(una) {
-                first.start = una;
-                released.retransmitted |= first.has(RETRANSMITTED);
-            }
-            if spared > 0 && self.resend.is_empty() {
-                // Nothing of it is left to be sent again, though it goes on behind that.
-                first.set(LOST, false);
-                self.seek(records);
-            }
-        }
-    }
-
-    fn move_to_latest(&mut self, records: &mut Records<'_>, id: Id) {
-        self.by_time.remove(records, id);
-        self.by_time.push_back(records, id);
     }
 
     fn release(&mut self, records: &mut Records<'_>, id: Id) {

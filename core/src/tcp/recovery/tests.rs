@@ -140,7 +140,7 @@ impl<R: Checked> Sender<R> {
     }
 
     pub(super) fn time_out(&mut self, records: &mut Records<'_>) {
-        self.recovery.on_timeout(records, self.una(), self.nxt());
+        self.recovery.on_timeout(self.una(), self.nxt());
         if self.una < self.octets.len() as u32 {
             self.forget_episode();
             self.timeout = Some(self.octets.len() as u32);

@@ -45,7 +45,7 @@ impl Recovery for TimeoutOnly {
         outcome
     }
 
-    fn on_timeout(&mut self, _records: &mut Records<'_>, una: SeqNum, nxt: SeqNum) {
+    fn on_timeout(&mut self, una: SeqNum, nxt: SeqNum) {
         self.timed.stop();
         self.resend = Resend { from: una, to: nxt };
     }
