@@ -263,6 +263,32 @@ fn sec_42_text_with_an_impossible_acknowledgement_is_not_delivered() {
     });
 }
 
+/// RFC 5961 §5.2: MAX.SND.WND is the largest window so far, not the present one and not the first.
+#[test]
+fn the_oldest_acknowledgement_is_as_old_as_the_largest_window() {
+    hosts(|lone| {
+        let mut syn = lone.syn(0);
+        syn.window = 3000;
+        let mut peer = lone.passive_with(&syn);
+        for (window, largest) in [(3000, 3000), (9000, 9000), (500, 9000), (4000, 9000)] {
+            peer.window = window;
+            lone.feed(&peer.segment(A, b""));
+            for (age, counts) in [(largest, true), (largest + 1, false)] {
+                let mut old = peer.segment(A, b"old");
+                old.ack = peer.ack - age;
+                let answers = lone.feed(&old);
+                let mut buffer = [0; 8];
+                let read = lone.host.read(peer.handle, &mut buffer).unwrap_or(0);
+                assert_eq!(read, if counts { 3 } else { 0 }, "{age} bytes ago, {largest} at most");
+                assert_eq!(is_challenge(&answers, &peer), !counts, "{answers:?}");
+                peer.seq = peer.seq + read as u32;
+            }
+            lone.pass(Duration::from_secs(2));
+        }
+        lone.drain(&[peer]);
+    });
+}
+
 #[test]
 fn sec_49_resets_and_acks_that_hit_a_listener() {
     hosts(|lone| {

@@ -739,3 +739,43 @@ fn time_wait_keeps_its_slot_while_another_is_free() {
     assert!(lone.feed(&lone.syn(5)).is_empty());
     lone.drain(&[ours]);
 }
+
+/// RFC 6298 §3: what was sent again in part tells nothing of the round trip, wherever an
+/// acknowledgement cuts it.
+#[test]
+fn a_segment_of_which_a_part_was_sent_again_is_not_measured() {
+    for records in [1, 2, 64] {
+        each_with(
+            |host| host.capacity.records = records,
+            |lone| {
+                let peer = lone.passive(0);
+                let srtt = |lone: &mut Lone, peer: &Peer| lone.host.info(peer.handle).srtt;
+                let first = srtt(lone, &peer);
+                let send = |lone: &mut Lone, octets: usize| {
+                    assert_eq!(lone.host.write(peer.handle, &vec![7; octets]), Ok(octets));
+                    lone.sent().iter().map(|one| one.text).collect::<Vec<_>>()
+                };
+                assert_eq!(send(lone, 5 * 536), [536; 5]);
+                lone.pass(Duration::from_millis(100));
+                // The window shrinks, so that no more than a part of the first segment goes again.
+                let mut ack = peer.segment(A, b"");
+                ack.window = 100;
+                let again: Vec<_> = (0..4).flat_map(|_| lone.feed(&ack)).collect();
+                assert_eq!(again.iter().map(|one| one.text).collect::<Vec<_>>(), [100]);
+                ack.window = 60_000;
+                for octets in [50, 50, 436, 3 * 536, 536] {
+                    lone.pass(Duration::from_millis(10));
+                    ack.ack = ack.ack + octets;
+                    lone.feed(&ack);
+                    assert_eq!(srtt(lone, &peer), first, "{records} records, {octets} bytes");
+                }
+                assert_eq!(lone.host.send_queue(peer.handle), 0);
+                assert_eq!(send(lone, 536), [536]);
+                lone.pass(Duration::from_millis(30));
+                ack.ack = ack.ack + 536;
+                lone.feed(&ack);
+                assert!(srtt(lone, &peer) > first, "what is sent once is measured");
+            },
+        );
+    }
+}
