@@ -215,37 +215,155 @@ fn sec_27_source_quench_is_dropped_in_silence() {
     }
 }
 
+/// A peer that takes segments as large as the link does: 1460 bytes of data, or 1440 over IPv6.
+fn with_large_segments(lone: &mut Lone, family: Family) -> (Peer, u32) {
+    let mss: u16 = if family == Family::V4 { 1460 } else { 1440 };
+    let mut syn = lone.syn(0);
+    syn.options = [&[2, 4][..], &mss.to_be_bytes()].concat();
+    (lone.passive_with(&syn), mss.into())
+}
+
+/// The host sends so many segments; the first packet comes back.
+fn segments(lone: &mut Lone, peer: &Peer, count: usize, mss: u32) -> Vec<u8> {
+    let octets = count * mss as usize;
+    assert_eq!(lone.host.write(peer.handle, &vec![1; octets]), Ok(octets));
+    let packets = lone.packets();
+    assert_eq!(packets.len(), count);
+    packets[0].clone()
+}
+
+fn lens(packets: &[Vec<u8>]) -> Vec<u32> {
+    packets.iter().filter_map(|packet| Seen::in_packet(packet)).map(|one| one.text).collect()
+}
+
+fn ignored(lone: &Lone) -> usize {
+    lone.host.counters().drops.of(DropReason::IcmpIgnored)
+}
+
+/// Messages that a packet was too big with these sizes change nothing and are counted.
+fn are_ignored(lone: &mut Lone, peer: &Peer, packet: &[u8], sizes: &[u32]) {
+    let before = lone.host.info(peer.handle);
+    for size in sizes {
+        let count = ignored(lone);
+        let answers = lone.feed_packet(&forge::too_big(packet, *size));
+        assert_eq!(lens(&answers), [], "{size}");
+        assert_eq!(ignored(lone), count + 1, "{size}");
+        assert_eq!(lone.host.info(peer.handle), before, "{size}");
+    }
+}
+
 #[test]
-fn sec_26_no_packet_is_too_big_before_paths_are_probed() {
+fn sec_26_a_packet_too_big_message_with_an_absurd_size() {
     hosts(|lone, family| {
-        let mut peer = lone.passive(0);
-        let kind = match family {
-            Family::V4 => (3, 4),
-            Family::V6 => (2, 0),
-        };
-        assert_eq!(lone.host.write(peer.handle, &[1; 1072]), Ok(1072));
-        assert_eq!(lone.sent().len(), 2);
-        let before = lone.host.info(peer.handle);
-        for mtu in [0, 1, 39, 48, 67, 68, 500, 1279, 1280, 1499, 1500, 1501, 65_535, u32::MAX] {
-            for ahead in [-1, 0, 536, 1071, 1072] {
-                let mut packet = vec![kind.0, kind.1, 0, 0];
-                packet.extend_from_slice(&mtu.to_be_bytes());
-                packet.extend_from_slice(&quote(&peer, ahead));
-                let ignored = lone.host.counters().drops.of(DropReason::IcmpIgnored);
-                let packet = forge::icmp(lone.them, lone.us, &packet);
-                assert!(lone.feed_packet(&packet).is_empty(), "{mtu} {ahead}");
-                let after = lone.host.counters().drops.of(DropReason::IcmpIgnored);
-                assert_eq!(after, ignored + 1, "{mtu} {ahead}");
-                assert_eq!(lone.host.info(peer.handle), before, "{mtu} {ahead}");
-            }
+        let (mut peer, mss) = with_large_segments(lone, family);
+        let packet = segments(lone, &peer, 3, mss);
+        are_ignored(lone, &peer, &packet, &[1, 39, 48, 67, 1500, 1501, 65_535, u32::MAX]);
+        if family == Family::V6 {
+            // RFC 8201 §4: no IPv6 link takes less than 1280.
+            are_ignored(lone, &peer, &packet, &[0, 68, 500, 1279]);
         }
-        // Whole segments as before, sent again and for the first time.
-        let again = lone.pass(Duration::from_secs(1));
-        assert_eq!(again[0].1.text, 536, "{}", again[0].1);
-        peer.ack = peer.ack + 1072;
+        // The smallest that is believed does not make for segments without end.
+        let smallest = if family == Family::V4 { 68 } else { 1280 };
+        let floor = if family == Family::V4 { 296 - 40 } else { 1280 - 60 };
+        let again = lone.feed_packet(&forge::too_big(&packet, smallest));
+        assert_eq!(lens(&again)[..2], [floor; 2]);
+        assert_eq!(lone.host.info(peer.handle).snd_mss, floor as u16);
+        are_ignored(lone, &peer, &packet, &[smallest, 600.max(smallest), 1499, 1500]);
+        peer.ack = peer.ack + 3 * mss;
         lone.feed(&peer.segment(ACK, b""));
-        assert_eq!(lone.host.write(peer.handle, &[2; 536]), Ok(536));
-        assert_eq!(lone.sent().last().map(|one| one.text), Some(536));
+        assert_eq!(lone.host.send_queue(peer.handle), 0);
+        lone.drain(&[peer]);
+    });
+}
+
+/// RFC 5927 §4.1 and RFC 1191 §4: only a message about data in flight counts; a router that names
+/// no MTU means no more than 576.
+#[test]
+fn a_packet_that_was_too_big_goes_again_at_once_in_smaller_segments() {
+    hosts(|lone, family| {
+        let (mut peer, mss) = with_large_segments(lone, family);
+        let headers = 1500 - mss;
+        let packet = segments(lone, &peer, 3, mss);
+        let place = if family == Family::V4 { 24 } else { 44 };
+        for ahead in [-1_i32, 3 * mss as i32, i32::MIN] {
+            let mut forged = packet.clone();
+            let seq = peer.ack + ahead as u32;
+            forged[place..place + 4].copy_from_slice(&seq.raw().to_be_bytes());
+            are_ignored(lone, &peer, &forged, &[1400, 1280]);
+        }
+        let cwnd = lone.host.info(peer.handle).cwnd;
+        let again = lens(&lone.feed_packet(&forge::too_big(&packet, 1400)));
+        let smaller = 1400 - headers;
+        assert_eq!(again, [smaller, smaller, smaller, 3 * mss - 3 * smaller]);
+        let info = lone.host.info(peer.handle);
+        assert_eq!(u32::from(info.snd_mss), smaller);
+        assert!(info.cwnd <= cwnd && info.ssthresh == u32::MAX, "no sign of congestion");
+        // What comes next is cut likewise, and the message does not count twice.
+        are_ignored(lone, &peer, &packet, &[1400, 1400]);
+        peer.ack = peer.ack + 3 * mss;
+        lone.feed(&peer.segment(ACK, b""));
+        segments(lone, &peer, 2, smaller);
+        peer.ack = peer.ack + 2 * smaller;
+        lone.feed(&peer.segment(ACK, b""));
+        assert_eq!(lone.host.send_queue(peer.handle), 0);
+        lone.drain(&[peer]);
+    });
+    let mut lone = Lone::new(Kind::Full, Family::V4);
+    let (peer, mss) = with_large_segments(&mut lone, Family::V4);
+    let packet = segments(&mut lone, &peer, 2, mss);
+    let again = lens(&lone.feed_packet(&forge::too_big(&packet, 0)));
+    assert_eq!(again[..5], [536; 5]);
+}
+
+/// RFC 5927 §7.2: a size that has got through before is believed to be too big only once a
+/// retransmission timeout has passed without progress.
+#[test]
+fn a_message_about_a_size_that_has_got_through_waits_for_a_timeout() {
+    hosts(|lone, family| {
+        let (mut peer, mss) = with_large_segments(lone, family);
+        let headers = 1500 - mss;
+        segments(lone, &peer, 2, mss);
+        peer.ack = peer.ack + 2 * mss;
+        lone.feed(&peer.segment(ACK, b""));
+        // Forged: the data arrives.
+        let packet = segments(lone, &peer, 2, mss);
+        assert_eq!(lens(&lone.feed_packet(&forge::too_big(&packet, 1300))), []);
+        lone.pass(Duration::from_millis(20));
+        peer.ack = peer.ack + 2 * mss;
+        lone.feed(&peer.segment(ACK, b""));
+        let packet = segments(lone, &peer, 2, mss);
+        let again = lone.pass(Duration::from_millis(300));
+        assert_eq!(again[0].1.text, mss, "that message is forgotten");
+        // True: it does not.
+        assert_eq!(lens(&lone.feed_packet(&forge::too_big(&packet, 1300))), []);
+        let again = lone.pass(Duration::from_secs(1));
+        assert_eq!(again[0].1.text, 1300 - headers);
+        assert_eq!(u32::from(lone.host.info(peer.handle).snd_mss), 1300 - headers);
+        lone.drain(&[peer]);
+    });
+}
+
+/// RFC 5927 §4.1: SND.UNA is in flight only if something is.
+#[test]
+fn an_error_about_snd_una_with_nothing_in_flight_is_ignored() {
+    hosts(|lone, family| {
+        let (mut peer, mss) = with_large_segments(lone, family);
+        for round in 0..2 {
+            let next = quote(&peer, 0);
+            told(lone);
+            are_ignored(lone, &peer, &next, &[1400, 1280]);
+            let (hard, soft) = kinds(family);
+            for kind in hard.iter().chain(soft) {
+                let count = ignored(lone);
+                let message = error(lone, *kind, &next);
+                assert!(lone.feed_packet(&message).is_empty());
+                assert!(!told(lone) && ignored(lone) == count + 1, "{kind:?}, round {round}");
+                assert_eq!(lone.host.info(peer.handle).path_error, None);
+            }
+            segments(lone, &peer, 1, mss);
+            peer.ack = peer.ack + mss;
+            lone.feed(&peer.segment(ACK, b""));
+        }
         lone.drain(&[peer]);
     });
 }

@@ -8,7 +8,7 @@ use hikyaku::wire::tcp::Flags;
 use hikyaku::{AllocationPolicy, ConnectConfig, TcpHandle};
 use hikyaku_testkit::applications::{End, Script};
 use hikyaku_testkit::forge::Tcp;
-use hikyaku_testkit::host::Kind;
+use hikyaku_testkit::host::{HostSetup, Kind};
 use hikyaku_testkit::link::Impairments;
 use hikyaku_testkit::pair::{Family, LEFT, Pair, RIGHT, Setup, address};
 use hikyaku_testkit::random::Chance;
@@ -437,4 +437,36 @@ fn half_of_a_long_path_is_used_though_slow_start_overflows_its_queue() {
     let overflowed = pair.links[LEFT].tally.overflowed;
     assert!(overflowed > 300, "the queue overflows: {overflowed}");
     assert!(read >= RATE * SECONDS / 2, "{read} bytes in {SECONDS} s");
+}
+
+/// A link of 1400 bytes between two of 1500: its router says which packets are too big.
+#[test]
+fn a_narrow_link_in_the_middle_is_found_and_data_gets_through() {
+    for kinds in [[Kind::Full, Kind::Full], [Kind::Small, Kind::Small], [Kind::Full, Kind::Small]] {
+        for family in Family::BOTH {
+            let mut pair = Setup::new(6).profiles(kinds).build();
+            pair.path_mtu = Some(1400);
+            pair.serve(RIGHT, 7, Script::answer(100_000));
+            pair.open(LEFT, family, 7, Script::send(100_000));
+            // Each side loses its first window and sends it again at once.
+            pair.finish(Duration::from_secs(5));
+            let read: Vec<_> = pair.applications.iter().map(|one| one.outcome.read).collect();
+            assert_eq!(read, [100_000; 2], "{kinds:?} {family:?}");
+            assert!((2..=20).contains(&pair.too_big), "{kinds:?} {family:?}: {}", pair.too_big);
+        }
+    }
+}
+
+/// Decision 0122: `Tiny` hears of no ICMP error, so that its user says what the path takes.
+#[test]
+fn over_a_narrow_link_tiny_sends_what_its_configuration_says() {
+    for family in Family::BOTH {
+        let small = |host: &mut HostSetup| host.config.connection.mss = Some(1340);
+        let mut pair = Setup::new(6).profiles([Kind::Tiny; 2]).hosts(small).build();
+        pair.path_mtu = Some(1400);
+        pair.serve(RIGHT, 7, Script::answer(30_000));
+        pair.open(LEFT, family, 7, Script::send(30_000));
+        pair.finish(MINUTE);
+        assert_eq!(pair.too_big, 0);
+    }
 }

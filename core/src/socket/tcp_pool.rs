@@ -21,7 +21,7 @@ use crate::storage::stream::Stream;
 use crate::storage::{Empty, Id};
 use crate::tcp::arrives::Verdict;
 use crate::tcp::bare::Bare;
-use crate::tcp::connection::{Connection, PathError};
+use crate::tcp::connection::{Connection, PathReport};
 use crate::tcp::departs::{Plan, Urgency};
 use crate::tcp::listener::HalfOpen;
 use crate::tcp::segment::{Segment, text_len};
@@ -512,17 +512,17 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                     || self.time_wait_by_flow.find(&self.time_wait, hash, flow).is_some()))
     }
 
-    /// An ICMP error quotes the segment with number `seq` of a flow.
-    pub fn on_path_error(
+    /// An ICMP message quotes the segment with number `seq` of a flow.
+    pub fn on_path_report(
         &mut self,
-        error: PathError,
+        report: PathReport,
         (flow, seq): (&FlowKey, SeqNum),
         commons: &mut Commons<'a>,
     ) {
         let hash = flow_hash::<P>(commons.table_keys, flow);
         let acted = self.by_flow.find(&self.connections, hash, flow).and_then(|id| {
             self.with(id, commons, |connection, commons| {
-                connection.on_path_error(error, seq, commons)
+                connection.on_path_report(report, seq, commons)
             })
         });
         if acted != Some(true) {

@@ -209,8 +209,8 @@ mod tests {
         // Without a pool's own bookkeeping and without any buffer.
         let sizes = [
             (size_of::<ConnectionSlot<Full>>(), 536),
-            (size_of::<ConnectionSlot<Small>>(), 432),
-            (size_of::<ConnectionSlot<Tiny>>(), 360),
+            (size_of::<ConnectionSlot<Small>>(), 440),
+            (size_of::<ConnectionSlot<Tiny>>(), 368),
             (size_of::<HalfOpenSlot>(), 99),
         ];
         for (size, most) in sizes {

@@ -15,7 +15,7 @@ use crate::storage::Id;
 use crate::storage::stream::Stream;
 use crate::tcp::bare::Bare;
 #[cfg(feature = "ethernet")]
-use crate::tcp::connection::PathError;
+use crate::tcp::connection::{PathError, PathReport};
 use crate::tcp::departs::{Plan, Purpose};
 use crate::trace::{Event, Observer};
 #[cfg(feature = "ethernet")]
@@ -166,7 +166,8 @@ impl<P: Profile> Stack<'_, P> {
         // Deviation: decision 0045, where a profile hears of no errors.
         if P::ICMP_ERRORS && reach == Reach::Never {
             let quoted = (&flow, plan.seq);
-            self.tcp.on_path_error(PathError::Unreachable, quoted, &mut self.commons);
+            let report = PathReport::Error(PathError::Unreachable);
+            self.tcp.on_path_report(report, quoted, &mut self.commons);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::counters::{DropReason, count};
 use crate::device::RxMeta;
 use crate::flow::{FlowKey, Ip, of_v4, widen};
 use crate::profile::Profile;
-use crate::tcp::connection::PathError;
+use crate::tcp::connection::{PathError, PathReport};
 use crate::tcp::segment::Segment;
 use crate::trace::{Event, Observer};
 use crate::wire::address::{is_unicast, may_be_source};
@@ -292,28 +292,32 @@ impl<P: Profile> Stack<'_, P> {
                 self.echo(arrival, reply.parts());
                 Ok(())
             }
-            // RFC 9293 §3.9.2.2; what was too big is not for TCP to judge.
+            // RFC 1191 §4: the lower half of the parameter is the MTU.
+            icmpv4::Message::DestinationUnreachable { code: 4, parameter, quote } => {
+                self.quoted_v4(PathReport::TooBig(parameter & 0xffff), quote)
+            }
+            // RFC 9293 §3.9.2.2.
             icmpv4::Message::DestinationUnreachable { code: 2..=3, quote, .. } => {
-                self.quoted_v4(PathError::Refused, quote)
+                self.quoted_v4(PathReport::Error(PathError::Refused), quote)
             }
             icmpv4::Message::DestinationUnreachable { code: 0..=1 | 5..=15, quote, .. } => {
-                self.quoted_v4(PathError::Unreachable, quote)
+                self.quoted_v4(PathReport::Error(PathError::Unreachable), quote)
             }
             icmpv4::Message::TimeExceeded { quote, .. } => {
-                self.quoted_v4(PathError::TimeExceeded, quote)
+                self.quoted_v4(PathReport::Error(PathError::TimeExceeded), quote)
             }
             icmpv4::Message::ParameterProblem { quote, .. } => {
-                self.quoted_v4(PathError::ParameterProblem, quote)
+                self.quoted_v4(PathReport::Error(PathError::ParameterProblem), quote)
             }
             _ => Err(DropReason::IcmpIgnored),
         }
     }
 
-    fn quoted_v4(&mut self, error: PathError, quote: &[u8]) -> Check<()> {
+    fn quoted_v4(&mut self, report: PathReport, quote: &[u8]) -> Check<()> {
         let (header, rest) =
             ipv4::Header::parse_quoted(quote).map_err(|_| DropReason::IcmpIgnored)?;
         let ends = (of_v4(header.source), of_v4(header.destination));
-        self.quoted_segment(error, ends, header.protocol, rest)
+        self.quoted_segment(report, ends, header.protocol, rest)
     }
 
     #[cfg(feature = "ipv6")]
@@ -329,28 +333,31 @@ impl<P: Profile> Stack<'_, P> {
                 self.echo(arrival, reply.parts());
                 Ok(())
             }
+            icmpv6::Message::PacketTooBig { mtu, quote } => {
+                self.quoted_v6(PathReport::TooBig(mtu), quote)
+            }
             icmpv6::Message::DestinationUnreachable { code: 1 | 4, quote, .. } => {
-                self.quoted_v6(PathError::Refused, quote)
+                self.quoted_v6(PathReport::Error(PathError::Refused), quote)
             }
             icmpv6::Message::DestinationUnreachable { quote, .. } => {
-                self.quoted_v6(PathError::Unreachable, quote)
+                self.quoted_v6(PathReport::Error(PathError::Unreachable), quote)
             }
             icmpv6::Message::TimeExceeded { quote, .. } => {
-                self.quoted_v6(PathError::TimeExceeded, quote)
+                self.quoted_v6(PathReport::Error(PathError::TimeExceeded), quote)
             }
             icmpv6::Message::ParameterProblem { quote, .. } => {
-                self.quoted_v6(PathError::ParameterProblem, quote)
+                self.quoted_v6(PathReport::Error(PathError::ParameterProblem), quote)
             }
             _ => Err(DropReason::IcmpIgnored),
         }
     }
 
     #[cfg(feature = "ipv6")]
-    fn quoted_v6(&mut self, error: PathError, quote: &[u8]) -> Check<()> {
+    fn quoted_v6(&mut self, report: PathReport, quote: &[u8]) -> Check<()> {
         let (header, rest) =
             ipv6::Header::parse_quoted(quote).map_err(|_| DropReason::IcmpIgnored)?;
         let ends = (header.source.into(), header.destination.into());
-        self.quoted_segment(error, ends, header.next_header, rest)
+        self.quoted_segment(report, ends, header.next_header, rest)
     }
 
     /// RFC 1122 §3.2.2.6, RFC 4443 §4.2: the request's octets, and only those, go back.
@@ -360,10 +367,10 @@ impl<P: Profile> Stack<'_, P> {
         self.link.replies.push_message(ends, header, data, &mut self.commons);
     }
 
-    /// An error quotes a segment of ours: `rest` begins with its ports and sequence number.
+    /// A message quotes a segment of ours: `rest` begins with its ports and sequence number.
     fn quoted_segment(
         &mut self,
-        error: PathError,
+        report: PathReport,
         (local, remote): (Ip, Ip),
         protocol: Protocol,
         rest: &[u8],
@@ -380,7 +387,7 @@ impl<P: Profile> Stack<'_, P> {
         let remote = (remote, u16::from_be_bytes([*c, *d]));
         let flow = FlowKey::between(local, remote).ok_or(DropReason::IcmpIgnored)?;
         let seq = crate::seq::SeqNum::new(u32::from_be_bytes(*seq));
-        self.tcp.on_path_error(error, (&flow, seq), &mut self.commons);
+        self.tcp.on_path_report(report, (&flow, seq), &mut self.commons);
         Ok(())
     }
 

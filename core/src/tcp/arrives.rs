@@ -404,10 +404,13 @@ impl<P: Profile> Connection<P> {
         let ack = segment.ack;
         let echoed = self.echoed(segment, commons.now);
         let newly = ack.since(self.snd.una);
-        let mss = u32::from(self.agreed.snd_mss);
+        let mss = self.mss();
         let flight = self.recovery.flight(self.snd.una, self.snd.nxt, mss);
         let was_recovering = self.recovery.is_recovering();
         self.path_error = None;
+        if P::ICMP_ERRORS {
+            self.path_mtu.on_acked(newly, mss);
+        }
         self.snd.on_acked(ack, &mut commons.blocks);
         let event = self.ask_recovery(newly, echoed, commons);
         if !was_recovering && self.state.is_synchronized() {
@@ -446,7 +449,7 @@ impl<P: Profile> Connection<P> {
         echoed: Option<Duration>,
         commons: &mut Commons<'_>,
     ) -> Loss {
-        let mss = u32::from(self.agreed.snd_mss);
+        let mss = self.mss();
         let now = commons.now;
         let flight = self.snd.outstanding();
         let (una, nxt) = (self.snd.una, self.snd.nxt);

@@ -16,6 +16,7 @@ use super::bare::Bare;
 use super::commons::Commons;
 use super::congestion::CongestionControl;
 use super::options::Agreed;
+use super::path_mtu::{PathMtu, believable};
 use super::receive::ReceiveSpace;
 use super::recovery::{Records, Recovery};
 use super::rtt::RttEstimator;
@@ -24,7 +25,7 @@ use super::send::SendSpace;
 use super::settings::{Choices, Settings};
 use super::state::{Event, State};
 use super::time_wait::{TimeWait, is_newer};
-use super::timers::Timers;
+use super::timers::{SendTimer, Timers};
 use super::timestamps::Stamps;
 
 /// Why a connection is over.
@@ -74,6 +75,16 @@ pub enum PathError {
     TimeExceeded,
     /// The packet was not understood.
     ParameterProblem,
+}
+
+/// A message of a router or host on the path about a segment of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum PathReport {
+    /// It did not arrive.
+    Error(PathError),
+    /// It was too big for a link that takes so many bytes (RFC 1191, RFC 8201).
+    TooBig(u32),
 }
 
 /// Acknowledgements owed: counted, not flagged.
@@ -140,6 +151,7 @@ pub struct Connection<P: Profile> {
     pub(super) congestion: P::Congestion,
     pub(super) timers: Timers,
     pub(super) recovery: P::Recovery,
+    pub(super) path_mtu: PathMtu,
 }
 
 impl<P: Profile> Empty for Connection<P> {
@@ -154,6 +166,7 @@ impl<P: Profile> Empty for Connection<P> {
         recovery: P::Recovery::EMPTY,
         congestion: P::Congestion::EMPTY,
         timers: Timers::EMPTY,
+        path_mtu: PathMtu::EMPTY,
         debt: Debt::EMPTY,
         settings: Settings::EMPTY,
         reason: None,
@@ -327,7 +340,7 @@ impl<P: Profile> Connection<P> {
         if P::KEEPALIVE && self.settings.keepalive > 0 {
             self.timers.keepalive = Due::at(now + self.patience_with_silence());
         }
-        let mss = u32::from(self.agreed.snd_mss);
+        let mss = self.mss();
         // RFC 5681 §3.1: where a SYN was lost the path is not trusted with more than one segment.
         let segments = if lost { 1 } else { self.settings.initial_window };
         self.congestion.start(self.settings.algorithm, mss, segments);
@@ -355,25 +368,62 @@ impl<P: Profile> Connection<P> {
         self.news |= Readiness::CLOSED | Readiness::READABLE;
     }
 
-    /// An ICMP error about a segment with number `seq`. Returns whether that is in flight (RFC
-    /// 5927 §4.1: nobody off the path can know).
-    pub fn on_path_error(
+    /// The effective MSS: the payload of the largest segment that is sent, bytes.
+    pub(super) fn mss(&self) -> u32 {
+        let negotiated = self.agreed.snd_mss;
+        u32::from(if P::ICMP_ERRORS { self.path_mtu.mss(negotiated) } else { negotiated })
+    }
+
+    /// An ICMP message about a segment with number `seq`. Returns whether it is believed.
+    pub fn on_path_report(
         &mut self,
-        error: PathError,
+        report: PathReport,
         seq: SeqNum,
         commons: &mut Commons<'_>,
     ) -> bool {
-        let ours = seq.within(self.snd.una, self.snd.outstanding());
+        // RFC 5927 §4.1: nobody off the path can know which numbers are in flight.
+        if !seq.within(self.snd.una, self.snd.outstanding()) {
+            return false;
+        }
+        match report {
+            PathReport::Error(error) => self.on_path_error(error, commons),
+            PathReport::TooBig(claimed) => return self.on_too_big(claimed, commons),
+        }
+        true
+    }
+
+    fn on_path_error(&mut self, error: PathError, commons: &mut Commons<'_>) {
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
-        if ours && opening && error == PathError::Refused {
+        if opening && error == PathError::Refused {
             self.end(self.state.on(Event::Reset), CloseReason::Unreachable, commons);
-        } else if ours {
+        } else {
             // RFC 9293 §3.9.2.2, MUST-56, SHLD-25: heard, told and outlived. Deviation: decision
             // 0021, hard errors too, once the connection is synchronised.
             self.path_error = Some(error);
             self.news |= Readiness::TROUBLED;
         }
-        ours
+    }
+
+    /// A segment in flight was too big for a link that takes `claimed` bytes: decision 0122.
+    fn on_too_big(&mut self, claimed: u32, commons: &mut Commons<'_>) -> bool {
+        let ipv4 = self.flow.is_ipv4();
+        let Some(mtu) = believable(claimed, ipv4) else { return false };
+        let mss = self.agreed.mss_of_mtu(mtu, ipv4);
+        // RFC 1191 §3, RFC 8201 §4: no message raises the MTU. A SYN is smaller than any.
+        if u32::from(mss) >= self.mss() || !self.state.is_synchronized() {
+            return false;
+        }
+        if self.path_mtu.on_claim(mss) {
+            // RFC 8201 §5.4: what was too big goes again at once. That is no sign of congestion,
+            // but begins with slow start.
+            let mss = self.mss();
+            self.recovery.on_timeout(self.snd.una, self.snd.nxt);
+            self.congestion.on_idle(mss, self.settings.initial_window);
+            if self.timers.sending() == SendTimer::Retransmit {
+                self.start_send_timer(SendTimer::Retransmit, commons.now);
+            }
+        }
+        true
     }
 
     /// Gives back everything; the slot can be used again.

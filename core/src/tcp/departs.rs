@@ -179,7 +179,7 @@ impl<P: Profile> Connection<P> {
         if self.snd.syn_outstanding() {
             return Some(range);
         }
-        let mss = u32::from(self.agreed.snd_mss);
+        let mss = self.mss();
         let flight = self.recovery.flight(una, nxt, mss);
         let room = self.congestion.window().saturating_sub(flight);
         // RFC 6582 §3.2, steps 2 and 5: what fast recovery found lost goes at once; after a
@@ -213,7 +213,7 @@ impl<P: Profile> Connection<P> {
         let mut len = self.next_len(unsent);
         if len.is_none() && self.probe_due {
             // RFC 9293 §3.8.6.2.1, the override: what the window takes, however little.
-            len = Some(unsent.min(self.snd.usable()).min(u32::from(self.agreed.snd_mss)));
+            len = Some(unsent.min(self.snd.usable()).min(self.mss()));
         }
         if len == Some(0) {
             // RFC 9293 §3.8.6.1: an octet that the window does not take. SND.NXT stays, so that no
@@ -237,7 +237,7 @@ impl<P: Profile> Connection<P> {
     // Called from two places: one copy in an image is enough.
     #[inline(never)]
     fn next_len(&self, unsent: u32) -> Option<u32> {
-        let mss = u32::from(self.agreed.snd_mss);
+        let mss = self.mss();
         let flight = self.recovery.flight(self.snd.una, self.snd.nxt, mss);
         let sendable = Sendable {
             queued: unsent,
@@ -327,7 +327,7 @@ impl<P: Profile> Connection<P> {
         if P::SACK && self.agreed.sack && plan.flags.intersects(Flags::ACK) && !plan.is_syn() {
             let once = plan.purpose == Purpose::SingleAck;
             // RFC 6691 §2: beside text there is room only for what it leaves of a segment.
-            let beside = u32::from(self.agreed.snd_mss).saturating_sub(plan.len);
+            let beside = self.mss().saturating_sub(plan.len);
             let room = if plan.len > 0 { beside } else { u32::MAX };
             self.rcv.report(once, room, &mut options.sack);
         }

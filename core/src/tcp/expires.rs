@@ -103,7 +103,10 @@ impl<P: Profile> Connection<P> {
         if kind == SendTimer::Retransmit {
             count!(commons.counters, timeouts);
             if self.state.is_synchronized() {
-                let mss = u32::from(self.agreed.snd_mss);
+                if P::ICMP_ERRORS {
+                    self.path_mtu.on_timeout();
+                }
+                let mss = self.mss();
                 self.congestion.on_timeout(commons.now, outstanding, mss, first);
             }
         } else {

@@ -14,6 +14,7 @@ pub mod expires;
 pub mod isn;
 pub mod listener;
 pub mod options;
+pub mod path_mtu;
 pub mod receive;
 pub mod recovery;
 pub mod rtt;

@@ -102,7 +102,7 @@ const fn stamp_room(timestamps: bool) -> u16 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Agreed {
-    /// SMSS: the most text we put into one segment, octets.
+    /// SMSS as negotiated: the most text that the peer takes in one segment, octets.
     pub snd_mss: u16,
     /// RMSS: the most text that the peer puts into one segment by what we announced, octets.
     pub rcv_mss: u16,
@@ -139,6 +139,12 @@ impl Agreed {
             timestamps: self.timestamps,
             sack: self.sack,
         }
+    }
+
+    /// The payload of the largest segment that fits an IP packet of `mtu` bytes.
+    #[must_use]
+    pub fn mss_of_mtu(self, mtu: u16, ipv4: bool) -> u16 {
+        mss_of_mtu(mtu, ipv4).saturating_sub(stamp_room(self.timestamps))
     }
 
     /// The window that a peer's field tells, octets (RFC 7323 §2.3; that of a SYN is not scaled).

@@ -107,7 +107,8 @@ pub struct Info {
     pub snd_wnd: u32,
     /// Our window, octets.
     pub rcv_wnd: u32,
-    /// The largest text we send, octets.
+    /// The largest payload of a segment that we send, bytes: what was negotiated, or less where a
+    /// router has said that the path takes less.
     pub snd_mss: u16,
     /// The largest text we announced, octets.
     pub rcv_mss: u16,
@@ -236,7 +237,7 @@ impl<P: Profile> Connection<P> {
     fn restart_if_idle(&mut self, now: Instant) {
         let idle = self.snd.queued() == 0 && self.snd.outstanding() == 0;
         if idle && self.state.is_synchronized() && self.is_stale(now) {
-            let mss = u32::from(self.agreed.snd_mss);
+            let mss = self.mss();
             self.congestion.on_idle(mss, self.settings.initial_window);
         }
     }
@@ -464,7 +465,7 @@ impl<P: Profile> Connection<P> {
             unsent: self.snd.unsent(),
             snd_wnd: self.snd.wnd,
             rcv_wnd: self.rcv.wnd(),
-            snd_mss: self.agreed.snd_mss,
+            snd_mss: self.mss() as u16,
             rcv_mss: self.agreed.rcv_mss,
             snd_shift: self.agreed.snd_shift,
             rcv_shift: self.agreed.rcv_shift,

@@ -1,6 +1,6 @@
 //! Packets made by hand, right in all respects but those that a test wants to be wrong.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hikyaku::seq::SeqNum;
 use hikyaku::wire::checksum::{Sum, pseudo_header};
@@ -185,6 +185,23 @@ pub fn icmp(source: IpAddr, destination: IpAddr, message: &[u8]) -> Vec<u8> {
         }
     }
     ip(source, destination, protocol, &message)
+}
+
+/// The message of a router before a link that takes `mtu` bytes: `packet` is longer and must not be
+/// fragmented (RFC 1191 §4, RFC 4443 §3.2). The MTU field holds what `claimed` says.
+#[must_use]
+pub fn too_big(packet: &[u8], claimed: u32) -> Vec<u8> {
+    let (source, _, _, _) = crate::seen::payload(packet).expect("an IP packet");
+    let (router, kind, code, quoted) = match source {
+        IpAddr::V4(_) => (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 254)), 3, 4, 28),
+        IpAddr::V6(_) => {
+            (IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0xfe)), 2, 0, 1280 - 48)
+        }
+    };
+    let mut message = vec![kind, code, 0, 0];
+    message.extend_from_slice(&claimed.to_be_bytes());
+    message.extend_from_slice(&packet[..packet.len().min(quoted)]);
+    icmp(router, source, &message)
 }
 
 /// An echo request.

@@ -20,6 +20,7 @@ use hikyaku::{
 
 use crate::applications::{Application, Script};
 use crate::checker::Checker;
+use crate::forge::too_big;
 use crate::host::{Host, HostSetup, Kind, NOTHING, make};
 use crate::invariants::Watch;
 use crate::link::{Impairments, Link};
@@ -164,6 +165,8 @@ impl Setup {
             flush: Chance::percent(50),
             is_quiet: false,
             refused: 0,
+            path_mtu: None,
+            too_big: 0,
             services: Vec::with_capacity(8),
             random: Random::new(self.seed ^ 0x7061_6972),
             buffer: vec![0; mtu(LEFT).max(mtu(RIGHT))].into_boxed_slice(),
@@ -236,6 +239,11 @@ pub struct Pair {
     pub flush: Chance,
     /// Connections that could not be accepted or opened for want of memory.
     pub refused: u64,
+    /// The MTU of a link in the middle, if there is one: the router before it drops a packet that
+    /// is longer and tells the sender.
+    pub path_mtu: Option<u16>,
+    /// Packets that were too long for it.
+    pub too_big: u64,
     baseline: [Usage; 2],
     clocks: [Duration; 2],
     settings: [ConnectionConfig; 2],
@@ -425,7 +433,13 @@ impl Pair {
                 watch.on_sent(&segment)
             });
             let objection = checker.as_mut().and_then(|one| one.on_sent(now, side, packet).err());
-            links[side].send(now, packet);
+            match self.path_mtu.filter(|mtu| packet.len() > usize::from(*mtu)) {
+                Some(mtu) => {
+                    self.too_big += 1;
+                    links[1 - side].send(now, &too_big(packet, mtu.into()));
+                }
+                None => links[side].send(now, packet),
+            }
             sent += 1;
             if let Err(broken) = verdict
                 && !self.is_over

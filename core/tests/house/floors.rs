@@ -91,6 +91,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "tcp/timestamps.rs",
             "tcp/bare.rs",
             "tcp/rtt.rs",
+            "tcp/path_mtu.rs",
             "tcp/timers.rs",
             "tcp/congestion/mod.rs",
             "tcp/congestion/reno.rs",
