@@ -4,12 +4,14 @@
 use std::net::SocketAddr;
 
 use hikyaku::time::Duration;
+use hikyaku::wire::tcp::Flags;
 use hikyaku::{
     CloseReason, ConnectConfig, Half, ListenConfig, ReadError, State, TcpHandle, WriteError,
 };
 use hikyaku_testkit::applications::{End, Script};
 use hikyaku_testkit::host::Kind;
 use hikyaku_testkit::link::Impairments;
+use hikyaku_testkit::lone::Lone;
 use hikyaku_testkit::pair::{Family, LEFT, Pair, RIGHT, Setup, address};
 use hikyaku_testkit::random::Chance;
 
@@ -124,6 +126,34 @@ fn a_half_that_is_not_read_is_thrown_away_and_acknowledged() {
         assert_eq!(pair.hosts[LEFT].read(left, &mut buffer), Err(ReadError::WouldBlock));
         release(&mut pair, left, right);
     });
+}
+
+/// RFC 9293 §3.10.4, §3.10.5: a connection enters CLOSING and LAST-ACK when its FIN leaves. Before
+/// that the peer waits for data, and an abort is told.
+#[test]
+fn an_abort_before_our_fin_has_left_sends_a_reset() {
+    for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+        for closes_first in [true, false] {
+            let mut lone = Lone::new(kind, Family::V4);
+            let mut peer = lone.passive(0);
+            peer.window = 0;
+            lone.feed(&peer.segment(Flags::ACK, b""));
+            let written = lone.host.write(peer.handle, b"data that the window keeps back");
+            assert!(written.is_ok_and(|written| written > 0), "{kind:?}");
+            if closes_first {
+                lone.host.close(peer.handle);
+            }
+            lone.feed(&peer.segment(Flags::FIN | Flags::ACK, b""));
+            lone.host.close(peer.handle);
+            let before = lone.sent();
+            assert!(before.iter().all(|one| !one.has(Flags::FIN)), "{kind:?}: {before:?}");
+            lone.host.abort(peer.handle);
+            let sent = lone.sent();
+            assert!(sent.iter().any(|one| one.has(Flags::RST)), "{kind:?}, {closes_first}");
+            lone.host.release(peer.handle);
+            lone.drain(&[]);
+        }
+    }
 }
 
 #[test]
