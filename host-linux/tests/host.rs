@@ -362,7 +362,8 @@ fn a_second_signal_ends_at_once() {
         let lab = Lab::new("twice");
         // The windows of stopped clients are closed, and our FINs wait behind the data.
         let script = format!(
-            "\"$HIKYAKU\" -v {OWN} chargen 19 2>err & we=$!\n\
+            "echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_rmem\n\
+             \"$HIKYAKU\" -v {OWN} chargen 19 2>err & we=$!\n\
              wait_for grep -q 'TCP and UDP' err\n\
              for i in 1 2 3; do\n\
              $NC 192.168.70.2 19 </dev/null >out$i & they=\"${{they-}} $!\"\n\

@@ -1,6 +1,6 @@
 //! TCP and UDP servers by the dozen: which socket belongs to which service, and how all end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
 use hikyaku::{
@@ -46,6 +46,8 @@ pub(crate) struct Services {
     listeners: HashMap<ListenerHandle, Service>,
     datagrams: HashMap<UdpHandle, Service>,
     clients: HashMap<TcpHandle, (Service, Client)>,
+    /// Connections that were closed and whose peer has not acknowledged all of it yet.
+    finishing: HashSet<TcpHandle>,
     /// Octets taken by TCP services, over IPv4 and IPv6.
     pub(crate) taken: [u64; 2],
     scratch: Vec<u8>,
@@ -122,6 +124,9 @@ impl Services {
     }
 
     fn attend(&mut self, net: &mut Net, handle: TcpHandle) {
+        if self.finishing.contains(&handle) {
+            return self.finish(net, handle);
+        }
         let Some((service, client)) = self.clients.get_mut(&handle) else { return };
         let Ok(mut socket) = net.stack.tcp(handle) else {
             self.clients.remove(&handle);
@@ -137,11 +142,27 @@ impl Services {
         self.taken[family] += client.taken - before;
         match progress {
             Progress::Waits => return,
-            Progress::Done => socket.close(),
+            Progress::Done => {
+                socket.close();
+                self.clients.remove(&handle);
+                self.finishing.insert(handle);
+                return self.finish(net, handle);
+            }
             Progress::Broken => {}
         }
         socket.release();
         self.clients.remove(&handle);
+    }
+
+    /// Lets go of a closed connection once it is over.
+    fn finish(&mut self, net: &mut Net, handle: TcpHandle) {
+        if let Ok(socket) = net.stack.tcp(handle) {
+            if socket.close_reason().is_none() {
+                return;
+            }
+            socket.release();
+        }
+        self.finishing.remove(&handle);
     }
 
     fn answer(&mut self, net: &mut Net, handle: UdpHandle) {
@@ -176,7 +197,8 @@ impl Services {
         }
         let now = net.now();
         let mut farewells = HashMap::new();
-        for handle in std::mem::take(&mut self.clients).into_keys() {
+        let open = std::mem::take(&mut self.clients).into_keys();
+        for handle in open.chain(std::mem::take(&mut self.finishing)) {
             if let Ok(mut socket) = net.stack.tcp(handle) {
                 socket.close();
                 farewells.insert(handle, Farewell::new(&socket, now));

@@ -1,7 +1,7 @@
 //! The end by signals: FIN and its acknowledgement, two seconds without progress, a second signal.
 
 use crate::OWN;
-use crate::lab::{Lab, counter};
+use crate::lab::{Lab, counter, nc, require};
 
 /// `listen` with a peer; `hold` gives a stdin that stays open.
 const SET_UP: &str = r#"
@@ -51,6 +51,55 @@ fn a_second_signal_sends_a_reset_in_every_state_of_an_open_connection() {
         assert_eq!(counter(&err, "resets_out"), 1, "{state}: {err}");
         assert!(report.seconds < 5.0, "{state}: {} s", report.seconds);
     }
+}
+
+#[test]
+fn a_second_signal_in_close_wait_sends_a_reset_while_data_keeps_our_fin_back() {
+    let lab = Lab::new("kept");
+    let script = format!(
+        "{}echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_rmem\n\
+         $NC -N 192.168.70.2 5000 </dev/null >got & they=$!\n\
+         wait_for test -s got\n\
+         wait_for peer_is 05\n\
+         kill -STOP $they; sleep 0.3\n\
+         kill -INT $we; sleep 0.3; kill -INT $we\n\
+         ended\n\
+         kill -KILL $they",
+        listen("", "/dev/zero")
+    );
+    let report = lab.script(&[], &script).succeeded();
+    let err = lab.read("err");
+    assert_eq!(report.stdout, "we 130\n", "{err}");
+    assert_eq!(counter(&err, "resets_out"), 1, "{err}");
+    assert!(!err.contains("acknowledged nothing"), "not at once: {err}");
+}
+
+/// In SYN-RECEIVED, which a connection that we open reaches when both ends open at once, there is
+/// nothing to close, and the first signal aborts already.
+#[test]
+fn a_signal_in_syn_received_sends_a_reset() {
+    require("nft", "nftables");
+    assert_eq!(nc(), "nc", "the test needs `nc -p`; try: apt install netcat-openbsd");
+    let lab = Lab::new("both");
+    // Our SYN and our SYN-ACK are dropped, so that only the peer's SYN arrives.
+    let script = format!(
+        "{SET_UP}\n\
+         nft add table inet both\n\
+         nft add chain inet both input '{{ type filter hook input priority 0; }}'\n\
+         nft add rule inet both input tcp dport 5000 'tcp flags & syn == syn' drop\n\
+         \"$HIKYAKU\" -v --trace {OWN} connect 192.168.70.1 5000 <hold >out 2>err & we=$!\n\
+         wait_for grep -q '192.168.70.1.5000: Flags \\[S\\]' err\n\
+         port=$(sed -n 's/.*70.2.\\([0-9]*\\) > 192.168.70.1.5000: Flags .*/\\1/p' err | head -n 1)\n\
+         nc -p 5000 192.168.70.2 $port <hold >got & they=$!\n\
+         wait_for grep -q '192.168.70.1.5000: Flags \\[S\\.\\]' err\n\
+         kill -INT $we\n\
+         ended\n\
+         kill $they 2>/dev/null || true"
+    );
+    let report = lab.script(&[], &script).succeeded();
+    let err = lab.read("err");
+    assert_eq!(report.stdout, "we 130\n", "{err}");
+    assert_eq!(counter(&err, "resets_out"), 1, "{err}");
 }
 
 #[test]
@@ -148,4 +197,31 @@ fn a_slow_peer_gets_all_that_was_queued_before_the_signal() {
     assert!(took > 2_000, "no slower than the limit: {took} ms");
     assert!(lab.read("numbers").starts_with(&lab.read("got")), "not what was sent");
     assert!(lab.read("got").len() > 200_000);
+}
+
+#[test]
+fn an_echo_that_the_peer_has_not_taken_yet_is_delivered_before_the_end() {
+    let lab = Lab::new("echo");
+    lab.sample("in", 200_000, 9);
+    // The peer has sent its FIN, and reads slowly: our service has closed, and its queue is full.
+    let script = format!(
+        "{SET_UP}\n\
+         echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_rmem\n\
+         \"$HIKYAKU\" -v {OWN} echo 7 2>err & we=$!\n\
+         wait_for grep -q 'TCP and UDP' err\n\
+         : >got\n\
+         $NC -N 192.168.70.2 7 <in | \\\n\
+         (before=-1; while size=$(wc -c <got); [ $size -gt $before ]; do\n\
+         before=$size; head -c 16384 >>got; sleep 0.2; done) & they=$!\n\
+         wait_for grep -q ':0007 05 ' /proc/net/tcp\n\
+         kill -INT $we\n\
+         ended\n\
+         wait $they\n\
+         cmp in got"
+    );
+    let report = lab.script(&[], &script);
+    let err = lab.read("err");
+    assert!(report.status.success(), "{}\n{err}", report.stderr);
+    assert_eq!(report.stdout, "we 130\n", "{err}");
+    assert_eq!(counter(&err, "resets_out"), 0, "{err}");
 }
