@@ -175,16 +175,16 @@ const RULES: &[Rule] = rules! {
 
     // §3.6.1, MAY-2: a newer SYN reopens TIME-WAIT only where somebody listens. Nobody does here.
     "4, first": OTHERWISE, NONE, NONE, OUTSIDE, WHATEVER => Ack, None;
-    // The window of a record is closed: only what is empty and exact is acceptable.
-    "4, first": &[TimeWaitRecord], NONE, NONE, INSIDE, WHATEVER => Ack, None;
-    "4, first": &[TimeWaitRecord], F, NONE, EXACT, WHATEVER => Ack, None;
     // RFC 5961 §4.2 for SYN-RECEIVED too: a SYN in the window does not undo a passive open, which
     // anybody could forge; a peer that has restarted answers the ACK with its reset.
     "4, fourth": OTHERWISE, S, NONE, ANYWHERE, WHATEVER => Ack, None;
+    // Behind the peer's FIN only its ACKs at RCV.NXT are acceptable; a FIN restarts 2 MSL.
+    "4, first, TIME-WAIT": TIME_WAIT, NONE, NONE, INSIDE, WHATEVER => Ack, None;
+    "4, eighth, TIME-WAIT": TIME_WAIT, F, NONE, EXACT, WHATEVER => Ack, None;
     "4, fifth": OTHERWISE, NONE, A, ANYWHERE, WHATEVER => Nothing, None;
     "4, fifth, SYN-RECEIVED": SYN_RECEIVED, A, NONE, ANYWHERE, BAD => ResetAtAck, None;
-    // RFC 5961 §5.2 admits a fixed MAX.SND.WND, and a record has the largest.
-    "4, fifth; RFC 5961 5.2": &[TimeWaitRecord], A, NONE, ANYWHERE, LONG_AGO => Nothing, None;
+    // RFC 5961 §5.2 allows a fixed MAX.SND.WND: in TIME-WAIT it is the largest.
+    "4, fifth; RFC 5961 5.2": TIME_WAIT, A, NONE, ANYWHERE, LONG_AGO => Nothing, None;
     "4, fifth; RFC 5961 5.2": SYNCHRONISED, A, NONE, ANYWHERE, BAD => Ack, None;
 
     // RFC 5681 §4.2: a FIN ahead of what it ends is kept, and acknowledged at once.
@@ -201,17 +201,10 @@ const RULES: &[Rule] = rules! {
     "4, fifth": &[LastAck], A, NONE, ANYWHERE, GOOD => Nothing, Some(Closed);
     // There is no second FIN: the one at RCV.NXT is acknowledged with the number of the first.
     "4, fifth and eighth": &[Closing], A.with(F), NONE, EXACT, GOOD => Ack, Some(TimeWait);
-    "4, eighth": &[CloseWait, TimeWait], A.with(F), NONE, EXACT, GOOD => Ack, None;
+    "4, eighth": &[CloseWait], A.with(F), NONE, EXACT, GOOD => Ack, None;
     "4, fifth": &[Closing], A, NONE, ANYWHERE, GOOD => Nothing, Some(TimeWait);
     "4, nothing else": OTHERWISE, A, NONE, ANYWHERE, GOOD => Nothing, None;
 };
-
-/// A profile without records holds TIME-WAIT in one way only, and its answers are those of a
-/// connection.
-fn rule_of(kind: Kind, state: Held, flags: Flags, seq: Seq, ack: Ack) -> &'static Rule {
-    let as_connection = kind == Kind::Small && state == TimeWaitRecord;
-    rule(if as_connection { TimeWait } else { state }, flags, seq, ack)
-}
 
 fn rule(state: Held, flags: Flags, seq: Seq, ack: Ack) -> &'static Rule {
     let applies = |rule: &&Rule| {
@@ -371,7 +364,7 @@ fn check(kind: Kind, state: Held, bits: u16, seq: Seq, ack: Ack) {
         Ack::TooFar => peer.ack + 1,
         Ack::LongAgo => peer.ack - 1_000_000,
     };
-    let rule = rule_of(kind, state, segment.flags, seq, ack);
+    let rule = rule(state, segment.flags, seq, ack);
     let context = format!(
         "{kind:?} {state:?} {:?} {seq:?} {ack:?}, RFC 9293 §3.10.7.{}",
         segment.flags, rule.source

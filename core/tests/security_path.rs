@@ -7,9 +7,10 @@ use hikyaku::time::{Duration, Instant};
 use hikyaku::wire::Protocol;
 use hikyaku::wire::tcp::Flags;
 use hikyaku::wire::tcp_options::Options;
-use hikyaku::{CloseReason, ConnectConfig, Info, ListenConfig, PathError, Readiness, State};
+use hikyaku::{CloseReason, ConnectConfig, Info, ListenConfig, ListenerHandle, PathError};
+use hikyaku::{Readiness, State, TcpHandle};
 use hikyaku_testkit::forge::{self, Tcp};
-use hikyaku_testkit::host::{Kind, make};
+use hikyaku_testkit::host::{Host, Kind, make};
 use hikyaku_testkit::lone::{Lone, Peer};
 use hikyaku_testkit::pair::{Family, LEFT, RIGHT, Setup, address};
 use hikyaku_testkit::seen::Seen;
@@ -485,6 +486,140 @@ fn sec_44_a_war_of_acks_burns_out() {
             assert!((2..=40).contains(&packets), "{kinds:?}: {packets} packets");
         }
     }
+}
+
+/// Two hosts, 1 ms apart.
+struct Link {
+    hosts: [Box<dyn Host>; 2],
+    listeners: [ListenerHandle; 2],
+    family: Family,
+    now: Instant,
+    segments: usize,
+}
+
+/// The port on which both hosts of a [`Link`] listen.
+const SERVICE: u16 = 7;
+/// The port from which a connection of a [`Link`] is opened.
+const CLIENT: u16 = 40_000;
+
+impl Link {
+    fn new(kinds: [Kind; 2], family: Family) -> Self {
+        let setup = Setup::new(45).profiles(kinds);
+        let mut hosts = [LEFT, RIGHT].map(|side| make(&setup.hosts[side], side as u64 + 1));
+        let mut listen = |side: usize| hosts[side].listen(SERVICE, &ListenConfig::new());
+        let listeners = [LEFT, RIGHT].map(&mut listen).map(|listener| listener.expect("a port"));
+        Self { hosts, listeners, family, now: Instant::from_millis(1), segments: 0 }
+    }
+
+    /// Connects from one port of that side to another one of the other side.
+    fn connect(&mut self, side: usize, (from, to): (u16, u16)) -> TcpHandle {
+        let remote = SocketAddr::new(address(1 - side, self.family), to);
+        let config = ConnectConfig { local_port: Some(from), ..ConnectConfig::new() };
+        self.hosts[side].connect(self.now, remote, &config).expect("a slot")
+    }
+
+    /// Lets time pass, with every segment 1 ms on its way, or lost.
+    fn run(&mut self, millis: u64, is_lost: bool) {
+        let mut buffer = [0; 1500];
+        for _ in 0..millis {
+            self.now = self.now + Duration::from_millis(1);
+            let mut sent = Vec::new();
+            for side in [LEFT, RIGHT] {
+                while let Some(len) = self.hosts[side].transmit(self.now, &mut buffer) {
+                    sent.push((1 - side, buffer[..len].to_vec()));
+                }
+            }
+            self.segments += sent.len();
+            for (side, packet) in sent.iter().filter(|_| !is_lost) {
+                self.hosts[*side].receive(self.now, packet);
+            }
+        }
+    }
+
+    /// A SYN that seems to come from the other side reaches this one.
+    fn forge_syn(&mut self, side: usize, (from, to): (u16, u16)) {
+        let from = SocketAddr::new(address(1 - side, self.family), from);
+        let to = SocketAddr::new(address(side, self.family), to);
+        self.hosts[side].receive(self.now, &Tcp::syn(from, to, 77_000_000).packet());
+    }
+
+    /// The segments of the minute after `act`.
+    fn minute_after(mut self, act: impl FnOnce(&mut Self)) -> usize {
+        act(&mut self);
+        self.segments = 0;
+        self.run(60_000, false);
+        self.segments
+    }
+
+    /// The left side is in TIME-WAIT, the right side has forgotten the connection.
+    fn close(&mut self, is_held: bool) {
+        let left = self.connect(LEFT, (CLIENT, SERVICE));
+        self.run(10, false);
+        let right = self.hosts[RIGHT].accept(self.listeners[RIGHT]).expect("a connection");
+        self.hosts[LEFT].close(left);
+        self.run(10, false);
+        self.hosts[RIGHT].release(right);
+        self.run(10, false);
+        assert_eq!(self.hosts[LEFT].state(left), State::TimeWait);
+        if !is_held {
+            self.hosts[LEFT].release(left);
+        }
+    }
+}
+
+/// Each pair of profiles over each family.
+fn each_link(what: &str, act: impl Fn(&mut Link)) {
+    let kinds = [Kind::Full, Kind::Small, Kind::Tiny];
+    for family in Family::BOTH {
+        for (left, right) in kinds.iter().flat_map(|left| kinds.map(|right| (*left, right))) {
+            let link = Link::new([left, right], family);
+            let segments = link.minute_after(|link| act(link));
+            assert!((2..100).contains(&segments), "{what}, {left:?}, {right:?}: {segments}");
+        }
+    }
+}
+
+#[test]
+fn sec_44_two_half_open_ends_do_not_answer_each_other_without_end() {
+    each_link("half-open", |link| {
+        link.forge_syn(LEFT, (SERVICE, SERVICE));
+        link.forge_syn(RIGHT, (SERVICE, SERVICE));
+    });
+}
+
+#[test]
+fn sec_44_time_wait_and_a_half_open_end_do_not_answer_each_other_without_end() {
+    for is_held in [true, false] {
+        each_link("TIME-WAIT", |link| {
+            link.close(is_held);
+            link.forge_syn(RIGHT, (CLIENT, SERVICE));
+        });
+    }
+}
+
+#[test]
+fn sec_44_two_ends_of_a_simultaneous_open_do_not_answer_each_other_without_end() {
+    each_link("simultaneous open", |link| {
+        link.connect(LEFT, (CLIENT, CLIENT));
+        link.connect(RIGHT, (CLIENT, CLIENT));
+        // The SYNs of both are lost; forged ones with other numbers take their place.
+        link.run(1, true);
+        link.forge_syn(LEFT, (CLIENT, CLIENT));
+        link.forge_syn(RIGHT, (CLIENT, CLIENT));
+    });
+}
+
+#[test]
+fn sec_44_a_connection_and_a_half_open_end_do_not_answer_each_other_without_end() {
+    each_link("established", |link| {
+        link.connect(LEFT, (CLIENT, SERVICE));
+        link.run(10, false);
+        // The right side restarts and forgets the connection without a word.
+        let setup = Setup::new(45).profiles([Kind::Full; 2]);
+        link.hosts[RIGHT] = make(&setup.hosts[RIGHT], 3);
+        link.hosts[RIGHT].listen(SERVICE, &ListenConfig::new()).expect("a port");
+        link.forge_syn(RIGHT, (CLIENT, SERVICE));
+    });
 }
 
 #[test]

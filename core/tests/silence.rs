@@ -216,18 +216,87 @@ fn acknowledgements_of_records_do_not_draw_on_the_rations() {
         let mut lone = Lone::with(kind, Family::V4, |setup| setup.config.resets = 4);
         let syn = lone.syn(0);
         lone.feed(&syn);
-        // A half-open record answers what is beside its window (RFC 9293 §3.10.7.4).
+        // A half-open record answers what is beside its window (RFC 9293 §3.10.7.4), four times in
+        // 1.05 s.
         let mut beside = syn.clone();
         (beside.seq, beside.flags) = (syn.seq - 9, Flags::ACK);
-        // Where it has the slot of a connection, it has the budget of one (RFC 5961 §10), per 1.05 s.
-        let answers = if kind == Kind::Full { 100 } else { 8 };
-        assert_eq!(answered(&mut lone, &beside.packet(), 100), answers);
+        assert_eq!(answered(&mut lone, &beside.packet(), 100), 4);
+        // The SYN once more has a budget of its own, and so have resets.
+        assert_eq!(answered(&mut lone, &syn.packet(), 100), 4);
         assert!(answered(&mut lone, &knock(Family::V4, 0), 100) <= 5);
-        if kind == Kind::Small {
-            assert_eq!(answered(&mut lone, &beside.packet(), 100), 0);
-            lone.pass(Duration::from_millis(1_100));
+        assert_eq!(answered(&mut lone, &beside.packet(), 100), 0);
+        next_span(&mut lone);
+        assert_eq!(answered(&mut lone, &beside.packet(), 100), 4);
+    }
+}
+
+/// However often a SYN has come again, its handshake ends a minute after the last one.
+#[test]
+fn sec_50_a_repeated_syn_holds_no_handshake_for_longer() {
+    for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+        let mut lone = Lone::new(kind, Family::V4);
+        let syn = lone.syn(0);
+        for _ in 0..30 {
+            lone.feed(&syn);
+            next_span(&mut lone);
         }
-        assert_eq!(answered(&mut lone, &beside.packet(), 100), answers);
+        assert_eq!(lone.host.usage().half_open, 1, "{kind:?}");
+        lone.pass(Duration::from_secs(63));
+        assert_eq!(lone.host.usage().half_open, 0, "{kind:?}");
+    }
+}
+
+/// A forger who knows addresses and ports, and no number, sends an empty segment every 10 ms.
+#[test]
+fn probes_are_answered_though_a_forger_has_spent_the_budget() {
+    for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+        for family in Family::BOTH {
+            let mut lone = Lone::new(kind, family);
+            let peer = lone.passive(0);
+            let mut forged = peer.segment(Flags::ACK, b"");
+            forged.seq = peer.seq + (1 << 30);
+            // A keep-alive, or an empty probe of a closed window.
+            let mut probe = peer.segment(Flags::ACK, b"");
+            probe.seq = peer.seq - 1;
+            for at in 0..600_u32 {
+                lone.feed(&forged);
+                if at % 100 == 99 {
+                    let answers = lone.feed(&probe);
+                    assert_eq!(answers.len(), 1, "{kind:?} after {at}");
+                    assert_eq!((answers[0].seq, answers[0].ack), (peer.ack, peer.seq));
+                }
+                lone.pass(Duration::from_millis(10));
+            }
+            // A forger who knows the number finds a limit too.
+            next_span(&mut lone);
+            assert_eq!(answered(&mut lone, &probe.packet(), 100), 8);
+            lone.drain(&[peer]);
+        }
+    }
+}
+
+/// In TIME-WAIT the peer's FIN is answered likewise, whoever holds what is left.
+#[test]
+fn a_fin_is_answered_though_a_forger_has_spent_the_budget_of_time_wait() {
+    for (kind, is_held) in [Kind::Full, Kind::Small, Kind::Tiny]
+        .into_iter()
+        .flat_map(|kind| [true, false].map(|is_held| (kind, is_held)))
+    {
+        let mut lone = Lone::new(kind, Family::V4);
+        let mut peer = lone.passive(0);
+        lone.host.close(peer.handle);
+        lone.sent();
+        peer.ack = peer.ack + 1;
+        let fin = peer.segment(Flags::FIN | Flags::ACK, b"");
+        assert_eq!(lone.feed(&fin).len(), 1);
+        if !is_held {
+            lone.host.release(peer.handle);
+        }
+        next_span(&mut lone);
+        let mut forged = peer.segment(Flags::ACK, b"");
+        forged.seq = peer.seq + (1 << 30);
+        assert_eq!(answered(&mut lone, &forged.packet(), 100), 4, "{kind:?}, {is_held}");
+        assert_eq!(answered(&mut lone, &fin.packet(), 100), 4, "{kind:?}, {is_held}");
     }
 }
 

@@ -31,7 +31,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         segment: &mut Segment<'_>,
         commons: &mut Commons<'a>,
     ) -> Option<Bare> {
-        match self.half_open.get(id)?.record.on_segment(segment, commons.now) {
+        match self.half_open.get_mut(id)?.record.on_segment(segment, commons.now) {
             Reaction::Ignore(reason) => commons.counters.drop(reason),
             Reaction::Repeat => {
                 commons.counters.drop(DropReason::Duplicate);

@@ -472,8 +472,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 commons.counters.drop(reason);
                 None
             }
-            time_wait::Reaction::Answer(answer) => {
-                commons.counters.drop(DropReason::OutsideWindow);
+            time_wait::Reaction::Answer(answer, reason) => {
+                commons.counters.drop(reason);
                 Some(answer)
             }
             time_wait::Reaction::Restart(answer) => {
@@ -481,17 +481,17 @@ impl<'a, P: Profile> TcpPool<'a, P> {
                 slot.record.restart(commons.now + commons.time_wait);
                 self.expiry.remove(&mut self.time_wait, id);
                 self.expiry.push_back(&mut self.time_wait, id);
-                Some(answer)
+                answer
             }
-            time_wait::Reaction::GiveWay(answer) => {
+            time_wait::Reaction::GiveWay(last, answer) => {
                 let flow = *slot.record.flow();
                 let Some(listener) = self.listener_of(&flow, commons) else {
                     commons.counters.drop(DropReason::UnexpectedSyn);
-                    return Some(answer);
+                    return answer;
                 };
                 // RFC 9293 §3.6.1, MAY-2 (1): beyond all that was sent before, which a fast
                 // connection may have carried past the clock of initial numbers.
-                let beyond = Some(answer.seq + REUSE_GAP);
+                let beyond = Some(last + REUSE_GAP);
                 if self.half_open.is_full() {
                     // A cookie cannot say where its numbers begin. The SYN comes again.
                     commons.counters.drop(DropReason::NoMemory);

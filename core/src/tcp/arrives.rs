@@ -13,6 +13,7 @@ use crate::seq::SeqNum;
 use crate::time::{Due, Duration, Instant};
 use crate::wire::tcp::Flags;
 
+use super::ack_budget::{LIMIT, LIMIT_BESIDE};
 use super::commons::Commons;
 use super::congestion::{Ack, CongestionControl};
 use super::connection::{CloseReason, Connection};
@@ -20,6 +21,7 @@ use super::receive::Taken;
 use super::recovery::{Acknowledged, Event as Loss, Recovery, Sent};
 use super::segment::{Segment, text_len};
 use super::state::{Event, State};
+use super::time_wait::{Action, Numbers, judge};
 use super::timers::SendTimer;
 use super::timestamps::{Stamps, tick};
 
@@ -60,6 +62,7 @@ impl<P: Profile> Connection<P> {
             State::Closed | State::Listen | State::SynSent => {
                 ControlFlow::Break(Verdict::Refused(DropReason::NoSocket))
             }
+            State::TimeWait => self.in_time_wait(segment, commons),
             _ => self.otherwise(segment, commons),
         };
         // More than one step may want an answer; none wants one of its own.
@@ -134,7 +137,7 @@ impl<P: Profile> Connection<P> {
             // again with the ACK that completes the handshake.
             if self.is_embryo() && !segment.has(Flags::ACK) {
                 // Our SYN-ACK was lost, or takes too long: it goes out again.
-                if self.snd.outstanding() > 0 {
+                if self.snd.outstanding() > 0 && self.may_answer(segment, commons.now) {
                     self.rtt.on_timeout();
                     self.recovery.on_timeout(self.snd.una, self.snd.nxt);
                 }
@@ -157,6 +160,21 @@ impl<P: Profile> Connection<P> {
         self.check_urg(segment);
         self.take_text(segment, commons)?;
         self.take_fin(segment, commons)
+    }
+
+    /// RFC 9293 §3.10.7.4 in TIME-WAIT, as a record does it.
+    fn in_time_wait(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) -> Check {
+        self.note_duplicate(segment);
+        let stamps = (P::TIMESTAMPS && self.agreed.timestamps).then_some(&self.stamps);
+        let (snd_nxt, rcv_nxt, rcv_wnd) = (self.snd.nxt, self.rcv.nxt, self.rcv.wnd());
+        let (reason, action) = judge(&Numbers { snd_nxt, rcv_nxt, rcv_wnd }, stamps, segment);
+        if action == Action::Restart {
+            self.linger(commons);
+        }
+        if action != Action::Ignore {
+            self.challenge(segment, commons);
+        }
+        dropped(reason)
     }
 
     /// Before all else, RFC 7323 §5.3: is it a segment of old? (PAWS)
@@ -202,10 +220,6 @@ impl<P: Profile> Connection<P> {
                     // are at the other's RCV.NXT, until one is heard.
                     self.take_probe(segment.ack, commons);
                 }
-            }
-            if self.state == State::TimeWait && segment.has(Flags::FIN) {
-                // RFC 9293 §3.10.7.4: our last ACK was lost, so 2 MSL start anew.
-                self.linger(commons);
             }
             return dropped(DropReason::OutsideWindow);
         }
@@ -254,12 +268,8 @@ impl<P: Profile> Connection<P> {
         if !segment.has(Flags::RST) {
             return ControlFlow::Continue(());
         }
-        if self.state == State::TimeWait {
-            // RFC 1337 §2: a reset that comes late must not cut TIME-WAIT short.
-            return dropped(DropReason::BadReset);
-        }
         if segment.seq != self.rcv.nxt {
-            self.challenge(commons);
+            self.challenge(segment, commons);
             return dropped(DropReason::BadReset);
         }
         count!(commons.counters, resets_in);
@@ -279,7 +289,7 @@ impl<P: Profile> Connection<P> {
             return ControlFlow::Continue(());
         }
         // RFC 9293 §3.10.7.4, RFC 5961 §4.2: a peer that has really restarted answers with a RST.
-        self.challenge(commons);
+        self.challenge(segment, commons);
         dropped(DropReason::UnexpectedSyn)
     }
 
@@ -311,7 +321,7 @@ impl<P: Profile> Connection<P> {
         // RFC 9293 §3.10.7.4, RFC 5961 §5.2: neither of what was never sent nor long gone.
         let oldest = self.snd.una - self.snd.max_wnd;
         if segment.ack.after(self.snd.nxt) || segment.ack.before(oldest) {
-            self.challenge(commons);
+            self.challenge(segment, commons);
             return dropped(DropReason::BadAck);
         }
         self.on_ack(segment, commons);
@@ -591,24 +601,32 @@ impl<P: Profile> Connection<P> {
         self.debt.single = self.debt.single.saturating_add(1);
     }
 
-    /// Owes for what lies outside of the window. Text there may be sent again only because our
-    /// ACK was lost; two sides that have lost each other would answer empty segments for ever.
+    /// Answers a segment outside of the window. Data there may be sent again only because our ACK
+    /// was lost. Segments without data are answered within the budget, or two sides that expect
+    /// different numbers would answer each other for ever.
     // Called from several places: one copy in an image is enough.
     #[inline(never)]
     fn owe_for_stray(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) {
-        if segment.is_empty() {
-            self.challenge(commons);
-        } else {
+        if !segment.text.is_empty() && self.state.is_synchronized() {
             self.owe_single_ack();
+        } else {
+            self.challenge(segment, commons);
         }
     }
 
     /// RFC 5961 §7: the answer to what may be a blind attack, within the connection's budget.
-    fn challenge(&mut self, commons: &mut Commons<'_>) {
-        if self.may_challenge(commons.now) {
+    fn challenge(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) {
+        if self.may_answer(segment, commons.now) {
             count!(commons.counters, challenge_acks);
             self.owe_single_ack();
         }
+    }
+
+    /// Whether one more segment that is not accepted may be answered now.
+    fn may_answer(&mut self, segment: &Segment<'_>, now: Instant) -> bool {
+        let is_expected = segment.seq + 1 == self.rcv.nxt;
+        let beside = matches!(self.state, State::SynReceived | State::TimeWait);
+        self.ack_budget.admits(is_expected, if beside { LIMIT_BESIDE } else { LIMIT }, now)
     }
 
     /// Owes for text taken in order: RFC 9293 §3.8.6.3, SHLD-19 and MUST-40: an ACK for every two

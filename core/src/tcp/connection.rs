@@ -12,6 +12,7 @@ use crate::storage::Empty;
 use crate::time::{Due, Instant};
 use crate::wire::tcp::Flags;
 
+use super::ack_budget::AckBudget;
 use super::bare::Bare;
 use super::commons::Commons;
 use super::congestion::CongestionControl;
@@ -129,15 +130,13 @@ pub struct Connection<P: Profile> {
     pub(super) released: bool,
     /// A peer has begun it, and it is not established yet: nobody has a handle.
     pub(super) embryo: bool,
+    pub(super) ack_budget: AckBudget,
+    pub(super) debt: Debt,
+    pub(super) agreed: Agreed,
     /// Timeouts in a row without any progress.
     pub(super) vain: u8,
     /// Keep-alives sent since the peer was heard last.
     pub(super) keepalives: u8,
-    pub(super) challenges: u8,
-    pub(super) debt: Debt,
-    pub(super) agreed: Agreed,
-    /// The step of 1.05 s, modulo 2¹⁶, in which `challenges` were answered.
-    pub(super) challenge_step: u16,
     pub(super) snd: SendSpace<P::Stream>,
     pub(super) rcv: ReceiveSpace<P::Reassembly, P::Stream>,
     /// When data was sent last, in ticks of 1,024 µs, modulo 2³².
@@ -173,8 +172,7 @@ impl<P: Profile> Empty for Connection<P> {
         path_error: None,
         sent_tick: 0,
         heard_tick: 0,
-        challenge_step: 0,
-        challenges: 0,
+        ack_budget: AckBudget::EMPTY,
         keepalives: 0,
         vain: 0,
         keepalive_due: false,
@@ -281,8 +279,13 @@ impl<P: Profile> Connection<P> {
     pub fn to_time_wait(&self, until: Instant) -> Option<TimeWait> {
         let left = P::RECORDS && self.only_waits();
         let stamps = (P::TIMESTAMPS && self.agreed.timestamps).then_some(self.stamps);
-        let last = Bare::ack(self.snd.nxt, self.rcv.nxt, 0);
-        left.then(|| TimeWait::new(self.flow, &last, stamps, until))
+        left.then(|| {
+            let mss = u32::from(self.agreed.rcv_mss);
+            let (window, _) = self.rcv.next_window(self.agreed.our_shift::<P>(), mss);
+            let last = Bare::ack(self.snd.nxt, self.rcv.nxt, window);
+            let last = Bare { dscp: self.settings.dscp, ..last };
+            TimeWait::new(self.flow, &last, self.rcv.wnd(), stamps, until)
+        })
     }
 
     /// Whether its flow is free for another connection, though the user still holds the handle.

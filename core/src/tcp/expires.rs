@@ -20,9 +20,6 @@ use super::timestamps::{TICK_SHIFT, tick};
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(75);
 const KEEPALIVE_TRIES: u8 = 9;
 
-/// RFC 5961 §10: challenge ACKs of one connection in a step of 1.05 s.
-const CHALLENGES_MAX: u8 = 8;
-
 /// R1: so many retransmissions in vain, and the user is told (RFC 9293 §3.8.3, SHLD-10).
 const R1: u8 = 3;
 
@@ -168,17 +165,6 @@ impl<P: Profile> Connection<P> {
             patience.min(KEEPALIVE_INTERVAL)
         };
         self.timers.keepalive = Due::at(commons.now + wait);
-    }
-
-    /// Whether one more challenge may be answered now. Each connection has a budget of its own, so
-    /// that nobody learns from one about another (RFC 5961 §10).
-    pub(super) fn may_challenge(&mut self, now: Instant) -> bool {
-        let step = (now.micros() >> STEP_SHIFT) as u16;
-        if step != self.challenge_step {
-            (self.challenge_step, self.challenges) = (step, 0);
-        }
-        self.challenges = self.challenges.saturating_add(1);
-        self.challenges <= CHALLENGES_MAX
     }
 
     /// Whether nothing was sent for longer than the retransmission timeout.

@@ -11,6 +11,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::All;
 
+use super::ack_budget::{AckBudget, LIMIT_BESIDE};
 use super::bare::Bare;
 use super::options::{Agreed, Terms};
 use super::segment::Segment;
@@ -64,6 +65,7 @@ pub struct HalfOpen {
     sent_at: u32,
     tries: u8,
     dscp: u8,
+    budget: AckBudget,
 }
 
 impl Empty for HalfOpen {
@@ -78,6 +80,7 @@ impl Empty for HalfOpen {
         sent_at: 0,
         tries: 0,
         dscp: 0,
+        budget: AckBudget::EMPTY,
     };
 }
 
@@ -117,7 +120,7 @@ impl HalfOpen {
 
     /// RFC 9293 §3.10.7.4 in SYN-RECEIVED after a passive open.
     #[must_use]
-    pub fn on_segment(&self, segment: &Segment<'_>, now: Instant) -> Reaction {
+    pub fn on_segment(&mut self, segment: &Segment<'_>, now: Instant) -> Reaction {
         let nxt = self.irs + 1;
         if segment.has(Flags::RST) {
             return self.on_reset(segment, now);
@@ -126,21 +129,21 @@ impl HalfOpen {
             match &segment.options.timestamps {
                 None => return Reaction::Ignore(DropReason::NoTimestamp),
                 Some(stamps) if self.stamps.is_older(stamps.value) => {
-                    return Reaction::Answer(self.ack(now), DropReason::OldTimestamp);
+                    return self.challenge(DropReason::OldTimestamp, now);
                 }
                 Some(_) => {}
             }
         }
         if segment.has(Flags::SYN) && segment.seq == self.irs {
-            return Reaction::Repeat;
+            return self.repeat(now);
         }
         let window = u32::from(self.told).max(1);
         if !segment.seq.within(nxt, window) {
-            return Reaction::Answer(self.ack(now), DropReason::OutsideWindow);
+            return self.challenge(DropReason::OutsideWindow, now);
         }
         if segment.has(Flags::SYN) {
             // Deviation: decision 0010. An ACK lets a peer that has restarted show itself.
-            return Reaction::Answer(self.ack(now), DropReason::UnexpectedSyn);
+            return self.challenge(DropReason::UnexpectedSyn, now);
         }
         if !segment.has(Flags::ACK) {
             return Reaction::Ignore(DropReason::NoAck);
@@ -155,15 +158,33 @@ impl HalfOpen {
     }
 
     /// RFC 9293 §3.10.7.4: back to LISTEN on the exact number, challenged inside the window.
-    fn on_reset(&self, segment: &Segment<'_>, now: Instant) -> Reaction {
+    fn on_reset(&mut self, segment: &Segment<'_>, now: Instant) -> Reaction {
         let nxt = self.irs + 1;
         if segment.seq == nxt {
             Reaction::Forget
         } else if segment.seq.within(nxt, u32::from(self.told)) {
-            Reaction::Answer(self.ack(now), DropReason::BadReset)
+            self.challenge(DropReason::BadReset, now)
         } else {
             Reaction::Ignore(DropReason::OutsideWindow)
         }
+    }
+
+    /// The SYN that began the handshake has come again: the SYN-ACK goes out again, within the
+    /// budget.
+    fn repeat(&mut self, now: Instant) -> Reaction {
+        if self.budget.admits(true, LIMIT_BESIDE, now) {
+            Reaction::Repeat
+        } else {
+            Reaction::Ignore(DropReason::Duplicate)
+        }
+    }
+
+    /// An ACK says which numbers are expected, within the budget.
+    fn challenge(&mut self, reason: DropReason, now: Instant) -> Reaction {
+        if !self.budget.admits(false, LIMIT_BESIDE, now) {
+            return Reaction::Ignore(reason);
+        }
+        Reaction::Answer(self.ack(now), reason)
     }
 
     fn ack(&self, now: Instant) -> Bare {
@@ -184,7 +205,8 @@ impl HalfOpen {
 
     /// The SYN-ACK has left: when it is to be repeated.
     pub fn on_sent(&mut self, now: Instant) -> Instant {
-        let wait = FIRST_WAIT.doubled(u32::from(self.tries));
+        // A SYN that comes again brings another SYN-ACK, but no wait longer than the last one.
+        let wait = FIRST_WAIT.doubled(u32::from(self.tries.min(TRIES_MAX.wrapping_sub(1))));
         self.tries = self.tries.saturating_add(1);
         self.sent_at = now.micros() as u32;
         now + wait
@@ -255,8 +277,7 @@ mod tests {
 
     #[test]
     fn a_half_open_record_believes_only_the_exact_numbers() {
-        let record = record();
-        let (seq, ack, agreed) = (SeqNum::new(501), SeqNum::new(101), record.agreed);
+        let (seq, ack, agreed) = (SeqNum::new(501), SeqNum::new(101), record().agreed);
         let ack = Bare { agreed, ..Bare::ack(seq, ack, 1000) };
         let reset = |seq| Bare { seq, flags: Flags::RST, ..Bare::EMPTY };
         for (seq, ackn, flags, expected) in [
@@ -273,7 +294,7 @@ mod tests {
             (101, 502, Flags::ACK, Reaction::Answer(reset(SeqNum::new(502)), DropReason::BadAck)),
             (101, 501, Flags::NONE, Reaction::Ignore(DropReason::NoAck)),
         ] {
-            let got = record.on_segment(&segment(seq, ackn, flags), Instant::ZERO);
+            let got = record().on_segment(&segment(seq, ackn, flags), Instant::ZERO);
             assert_eq!(got, expected, "{seq} {ackn} {flags:?}");
         }
     }
@@ -296,6 +317,6 @@ mod tests {
     #[test]
     fn a_record_is_small() {
         // Room is left for links and the listener's handle below 100 octets.
-        assert!(size_of::<HalfOpen>() <= 72, "{}", size_of::<HalfOpen>());
+        assert!(size_of::<HalfOpen>() <= 76, "{}", size_of::<HalfOpen>());
     }
 }

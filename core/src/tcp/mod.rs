@@ -3,6 +3,7 @@
 //! The file list is the table of contents. A segment comes in through `arrives`, a call of the
 //! user through `user_calls`, time through `expires`; what leaves is planned in `departs`.
 
+mod ack_budget;
 pub mod arrives;
 pub mod bare;
 pub mod commons;

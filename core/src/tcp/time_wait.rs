@@ -7,16 +7,30 @@ use crate::storage::Empty;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
 
+use super::ack_budget::{AckBudget, LIMIT_BESIDE};
 use super::bare::Bare;
 use super::segment::Segment;
 use super::timestamps::Stamps;
+
+/// The numbers of a connection in TIME-WAIT.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Numbers {
+    pub(super) snd_nxt: SeqNum,
+    pub(super) rcv_nxt: SeqNum,
+    /// RCV.WND, bytes.
+    pub(super) rcv_wnd: u32,
+}
 
 /// A connection in TIME-WAIT whose user has let go.
 #[derive(Debug)]
 pub struct TimeWait {
     flow: FlowKey,
-    snd_nxt: SeqNum,
-    rcv_nxt: SeqNum,
+    numbers: Numbers,
+    /// The window field of our ACKs.
+    window: u16,
+    dscp: u8,
+    budget: AckBudget,
     stamps: Option<Stamps>,
     until: Instant,
 }
@@ -24,8 +38,10 @@ pub struct TimeWait {
 impl Empty for TimeWait {
     const EMPTY: Self = Self {
         flow: FlowKey::EMPTY,
-        snd_nxt: SeqNum::ZERO,
-        rcv_nxt: SeqNum::ZERO,
+        numbers: Numbers { snd_nxt: SeqNum::ZERO, rcv_nxt: SeqNum::ZERO, rcv_wnd: 0 },
+        window: 0,
+        dscp: 0,
+        budget: AckBudget::EMPTY,
         stamps: None,
         until: Instant::ZERO,
     };
@@ -38,19 +54,28 @@ pub enum Reaction {
     /// Nothing.
     Ignore(DropReason),
     /// This answer goes out.
-    Answer(Bare),
-    /// So it does, and 2 MSL start anew: the peer's FIN came again.
-    Restart(Bare),
-    /// A new connection may take the place (RFC 9293 §3.6.1, MAY-2), with numbers of ours beyond
-    /// those of this answer, which goes out where nobody listens.
-    GiveWay(Bare),
+    Answer(Bare, DropReason),
+    /// The peer has sent its FIN again: 2 MSL start anew. The answer goes out if the budget allows
+    /// one.
+    Restart(Option<Bare>),
+    /// A new connection may take the place (RFC 9293 §3.6.1, MAY-2). The numbers of ours begin
+    /// beyond this one. The answer goes out if there is no listener.
+    GiveWay(SeqNum, Option<Bare>),
 }
 
 impl TimeWait {
-    /// The record of a connection whose last ACK had these numbers; `stamps` where it used them.
+    /// The record of a connection with this window, whose last ACK was this one; `stamps` if the
+    /// connection used them.
     #[must_use]
-    pub fn new(flow: FlowKey, last: &Bare, stamps: Option<Stamps>, until: Instant) -> Self {
-        Self { flow, snd_nxt: last.seq, rcv_nxt: last.ack, stamps, until }
+    pub fn new(
+        flow: FlowKey,
+        last: &Bare,
+        rcv_wnd: u32,
+        stamps: Option<Stamps>,
+        until: Instant,
+    ) -> Self {
+        let numbers = Numbers { snd_nxt: last.seq, rcv_nxt: last.ack, rcv_wnd };
+        Self { flow, numbers, window: last.wnd, dscp: last.dscp, stamps, until, ..Self::EMPTY }
     }
 
     /// Addresses and ports.
@@ -72,28 +97,77 @@ impl TimeWait {
 
     /// RFC 9293 §3.10.7.4 in TIME-WAIT.
     #[must_use]
-    pub fn on_segment(&self, segment: &Segment<'_>, now: Instant) -> Reaction {
-        if segment.has(Flags::RST) {
-            // RFC 1337 §2: a reset that comes late must not cut TIME-WAIT short.
-            return Reaction::Ignore(DropReason::BadReset);
+    pub fn on_segment(&mut self, segment: &Segment<'_>, now: Instant) -> Reaction {
+        let stamps = self.stamps.as_ref();
+        let is_syn = segment.has(Flags::SYN) && !segment.has(Flags::ACK.with(Flags::RST));
+        let newer = is_syn && is_newer(stamps, self.numbers.rcv_nxt, segment);
+        let (reason, action) = judge(&self.numbers, stamps, segment);
+        let answer = if action == Action::Ignore { None } else { self.answer(segment, now) };
+        match answer {
+            _ if newer => Reaction::GiveWay(self.numbers.snd_nxt, answer),
+            _ if action == Action::Restart => Reaction::Restart(answer),
+            Some(answer) => Reaction::Answer(answer, reason),
+            None => Reaction::Ignore(reason),
         }
-        let stamps = self.stamps.map(|stamps| stamps.stamp(now));
-        let ack = Bare { stamps, ..Bare::ack(self.snd_nxt, self.rcv_nxt, 0) };
-        if segment.has(Flags::SYN) {
-            let newer =
-                !segment.has(Flags::ACK) && is_newer(self.stamps.as_ref(), self.rcv_nxt, segment);
-            return if newer { Reaction::GiveWay(ack) } else { Reaction::Answer(ack) };
-        }
-        if segment.has(Flags::FIN) && segment.end() == self.rcv_nxt {
-            return Reaction::Restart(ack);
-        }
-        // RFC 9293 §3.10.7.4, fifth: an ACK of what was never sent is answered.
-        let lies = segment.has(Flags::ACK) && segment.ack.after(self.snd_nxt);
-        if segment.is_empty() && segment.seq == self.rcv_nxt && !lies {
-            return Reaction::Ignore(DropReason::Duplicate);
-        }
-        Reaction::Answer(ack)
     }
+
+    /// The ACK that says which numbers are expected, within the budget.
+    fn answer(&mut self, segment: &Segment<'_>, now: Instant) -> Option<Bare> {
+        let Numbers { snd_nxt, rcv_nxt, .. } = self.numbers;
+        let admitted = self.budget.admits(segment.seq + 1 == rcv_nxt, LIMIT_BESIDE, now);
+        let (stamps, dscp) = (self.stamps.map(|stamps| stamps.stamp(now)), self.dscp);
+        let ack = Bare::ack(snd_nxt, rcv_nxt, self.window);
+        admitted.then_some(Bare { stamps, dscp, ..ack })
+    }
+}
+
+/// What a segment leads to in TIME-WAIT, where none is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Nothing.
+    Ignore,
+    /// An ACK.
+    Answer,
+    /// An ACK, and 2 MSL start anew.
+    Restart,
+}
+
+/// RFC 9293 §3.10.7.4 in TIME-WAIT, for a connection and for a record of one.
+pub(super) fn judge(
+    numbers: &Numbers,
+    stamps: Option<&Stamps>,
+    segment: &Segment<'_>,
+) -> (DropReason, Action) {
+    if segment.has(Flags::RST) {
+        // RFC 1337 §2: a reset that comes late must not cut TIME-WAIT short.
+        return (DropReason::BadReset, Action::Ignore);
+    }
+    if let Some(stamps) = stamps {
+        match &segment.options.timestamps {
+            None => return (DropReason::NoTimestamp, Action::Ignore),
+            Some(theirs) if stamps.is_older(theirs.value) => {
+                return (DropReason::OldTimestamp, Action::Answer);
+            }
+            Some(_) => {}
+        }
+    }
+    if segment.has(Flags::SYN) {
+        return (DropReason::UnexpectedSyn, Action::Answer);
+    }
+    // RFC 5961 §5.2 allows a fixed MAX.SND.WND: here it is the largest.
+    if segment.has(Flags::ACK) && segment.ack.after(numbers.snd_nxt) {
+        return (DropReason::BadAck, Action::Answer);
+    }
+    // Their FIN again, because our last ACK was lost, or a FIN in the window.
+    let to_edge = numbers.rcv_wnd.wrapping_add(1);
+    if segment.has(Flags::FIN) && segment.end().within(numbers.rcv_nxt, to_edge) {
+        return (DropReason::Duplicate, Action::Restart);
+    }
+    // The peer has sent its FIN: nothing else is acceptable but ACKs at RCV.NXT.
+    if segment.seq == numbers.rcv_nxt && segment.is_empty() {
+        return (DropReason::Duplicate, Action::Ignore);
+    }
+    (DropReason::OutsideWindow, Action::Answer)
 }
 
 /// RFC 6191 §2: whether a SYN is surely of a new connection, by its timestamp if it can be compared
@@ -116,20 +190,31 @@ mod tests {
 
     #[test]
     fn only_a_newer_syn_ends_it_early() {
-        let record =
-            TimeWait { snd_nxt: SeqNum::new(900), rcv_nxt: SeqNum::new(200), ..TimeWait::EMPTY };
-        let ack = Bare::ack(SeqNum::new(900), SeqNum::new(200), 0);
+        let ack = Bare { dscp: 9, ..Bare::ack(SeqNum::new(900), SeqNum::new(200), 77) };
+        let none = Reaction::Ignore;
+        let answer = |reason| Reaction::Answer(ack, reason);
+        let (give_way, restart) =
+            (Reaction::GiveWay(ack.seq, Some(ack)), Reaction::Restart(Some(ack)));
+        let (fin, syn) = (Flags::FIN.with(Flags::ACK), Flags::SYN);
         for (seq, flags, expected) in [
-            (201, Flags::SYN, Reaction::GiveWay(ack)),
-            (200, Flags::SYN, Reaction::Answer(ack)),
-            (100, Flags::SYN, Reaction::Answer(ack)),
-            (201, Flags::SYN.with(Flags::ACK), Reaction::Answer(ack)),
-            (200, Flags::RST, Reaction::Ignore(DropReason::BadReset)),
-            (199, Flags::FIN.with(Flags::ACK), Reaction::Restart(ack)),
-            (198, Flags::FIN.with(Flags::ACK), Reaction::Answer(ack)),
-            (200, Flags::ACK, Reaction::Ignore(DropReason::Duplicate)),
-            (150, Flags::ACK, Reaction::Answer(ack)),
+            (201, syn, give_way),
+            (200, syn, answer(DropReason::UnexpectedSyn)),
+            (100, syn, answer(DropReason::UnexpectedSyn)),
+            (201, syn.with(Flags::ACK), answer(DropReason::UnexpectedSyn)),
+            (200, Flags::RST, none(DropReason::BadReset)),
+            (201, Flags::RST.with(syn), none(DropReason::BadReset)),
+            (199, fin, restart),
+            (200, fin, restart),
+            (198, fin, answer(DropReason::OutsideWindow)),
+            (299, fin, restart),
+            (300, fin, answer(DropReason::OutsideWindow)),
+            (200, Flags::ACK, none(DropReason::Duplicate)),
+            (201, Flags::ACK, answer(DropReason::OutsideWindow)),
+            (150, Flags::ACK, answer(DropReason::OutsideWindow)),
+            (200, Flags::NONE, none(DropReason::Duplicate)),
+            (201, Flags::NONE, answer(DropReason::OutsideWindow)),
         ] {
+            let mut record = TimeWait::new(FlowKey::EMPTY, &ack, 100, None, Instant::ZERO);
             let (seq, ack, options) = (SeqNum::new(seq), SeqNum::new(900), Options::EMPTY);
             let segment = Segment { seq, ack, wnd: 0, flags, urgent: 0, options, text: &[] };
             assert_eq!(record.on_segment(&segment, Instant::ZERO), expected, "{seq:?} {flags:?}");

@@ -85,7 +85,6 @@ pub fn run_file(path: &Path, report: &mut Report) -> Result<(), String> {
     for row in rows.iter().filter(|row| row.exists()) {
         report.cells += 1;
         for kind in [Kind::Full, Kind::Small] {
-            let row = row.held_by(kind, &rows)?;
             for family in Family::BOTH {
                 report.runs += 1;
                 report.failures.extend(row.run(kind, family).err());
@@ -118,26 +117,6 @@ impl Row {
     #[must_use]
     pub fn exists(&self) -> bool {
         self.fields[12].is_empty()
-    }
-
-    /// What is right of this row in a profile. One without records holds a released connection in
-    /// TIME-WAIT as one that is not: it answers with its window, and says as that does why it drops
-    /// what. The grid has the same segment there. Only a SYN that opens another is none of its.
-    ///
-    /// # Errors
-    ///
-    /// The same segment is missing there.
-    pub fn held_by(&self, kind: Kind, rows: &[Self]) -> Result<Self, String> {
-        let waits = self.field("state") == RELEASED && self.field("next") == "TIME-WAIT";
-        if kind == Kind::Full || !waits {
-            return Ok(self.clone());
-        }
-        let held = |row: &&Self| {
-            row.field("state") == "TIME-WAIT" && row.fields[1..5] == self.fields[1..5]
-        };
-        let missing = || format!("not for TIME-WAIT: {}", self.fields.join(","));
-        let row = rows.iter().find(held).ok_or_else(missing)?;
-        Ok(self.with("answer", row.field("answer")).with("dropped", row.field("dropped")))
     }
 
     /// This row, with another field.
@@ -233,13 +212,7 @@ impl Row {
     }
 
     /// `SEQ=… ACK=… CTL=…`, as the RFC writes it.
-    fn answer(
-        &self,
-        text: &str,
-        scene: &Scene,
-        segment: &Pattern,
-        kind: Kind,
-    ) -> Result<Pattern, Failed> {
+    fn answer(&self, text: &str, scene: &Scene, segment: &Pattern) -> Result<Pattern, Failed> {
         let Number::Relative(seg_seq) = segment.seq else { return Err("no number".into()) };
         let number = |text: &str| -> Result<Number, Failed> {
             let (name, more) = text.split_once('+').unwrap_or((text, "0"));
@@ -264,12 +237,11 @@ impl Row {
             }
         }
         answer.more = answer.flags.intersects(Flags::SYN);
-        // The edge stays where it is, whatever arrives; a record tells no window.
+        // The edge stays where it is, whatever arrives.
         let edge = scene.rcv_nxt + scene.rcv_wnd;
         answer.window = match answer.ack {
             _ if answer.flags.intersects(Flags::RST) => Window::Octets(0),
             _ if answer.flags.intersects(Flags::SYN) => Window::Octets(10_000),
-            _ if self.field("state") == RELEASED && kind == Kind::Full => Window::Octets(0),
             // The window of the SYN counts from the number behind the peer's.
             Some(Number::Relative(ack)) if self.field("state") == "SYN-SENT" => {
                 Window::Octets(10_000_u32.wrapping_sub(ack.wrapping_sub(seg_seq + 1)))
@@ -291,7 +263,7 @@ impl Row {
         if text != "nothing" {
             let (later, text) =
                 text.strip_prefix("later ").map_or((false, text), |rest| (true, rest));
-            let answer = self.answer(text, scene, segment, runner.kind)?;
+            let answer = self.answer(text, scene, segment)?;
             if self.field("state") == RELEASED && answer.more {
                 // A new connection has a new ISS.
                 runner.forget_iss();

@@ -63,7 +63,6 @@ pub(super) struct Flow {
 /// A host, its peers and the time.
 pub(super) struct Runner<'s> {
     pub(super) script: &'s Script,
-    pub(super) kind: Kind,
     pub(super) host: Box<dyn Host>,
     pub(super) now: Instant,
     pub(super) them: IpAddr,
@@ -129,7 +128,6 @@ impl<'s> Runner<'s> {
         let host = make(&setup, 1);
         Self {
             script,
-            kind,
             baseline: host.usage(),
             host,
             now: Instant::from_micros(START),
