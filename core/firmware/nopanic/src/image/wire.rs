@@ -15,6 +15,7 @@ use super::input::Input;
 operations! {
     fn address_cidr_contains(cidr: &Cidr, other: &IpAddr) { cidr.contains(*other) }
     fn address_cidr_is_broadcast(cidr: &Cidr, other: &IpAddr) { cidr.is_broadcast(*other) }
+    fn address_cidr_host_fault(cidr: &Cidr) { cidr.host_fault() }
 
     fn checksum_sum_add_bytes(sum: &mut Sum, input: &mut Input) { sum.add_bytes(input.buffer) }
     fn checksum_sum_add_u16(sum: &mut Sum, number: u16) { sum.add_u16(number) }
