@@ -10,6 +10,8 @@ use crate::storage::deadlines::{Deadlines, Heap, HeapSlot, Scan, ScanSlot};
 use crate::storage::hash_table::{Hash32, HashTable, Index, Keyed};
 use crate::storage::linear::{Linear, ROW_MAX, Row};
 use crate::storage::list::{Line, Links, List, Place};
+#[cfg(feature = "ethernet")]
+use crate::storage::parking::{ByPlace, Parking, Together};
 use crate::storage::queue::Queue;
 use crate::storage::ring::Ring;
 use crate::storage::stream::Stream;
@@ -85,6 +87,12 @@ pub trait Tables: 'static {
     type Index<'a>: Index<'a>;
     /// Who comes next.
     type Line<L: 'static>: Line<L>;
+    /// Who waits for a neighbour on the link.
+    #[cfg(feature = "ethernet")]
+    type Parking<'a, L: 'static>: Parking<'a, L, Ready = Self::Line<L>, Slot = Self::Parked<L>>;
+    /// What is lent for each neighbour, so that sockets of a kind can wait for it.
+    #[cfg(feature = "ethernet")]
+    type Parked<L: 'static>: Empty + 'static;
     /// What a connection or a listener keeps for each line that it may stand in.
     type Place: Place;
     /// What is kept for one deadline.
@@ -101,6 +109,9 @@ pub trait Tables: 'static {
 pub type IndexOf<'a, P> = <<P as Profile>::Tables as Tables>::Index<'a>;
 /// The lines of a profile.
 pub type LineOf<P, L> = <<P as Profile>::Tables as Tables>::Line<L>;
+/// Who waits for a neighbour.
+#[cfg(feature = "ethernet")]
+pub type ParkingOf<'a, P, L> = <<P as Profile>::Tables as Tables>::Parking<'a, L>;
 /// What a slot of a profile keeps for each line.
 pub type PlaceOf<P> = <<P as Profile>::Tables as Tables>::Place;
 /// The deadlines of a profile.
@@ -115,6 +126,10 @@ impl Tables for KeyedTables {
     type Hash = Keyed;
     type Index<'a> = HashTable<'a>;
     type Line<L: 'static> = List<L>;
+    #[cfg(feature = "ethernet")]
+    type Parking<'a, L: 'static> = ByPlace<'a, L>;
+    #[cfg(feature = "ethernet")]
+    type Parked<L: 'static> = List<L>;
     type Place = Links;
     type DeadlineSlot = HeapSlot;
     type Deadlines<'a> = Heap<'a>;
@@ -134,6 +149,10 @@ impl Tables for LinearTables {
     type Hash = Linear;
     type Index<'a> = Linear;
     type Line<L: 'static> = Row<L>;
+    #[cfg(feature = "ethernet")]
+    type Parking<'a, L: 'static> = Together<'a, L>;
+    #[cfg(feature = "ethernet")]
+    type Parked<L: 'static> = ();
     type Place = ();
     type DeadlineSlot = ScanSlot;
     type Deadlines<'a> = Scan<'a>;

@@ -55,7 +55,7 @@ pub struct TcpPool<'a, P: Profile> {
     expiry: List<Expiry>,
     pub(super) listeners: Listeners<'a, P>,
     pub(super) by_port: IndexOf<'a, P>,
-    egress: Turns<LineOf<P, Egress>>,
+    egress: Turns<'a, P>,
     pub(super) half_open_egress: LineOf<P, Egress>,
     news: LineOf<P, News>,
     early: LineOf<P, Early>,
@@ -117,7 +117,10 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             expiry: Empty::EMPTY,
             listeners: Slab::new(storage.listeners),
             by_port: Index::new(storage.listener_heads),
-            egress: Turns::EMPTY,
+            egress: Turns::new(
+                #[cfg(feature = "ethernet")]
+                storage.parked,
+            ),
             half_open_egress: Empty::EMPTY,
             news: Empty::EMPTY,
             early: Empty::EMPTY,
@@ -559,14 +562,14 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// The connection whose turn it is waits for a neighbour on the link.
     #[cfg(feature = "ethernet")]
-    pub fn park(&mut self, id: Id) {
-        self.egress.park(&mut self.connections, id);
+    pub fn park(&mut self, id: Id, place: usize) {
+        self.egress.park(&mut self.connections, id, place);
     }
 
     /// Those who wait for a neighbour take their turns again.
     #[cfg(feature = "ethernet")]
-    pub fn unpark(&mut self) {
-        self.egress.unpark(&mut self.connections);
+    pub fn unpark(&mut self, place: usize) {
+        self.egress.unpark(&mut self.connections, place);
     }
 
     /// The SYN-ACK of a half-open record has left.

@@ -15,6 +15,8 @@ use crate::tcp::time_wait::TimeWait;
 use crate::waker::{ACCEPTORS, ConnectionWaiters, WakerSlot};
 
 use super::demux::Bound;
+#[cfg(feature = "ethernet")]
+use super::turns::ParkingSlot;
 use super::turns::{Egress, turn};
 
 /// Marks the list of sockets with news for the user.
@@ -45,7 +47,7 @@ pub struct ConnectionSlot<P: Profile> {
     early: PlaceOf<P>,
     chain: Option<Id>,
     #[cfg(feature = "ethernet")]
-    parked: u16,
+    parked_in: Option<Id>,
     /// Still in its listener's queue.
     pub(super) waits: bool,
 }
@@ -58,7 +60,7 @@ impl<P: Profile> Empty for ConnectionSlot<P> {
         waits: false,
         egress: Empty::EMPTY,
         #[cfg(feature = "ethernet")]
-        parked: 0,
+        parked_in: None,
         news: Empty::EMPTY,
         backlog: Empty::EMPTY,
         early: Empty::EMPTY,
@@ -181,6 +183,9 @@ pub struct TcpStorage<'a, P: Profile> {
     pub listeners: ManagedSlice<'a, Slot<ListenerSlot<P>>>,
     /// As many heads as listeners, or one for linear tables.
     pub listener_heads: ManagedSlice<'a, Option<Id>>,
+    /// Lists of connections that wait for a neighbour: as many as neighbours.
+    #[cfg(feature = "ethernet")]
+    pub parked: ManagedSlice<'a, ParkingSlot<P>>,
 }
 
 impl TimeWaitSlot {

@@ -2,7 +2,17 @@
 //!
 //! Why somebody has to wait is not known here.
 
-use crate::storage::list::{Line, Linked};
+#[cfg(feature = "ethernet")]
+use managed::ManagedSlice;
+
+use crate::profile::{LineOf, Profile};
+#[cfg(feature = "ethernet")]
+use crate::profile::{ParkingOf, Tables};
+use crate::storage::list::Line;
+#[cfg(not(feature = "ethernet"))]
+use crate::storage::list::Linked;
+#[cfg(feature = "ethernet")]
+use crate::storage::parking::{Parked, Parking};
 use crate::storage::slab::Slab;
 use crate::storage::{Empty, Id};
 
@@ -11,34 +21,39 @@ use crate::storage::{Empty, Id};
 pub enum Egress {}
 
 /// A record that takes turns.
-pub trait Turn: Empty + Linked<Egress> {
-    /// The round in which it was parked last; for [`Turns`] alone to change.
-    #[cfg(feature = "ethernet")]
-    fn parked(&mut self) -> &mut u16;
-}
+#[cfg(feature = "ethernet")]
+pub trait Turn: Parked<Egress> {}
+/// A record that takes turns.
+#[cfg(not(feature = "ethernet"))]
+pub trait Turn: Empty + Linked<Egress> {}
+
+/// What a pool is lent for each place of the neighbour cache.
+#[cfg(feature = "ethernet")]
+pub type ParkingSlot<P> = <<P as Profile>::Tables as Tables>::Parked<Egress>;
 
 /// Those who may have something to send, in turn, and those who have but must wait.
 ///
-/// A record is in one list at most. All who wait go back at once, and in one step: the round that
-/// is noted in a record says whether it went with them.
-#[derive(Debug)]
-pub struct Turns<Q> {
-    ready: Q,
+/// A record is in one line at most.
+pub struct Turns<'a, P: Profile> {
+    ready: LineOf<P, Egress>,
     #[cfg(feature = "ethernet")]
-    parked: Q,
-    #[cfg(feature = "ethernet")]
-    round: u16,
+    parked: ParkingOf<'a, P, Egress>,
+    #[cfg(not(feature = "ethernet"))]
+    parked: core::marker::PhantomData<&'a ()>,
 }
 
-impl<Q: Line<Egress>> Turns<Q> {
+impl<'a, P: Profile> Turns<'a, P> {
     /// Nobody.
-    pub const EMPTY: Self = Self {
-        ready: Q::EMPTY,
-        #[cfg(feature = "ethernet")]
-        parked: Q::EMPTY,
-        #[cfg(feature = "ethernet")]
-        round: 0,
-    };
+    #[must_use]
+    pub fn new(#[cfg(feature = "ethernet")] slots: ManagedSlice<'a, ParkingSlot<P>>) -> Self {
+        Self {
+            ready: Empty::EMPTY,
+            #[cfg(feature = "ethernet")]
+            parked: Parking::new(slots),
+            #[cfg(not(feature = "ethernet"))]
+            parked: core::marker::PhantomData,
+        }
+    }
 
     /// Whether nobody's turn it is.
     #[must_use]
@@ -52,14 +67,11 @@ impl<Q: Line<Egress>> Turns<Q> {
         self.ready.first()
     }
 
-    /// Whether a record waits.
+    /// Whether a record waits. Where there are lists of links, one that was put back and has not
+    /// had its turn since counts as well.
     pub fn is_parked<T: Turn>(&self, slab: &mut Slab<'_, T>, id: Id) -> bool {
         #[cfg(feature = "ethernet")]
-        if Q::KNOWS_ITS_OWN {
-            return self.parked.contains(slab, id);
-        }
-        #[cfg(feature = "ethernet")]
-        return slab.listed_mut(id).is_some_and(|slot| *slot.parked() == self.mark());
+        return self.parked.contains(slab, id);
         #[cfg(not(feature = "ethernet"))]
         {
             let _ = (slab, id);
@@ -74,12 +86,10 @@ impl<Q: Line<Egress>> Turns<Q> {
         }
     }
 
-    /// A record takes the next turn, unless it waits.
+    /// A record takes the next turn, even if it waits.
     pub fn push_front<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
-        if !self.is_parked(slab, id) {
-            self.ready.remove(slab, id);
-            self.ready.push_front(slab, id);
-        }
+        self.remove(slab, id);
+        self.ready.push_front(slab, id);
     }
 
     /// The record whose turn it is has had it.
@@ -92,58 +102,36 @@ impl<Q: Line<Egress>> Turns<Q> {
     /// A record has nothing to send, or is gone.
     pub fn remove<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
         #[cfg(feature = "ethernet")]
-        {
-            let waits = self.is_parked(slab, id);
-            self.note_round(slab, id, 0);
-            if waits {
-                self.parked.remove(slab, id);
-                return;
-            }
-        }
+        self.parked.remove(&mut self.ready, slab, id);
+        #[cfg(not(feature = "ethernet"))]
         self.ready.remove(slab, id);
     }
 
-    /// A record waits until [`Turns::unpark`].
+    /// A record waits until [`Turns::unpark`] for the same place of the neighbour cache.
     #[cfg(feature = "ethernet")]
-    pub fn park<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id) {
+    pub fn park<T: Turn>(&mut self, slab: &mut Slab<'_, T>, id: Id, place: usize) {
         self.remove(slab, id);
-        self.note_round(slab, id, self.mark());
-        self.parked.push_back(slab, id);
+        self.parked.push_back(slab, id, place);
     }
 
-    /// What is noted in a record that is parked in this round; never 0, which is no round.
+    /// Those who wait for a place of the neighbour cache take their turns again, behind the others.
     #[cfg(feature = "ethernet")]
-    const fn mark(&self) -> u16 {
-        !self.round
-    }
-
-    /// Notes the round in which a record was parked last.
-    #[cfg(feature = "ethernet")]
-    fn note_round<T: Turn>(&self, slab: &mut Slab<'_, T>, id: Id, round: u16) {
-        if !Q::KNOWS_ITS_OWN
-            && let Some(slot) = slab.listed_mut(id)
-        {
-            *slot.parked() = round;
-        }
-    }
-
-    /// All who wait take their turns again, behind the others.
-    #[cfg(feature = "ethernet")]
-    pub fn unpark<T: Turn>(&mut self, slab: &mut Slab<'_, T>) {
-        self.ready.append(slab, &mut self.parked);
-        if !Q::KNOWS_ITS_OWN {
-            self.round = self.round.wrapping_add(1) % u16::MAX;
-        }
+    pub fn unpark<T: Turn>(&mut self, slab: &mut Slab<'_, T>, place: usize) {
+        self.parked.release(&mut self.ready, slab, place);
     }
 }
 
 /// Lets a slot type take turns.
 macro_rules! turn {
     ([$($generics:tt)*] $slot:ty) => {
-        impl<$($generics)*> $crate::socket::turns::Turn for $slot {
-            #[cfg(feature = "ethernet")]
-            fn parked(&mut self) -> &mut u16 {
-                &mut self.parked
+        impl<$($generics)*> $crate::socket::turns::Turn for $slot {}
+
+        #[cfg(feature = "ethernet")]
+        impl<$($generics)*> $crate::storage::parking::Parked<$crate::socket::turns::Egress>
+            for $slot
+        {
+            fn parked_in(&mut self) -> &mut Option<$crate::storage::Id> {
+                &mut self.parked_in
             }
         }
     };

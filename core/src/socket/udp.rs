@@ -24,6 +24,8 @@ use crate::waker::{DatagramWaiters, WakerSlot};
 
 use super::demux::{Bound, find_bound, port_hash};
 use super::tcp_slots::News;
+#[cfg(feature = "ethernet")]
+use super::turns::ParkingSlot;
 use super::turns::{Egress, Turns, turn};
 use super::{Commons, Handle, Route, StaleHandle, UdpHandle};
 
@@ -209,7 +211,7 @@ pub struct UdpSlot<W> {
     chain: Option<Id>,
     egress: Links,
     #[cfg(feature = "ethernet")]
-    parked: u16,
+    parked_in: Option<Id>,
     news: Links,
     /// Tasks that wait for it.
     pub waiters: DatagramWaiters<W>,
@@ -221,7 +223,7 @@ impl<W: WakerSlot> Empty for UdpSlot<W> {
         chain: None,
         egress: Links::EMPTY,
         #[cfg(feature = "ethernet")]
-        parked: 0,
+        parked_in: None,
         news: Links::EMPTY,
         waiters: DatagramWaiters::EMPTY,
     };
@@ -238,13 +240,16 @@ pub struct UdpStorage<'a, P: Profile> {
     pub sockets: ManagedSlice<'a, Slot<UdpSlot<P::Waker>>>,
     /// As many heads as sockets, or one for linear tables.
     pub heads: ManagedSlice<'a, Option<Id>>,
+    /// Lists of sockets that wait for a neighbour: as many as neighbours.
+    #[cfg(feature = "ethernet")]
+    pub parked: ManagedSlice<'a, ParkingSlot<P>>,
 }
 
 /// All UDP sockets.
 pub struct UdpPool<'a, P: Profile> {
     pub(super) sockets: Slab<'a, UdpSlot<P::Waker>>,
     by_port: IndexOf<'a, P>,
-    egress: Turns<LineOf<P, Egress>>,
+    egress: Turns<'a, P>,
     news: LineOf<P, News>,
     profile: PhantomData<fn() -> P>,
 }
@@ -256,7 +261,10 @@ impl<'a, P: Profile> UdpPool<'a, P> {
         Self {
             sockets: Slab::new(storage.sockets),
             by_port: Index::new(storage.heads),
-            egress: Turns::EMPTY,
+            egress: Turns::new(
+                #[cfg(feature = "ethernet")]
+                storage.parked,
+            ),
             news: Empty::EMPTY,
             profile: PhantomData,
         }
@@ -366,7 +374,7 @@ impl<'a, P: Profile> UdpPool<'a, P> {
     /// The first datagram of a socket waits for a neighbour on the link. Returns false where it is
     /// not to wait: others behind it are for somebody else.
     #[cfg(feature = "ethernet")]
-    pub fn park(&mut self, id: Id, blocks: &BlockPool<'a>) -> bool {
+    pub fn park(&mut self, id: Id, place: usize, blocks: &BlockPool<'a>) -> bool {
         let Some(slot) = self.sockets.get_mut(id) else { return true };
         let to_send = &slot.socket.to_send;
         let len = to_send.first(blocks).map_or(0, |(_, len)| len);
@@ -375,14 +383,14 @@ impl<'a, P: Profile> UdpPool<'a, P> {
             return false;
         }
         slot.socket.hurries = false;
-        self.egress.park(&mut self.sockets, id);
+        self.egress.park(&mut self.sockets, id, place);
         true
     }
 
     /// Those who wait for a neighbour take their turns again.
     #[cfg(feature = "ethernet")]
-    pub fn unpark(&mut self) {
-        self.egress.unpark(&mut self.sockets);
+    pub fn unpark(&mut self, place: usize) {
+        self.egress.unpark(&mut self.sockets, place);
     }
 
     /// A datagram for `remote` was queued. Where others wait for a neighbour that this one has no

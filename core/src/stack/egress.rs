@@ -10,8 +10,14 @@ use crate::counters::DropReason;
 use crate::counters::count;
 use crate::device::NoRoom;
 use crate::flow::{FlowKey, Ip};
+#[cfg(feature = "ethernet")]
+use crate::profile::ParkingOf;
 use crate::profile::Profile;
+#[cfg(feature = "ethernet")]
+use crate::socket::turns::Egress;
 use crate::storage::Id;
+#[cfg(feature = "ethernet")]
+use crate::storage::parking::Parking;
 use crate::storage::stream::Stream;
 use crate::tcp::bare::Bare;
 #[cfg(feature = "ethernet")]
@@ -153,8 +159,10 @@ impl<P: Profile> Stack<'_, P> {
         let wanted = !connection.is_embryo();
         let reach = self.reach(flow.ends().1, wanted);
         #[cfg(feature = "ethernet")]
-        if reach == Reach::Wait {
-            self.tcp.park(id);
+        if reach == Reach::Wait
+            && let Some(place) = self.place_to_wait_for(flow.ends().1)
+        {
+            self.tcp.park(id, place);
             return Ok(());
         }
         // What cannot be sent counts as lost on the way: timers decide how it goes on.
@@ -228,17 +236,46 @@ impl<P: Profile> Stack<'_, P> {
         }
     }
 
-    /// Those who wait for a neighbour take their turns again, where one was found or given up.
+    /// Those who wait for a neighbour that was found or given up take their turns again.
     #[cfg(feature = "ethernet")]
     // Seldom called, and from several places: one copy in an image is enough.
     #[inline(never)]
     pub(super) fn release_parked(&mut self) {
-        if self.link.frames.neighbors.take_released() {
+        while let Some(place) = self.next_released() {
             self.link.frames.forget_way();
-            self.tcp.unpark();
+            self.tcp.unpark(place);
             #[cfg(feature = "udp")]
-            self.udp.unpark();
+            self.udp.unpark(place);
         }
+    }
+
+    /// Whether those who wait for different neighbours wait apart.
+    #[cfg(feature = "ethernet")]
+    const BY_PLACE: bool = <ParkingOf<'static, P, Egress> as Parking<'static, Egress>>::BY_PLACE;
+
+    /// A place in the neighbour cache for which nobody need wait any longer.
+    #[cfg(feature = "ethernet")]
+    fn next_released(&mut self) -> Option<usize> {
+        let neighbors = &mut self.link.frames.neighbors;
+        if Self::BY_PLACE {
+            neighbors.next_released()
+        } else {
+            neighbors.take_released().then_some(0)
+        }
+    }
+
+    /// The place in the neighbour cache that a socket waits for, to send to `remote`.
+    #[cfg(feature = "ethernet")]
+    fn place_to_wait_for(&self, remote: Ip) -> Option<usize> {
+        if Self::BY_PLACE { self.link.place_on_the_way(remote) } else { Some(0) }
+    }
+
+    /// The first datagram of a socket waits for the neighbour that leads to `remote`. Returns false
+    /// where it is not to wait.
+    #[cfg(all(feature = "ethernet", feature = "udp"))]
+    fn park_datagram(&mut self, id: Id, remote: Ip) -> bool {
+        let place = self.place_to_wait_for(remote);
+        place.is_some_and(|place| self.udp.park(id, place, &self.commons.blocks))
     }
 
     #[cfg(feature = "udp")]
@@ -252,7 +289,7 @@ impl<P: Profile> Stack<'_, P> {
         match self.reach(flow.ends().1, true) {
             Reach::Ready => {}
             #[cfg(feature = "ethernet")]
-            Reach::Wait if self.udp.park(id, &self.commons.blocks) => return Ok(()),
+            Reach::Wait if self.park_datagram(id, flow.ends().1) => return Ok(()),
             reach => {
                 self.give_up(reach);
                 self.udp.on_departed(id, &mut self.commons);

@@ -146,15 +146,23 @@ impl Link<'_> {
         if let Some(group) = group(destination) {
             return Hop::Send(group);
         }
-        let next = if self.is_near(destination) {
-            Some(destination)
-        } else {
-            self.gateway(widen(destination).is_ipv4())
-        };
-        match next {
+        match self.next_hop(destination) {
             Some(next) => self.frames.neighbors.resolve(next, wanted, now),
             None => Hop::Unreachable,
         }
+    }
+
+    /// The neighbour that leads to `destination`: itself, or the gateway.
+    fn next_hop(&self, destination: Ip) -> Option<Ip> {
+        if self.is_near(destination) {
+            return Some(destination);
+        }
+        self.gateway(widen(destination).is_ipv4())
+    }
+
+    /// The place in the cache of the neighbour that leads to `destination` and is asked for.
+    pub(super) fn place_on_the_way(&self, destination: Ip) -> Option<usize> {
+        self.frames.neighbors.place_of(self.next_hop(destination)?)
     }
 }
 

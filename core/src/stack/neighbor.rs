@@ -60,6 +60,8 @@ pub(super) struct Neighbor {
     tries: u8,
     /// Whether a socket of ours wants it; else it is only here for replies.
     wanted: bool,
+    /// Those who wait for this place have waited long enough: [`Neighbors::next_released`] says so.
+    released: bool,
     /// When the state asks for something: the next request, the end.
     due: Tick,
     /// When it was used last, by a socket of ours if one wants it.
@@ -73,6 +75,7 @@ impl Empty for Neighbor {
         state: State::Free,
         tries: 0,
         wanted: false,
+        released: false,
         due: 0,
         used: 0,
     };
@@ -156,6 +159,26 @@ impl<'a> Neighbors<'a> {
         core::mem::take(&mut self.released)
     }
 
+    /// The place of an entry for which nobody need wait any longer; says so once.
+    pub(super) fn next_released(&mut self) -> Option<usize> {
+        if !self.released {
+            return None;
+        }
+        let Some(place) = self.slots.iter().position(|slot| slot.released) else {
+            self.released = false;
+            return None;
+        };
+        self.slots.get_mut(place)?.released = false;
+        Some(place)
+    }
+
+    /// The place of a neighbour that is asked for.
+    pub(super) fn place_of(&self, address: Ip) -> Option<usize> {
+        let key = octets(address);
+        let is_it = |slot: &Neighbor| slot.state == State::Incomplete && slot.address == key;
+        self.slots.iter().position(is_it)
+    }
+
     /// Whether any neighbour may be asked for.
     pub(super) const fn is_asking(&self) -> bool {
         self.asking
@@ -203,8 +226,9 @@ impl<'a> Neighbors<'a> {
             }
         }
         let slot = best.filter(|_| may_be)?;
-        self.released |= slot.state == State::Incomplete;
-        *slot = Neighbor { address, wanted, used: now, ..Neighbor::EMPTY };
+        let released = slot.released || slot.state == State::Incomplete;
+        self.released |= released;
+        *slot = Neighbor { address, wanted, released, used: now, ..Neighbor::EMPTY };
         Some(slot)
     }
 
@@ -259,6 +283,7 @@ impl<'a> Neighbors<'a> {
         if believed {
             let waited = slot.state == State::Incomplete;
             slot.confirm(hardware, now);
+            slot.released |= waited;
             self.released |= waited;
         }
         believed || same
@@ -289,7 +314,7 @@ impl<'a> Neighbors<'a> {
             }
             slot.state = if probes { State::Free } else { State::Failed };
             slot.due = now.wrapping_add(SECOND);
-            self.released = true;
+            (slot.released, self.released) = (true, true);
         }
         None
     }

@@ -7,6 +7,8 @@ use crate::profile::{Profile, Tables};
 use crate::socket::tcp_slots::{
     ConnectionSlot, HalfOpenSlot, ListenerSlot, TcpStorage, TimeWaitSlot,
 };
+#[cfg(feature = "ethernet")]
+use crate::socket::turns::ParkingSlot;
 #[cfg(feature = "udp")]
 use crate::socket::udp::{UdpSlot, UdpStorage};
 use crate::storage::slab::Slot;
@@ -117,12 +119,16 @@ impl<P: Profile> Storage<'static, P> {
                 time_wait_heads: none(heads(time_wait)),
                 listeners: empty(listeners),
                 listener_heads: none(heads(listeners)),
+                #[cfg(feature = "ethernet")]
+                parked: empty(capacity.neighbors),
             },
             records: empty(capacity.records),
             #[cfg(feature = "udp")]
             udp: UdpStorage {
                 sockets: empty(capacity.udp_sockets),
                 heads: none(heads(capacity.udp_sockets)),
+                #[cfg(feature = "ethernet")]
+                parked: empty(capacity.neighbors),
             },
             #[cfg(feature = "ethernet")]
             neighbors: empty(capacity.neighbors),
@@ -176,6 +182,10 @@ pub struct Arrays<
     socket_heads: [Option<Id>; UDP],
     #[cfg(feature = "ethernet")]
     neighbors: [Neighbor; NEIGHBORS],
+    #[cfg(feature = "ethernet")]
+    parked: [ParkingSlot<P>; NEIGHBORS],
+    #[cfg(all(feature = "ethernet", feature = "udp"))]
+    parked_sockets: [ParkingSlot<P>; NEIGHBORS],
     block_links: [Option<Id>; BLOCKS],
     blocks: [[u8; BLOCK_SIZE]; BLOCKS],
 }
@@ -235,6 +245,10 @@ impl<
         socket_heads: [None; UDP],
         #[cfg(feature = "ethernet")]
         neighbors: [const { Empty::EMPTY }; NEIGHBORS],
+        #[cfg(feature = "ethernet")]
+        parked: [const { Empty::EMPTY }; NEIGHBORS],
+        #[cfg(all(feature = "ethernet", feature = "udp"))]
+        parked_sockets: [const { Empty::EMPTY }; NEIGHBORS],
         block_links: [None; BLOCKS],
         blocks: [[0; BLOCK_SIZE]; BLOCKS],
     };
@@ -254,12 +268,16 @@ impl<
                 time_wait_heads: (&mut self.time_wait_heads[..]).into(),
                 listeners: (&mut self.listeners[..]).into(),
                 listener_heads: (&mut self.listener_heads[..]).into(),
+                #[cfg(feature = "ethernet")]
+                parked: (&mut self.parked[..]).into(),
             },
             records: (&mut self.records[..]).into(),
             #[cfg(feature = "udp")]
             udp: UdpStorage {
                 sockets: (&mut self.sockets[..]).into(),
                 heads: (&mut self.socket_heads[..]).into(),
+                #[cfg(feature = "ethernet")]
+                parked: (&mut self.parked_sockets[..]).into(),
             },
             #[cfg(feature = "ethernet")]
             neighbors: (&mut self.neighbors[..]).into(),

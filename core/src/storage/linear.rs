@@ -107,8 +107,6 @@ fn bit(id: Id) -> u32 {
 }
 
 impl<L> Line<L> for Row<L> {
-    const KNOWS_ITS_OWN: bool = true;
-
     fn contains<T: Empty + Linked<L>>(&self, _slab: &Slab<'_, T>, id: Id) -> bool {
         self.members & bit(id) != 0
     }

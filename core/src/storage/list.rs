@@ -64,10 +64,6 @@ pub trait Linked<L> {
 
 /// Some records of one slab in an order, first in, first out, as a rule. Every operation is O(1).
 pub trait Line<L>: Empty {
-    /// Whether each line knows its own records. Where it does not, a record says by its links only
-    /// whether it is in some line of the kind.
-    const KNOWS_ITS_OWN: bool;
-
     /// Whether a record is in this line, or, where lines do not know their own, in some line of
     /// the kind.
     fn contains<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> bool;
@@ -125,6 +121,13 @@ impl<L> List<L> {
     #[must_use]
     pub const fn last(&self) -> Option<Id> {
         self.tail
+    }
+
+    /// Whether a record is the first or the last one of this list.
+    #[cfg(feature = "ethernet")]
+    #[must_use]
+    pub fn has_at_an_end(&self, id: Id) -> bool {
+        [self.head, self.tail].contains(&Some(id))
     }
 
     /// The record behind `id`; `None` at the back, or where `id` is in no list of this kind.
@@ -207,8 +210,6 @@ impl<L> List<L> {
 }
 
 impl<L> Line<L> for List<L> {
-    const KNOWS_ITS_OWN: bool = false;
-
     fn contains<T: Empty + Linked<L>>(&self, slab: &Slab<'_, T>, id: Id) -> bool {
         slab.listed(id).is_some_and(|record| record.links().is_linked())
     }

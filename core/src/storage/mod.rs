@@ -10,6 +10,8 @@ pub mod deadlines;
 pub mod hash_table;
 pub mod linear;
 pub mod list;
+#[cfg(feature = "ethernet")]
+pub mod parking;
 pub mod policy;
 pub mod queue;
 pub mod ring;

@@ -75,6 +75,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "storage/deadlines.rs",
             "storage/list.rs",
             "storage/linear.rs",
+            "storage/parking.rs",
             "storage/policy.rs",
         ],
     },

@@ -1,0 +1,201 @@
+//! Who sends when: sockets that wait for a neighbour on the link, sockets that take turns, and
+//! calls that leave nothing to send.
+#![cfg(all(feature = "ethernet", feature = "ipv6", feature = "udp"))]
+
+#[path = "ethernet/station.rs"]
+mod station;
+
+use std::net::{IpAddr, SocketAddr};
+
+use hikyaku::time::Duration;
+use hikyaku::wire::arp::REPLY;
+use hikyaku::wire::ethernet::EtherType;
+use hikyaku::wire::tcp::Flags;
+use hikyaku::{ConnectConfig, Full, Profile, Small, TcpHandle, Tiny, UdpConfig, UdpHandle, Wake};
+use hikyaku_testkit::forge::Tcp;
+use hikyaku_testkit::seen::{Seen, in_frame};
+use station::{OURS, Station, US, arp, frame, ip, neighbor};
+
+/// Runs a test of one profile for each of the three.
+macro_rules! in_each_profile {
+    ($($test:ident: $generic:ident;)*) => {
+        $(#[test]
+        fn $test() {
+            $generic::<Full>();
+            $generic::<Small>();
+            $generic::<Tiny>();
+        })*
+    };
+}
+
+in_each_profile! {
+    a_socket_works_after_200_000_waits_for_a_neighbour: after_many_waits;
+    an_answer_wakes_only_the_sockets_that_wait_for_it: only_those_who_wait;
+}
+
+/// The station whose address an ARP request in a frame asks for.
+fn asked(frame: &[u8]) -> Option<IpAddr> {
+    let is_request = frame[12..14] == [8, 6] && frame[21] == 1;
+    is_request.then(|| IpAddr::from([frame[38], frame[39], frame[40], frame[41]]))
+}
+
+/// The frame in which neighbour `last` answers.
+fn answer(last: u8) -> Vec<u8> {
+    frame(OURS, neighbor(last), EtherType::ARP, &arp(REPLY, (neighbor(last), ip(last)), (OURS, US)))
+}
+
+/// All that is sent now, with every ARP request answered; without the requests.
+fn sent_with_answers<P: Profile>(station: &mut Station<P>) -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
+    loop {
+        let sent = station.sent();
+        if sent.is_empty() {
+            return packets;
+        }
+        for frame in sent {
+            match asked(&frame) {
+                Some(IpAddr::V4(address)) => {
+                    station.stack.receive(station.now, &answer(address.octets()[3]));
+                }
+                _ => packets.push(frame),
+            }
+        }
+    }
+}
+
+/// An established connection to port 7 of neighbour 1, and the peer's side of it.
+struct Talk {
+    handle: TcpHandle,
+    peer: Tcp,
+}
+
+impl Talk {
+    fn new<P: Profile>(station: &mut Station<P>) -> Self {
+        let handle = station.connect(1);
+        let sent = sent_with_answers(station);
+        let [syn] = &sent[..] else { panic!("{sent:?}") };
+        let syn = Seen::in_packet(syn).expect("a segment");
+        let mut peer = Tcp::syn(syn.destination, syn.source, 1000);
+        (peer.ack, peer.flags) = (syn.seq + 1, Flags::SYN | Flags::ACK);
+        peer.window = 1000;
+        let mut talk = Self { handle, peer };
+        talk.feed(station);
+        talk.peer.seq = talk.peer.seq + 1;
+        talk.peer.flags = Flags::ACK;
+        sent_with_answers(station);
+        talk
+    }
+
+    /// The peer's segment arrives.
+    fn feed<P: Profile>(&self, station: &mut Station<P>) {
+        let packet = frame(OURS, neighbor(1), EtherType::IPV4, &self.peer.packet());
+        station.stack.receive(station.now, &packet);
+    }
+
+    fn write<P: Profile>(&self, station: &mut Station<P>) {
+        let written = station.stack.tcp(self.handle).expect("live").write(b"x");
+        assert_eq!(written, Ok(1));
+    }
+
+    /// Whether the octet that was written is among the frames; the peer acknowledges it.
+    fn takes<P: Profile>(&mut self, station: &mut Station<P>, sent: &[Vec<u8>]) -> bool {
+        let segments = sent.iter().filter_map(|frame| Seen::in_packet(frame));
+        let ours = (self.peer.destination, self.peer.ack);
+        let came = segments.into_iter().any(|seen| (seen.source, seen.seq) == ours);
+        if came {
+            self.peer.ack = self.peer.ack + 1;
+            self.feed(station);
+        }
+        came
+    }
+}
+
+/// With a place for one neighbour, the sockets that speak to two of them wait in each round. A
+/// socket that waited once and then has something to send in every round gets its turn each time.
+fn after_many_waits<P: Profile>() {
+    let mut station = Station::<P>::with(|_, capacity| {
+        (capacity.neighbors, capacity.blocks) = (1, 256);
+    });
+    // Both of these wait in the beginning, and never again.
+    let mut once = Talk::new(&mut station);
+    station.now = station.now + Duration::from_millis(2_100);
+    let still = station.stack.bind_udp(&UdpConfig::new(69)).expect("a slot");
+    send(&mut station, still, 3);
+    assert_eq!(sent_with_answers(&mut station).len(), 1, "a datagram");
+    station.now = station.now + Duration::from_millis(2_100);
+    let mut busy = Talk::new(&mut station);
+    let socket = station.stack.bind_udp(&UdpConfig::new(68)).expect("a slot");
+    for round in 0..100_000 {
+        // Those in use for less than two seconds keep their places.
+        station.now = station.now + Duration::from_millis(2_100);
+        busy.write(&mut station);
+        let sent = sent_with_answers(&mut station);
+        assert!(busy.takes(&mut station, &sent), "round {round}: {sent:?}");
+        once.write(&mut station);
+        let sent = sent_with_answers(&mut station);
+        assert!(once.takes(&mut station, &sent), "round {round}: {sent:?}");
+        send(&mut station, still, 1);
+        assert_eq!(sent_with_answers(&mut station).len(), 1, "round {round}: a datagram");
+        station.now = station.now + Duration::from_millis(2_100);
+        send(&mut station, socket, 3);
+        assert_eq!(sent_with_answers(&mut station).len(), 1, "round {round}: a datagram");
+        while station.stack.next_event().is_some() {}
+    }
+}
+
+fn send<P: Profile>(station: &mut Station<P>, socket: UdpHandle, last: u8) {
+    let remote = SocketAddr::new(ip(last), 53);
+    station.stack.udp(socket).expect("live").send_to(b"datagram", remote).expect("room");
+}
+
+/// How many calls of [`hikyaku::Stack::transmit`] there are until nothing is to be done.
+fn calls<P: Profile>(station: &mut Station<P>) -> (usize, Vec<Vec<u8>>) {
+    let (mut calls, mut sent, mut buffer) = (0, Vec::new(), [0; 1514]);
+    while station.stack.next_wake(station.now) == Wake::Now {
+        calls += 1;
+        if let Some(len) = station.stack.transmit(station.now, &mut buffer) {
+            sent.push(buffer[..len].to_vec());
+        }
+    }
+    (calls, sent)
+}
+
+/// Many connections wait for a silent neighbour, and a socket for another one. What an answer
+/// makes the stack do does not depend on those that wait for somebody else.
+fn only_those_who_wait<P: Profile>() {
+    let most = <P::Tables as hikyaku::profile::Tables>::SLOTS_MAX.min(1_000);
+    let work = [10, most].map(|waiting| {
+        let mut station = Station::<P>::with(|_, capacity| {
+            (capacity.connections, capacity.blocks) = (waiting, 2 * waiting + 64);
+        });
+        let socket = station.stack.bind_udp(&UdpConfig::new(68)).expect("a slot");
+        for number in 0..waiting {
+            let local_port = Some(20_000 + number as u16);
+            let config = ConnectConfig { local_port, ..ConnectConfig::new() };
+            let remote = (ip(9), 7).into();
+            station.stack.connect(station.now, remote, &config).expect("a slot");
+        }
+        let (_, sent) = calls(&mut station);
+        assert!(sent.len() == 1 && asked(&sent[0]) == Some(ip(9)), "{sent:?}");
+        // A stranger sends what wants an answer: it is asked for, it answers.
+        let stray = Tcp { flags: Flags::ACK, ..Tcp::syn((ip(5), 1).into(), (US, 1).into(), 1) };
+        let asks = station.feed(&frame(OURS, neighbor(5), EtherType::IPV4, &stray.packet()));
+        assert_eq!(asks.iter().filter_map(|frame| asked(frame)).collect::<Vec<_>>(), [ip(5)]);
+        station.stack.receive(station.now, &answer(5));
+        let of_the_stranger = calls(&mut station);
+        // A neighbour that a socket of ours waits for answers.
+        send(&mut station, socket, 3);
+        station.sent();
+        station.stack.receive(station.now, &answer(3));
+        let of_the_other = calls(&mut station);
+        assert_eq!(of_the_other.1.len(), 1, "the datagram");
+        // The one that all wait for answers: each sends its SYN, in the order in which they waited.
+        station.stack.receive(station.now, &answer(9));
+        let (_, syns) = calls(&mut station);
+        assert_eq!(syns.len(), waiting);
+        assert!(syns.iter().all(|syn| syn[..6] == neighbor(9).0 && in_frame(syn)[33] == 2));
+        (of_the_stranger.0, of_the_other.0)
+    });
+    assert_eq!(work[0], work[1], "whoever waits for somebody else is not tried");
+    assert!(work[0].0 == 0 && work[0].1 <= 2, "{work:?}");
+}
