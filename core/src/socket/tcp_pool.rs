@@ -177,19 +177,20 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         Some(result)
     }
 
-    /// Lets `act` read from a connection or write to it. That changes nothing but what it has to
-    /// send: it takes its turn, and what it waits for where it cannot send is settled when that
-    /// has come.
-    pub(super) fn with_user<R>(
+    /// Lets `act` read from a connection or write to it; it returns how many bytes. That changes
+    /// nothing but the data that the connection has to send: it takes its turn if bytes were queued
+    /// or a window update is pending, and its timers are settled when that turn has come.
+    pub(super) fn with_user<E>(
         &mut self,
         id: Id,
         commons: &mut Commons<'a>,
         user: User,
-        act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> R,
-    ) -> Option<R> {
+        act: impl FnOnce(&mut Connection<P>, &mut Commons<'a>) -> Result<usize, E>,
+    ) -> Option<Result<usize, E>> {
         let slot = self.connections.listed_mut(id)?;
         let result = act(&mut slot.connection, commons);
-        if user == User::Writes || slot.connection.owes_update() {
+        let has_queued = user == User::Writes && result.as_ref().is_ok_and(|bytes| *bytes > 0);
+        if has_queued || slot.connection.owes_update() {
             let urgency = slot.connection.urgency(commons);
             self.take_turn(id, urgency);
         }

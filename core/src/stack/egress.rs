@@ -39,8 +39,9 @@ impl<P: Profile> Stack<'_, P> {
     /// Whether there is ever a message of ICMP to be sent.
     const ICMP: bool = P::ICMP_ECHO || P::ICMP_ERRORS;
 
-    /// Sends one packet: replies first, then sockets in turn.
-    pub(super) fn send_one(&mut self, sink: Sink<'_>) -> Attempt {
+    /// Sends one packet: replies first, then sockets in turn. Before the next arrival, `is_urgent`,
+    /// only replies and the connection at the front, which owes an ACK, send anything.
+    pub(super) fn send_one(&mut self, is_urgent: bool, sink: Sink<'_>) -> Attempt {
         if self.link.is_foreign {
             self.link.is_full = true;
             return Attempt::Full;
@@ -55,7 +56,8 @@ impl<P: Profile> Stack<'_, P> {
         } else if Self::ICMP && self.link.replies.first_message().is_some() {
             self.send_message(sink)
         } else {
-            match self.send_for_socket(sink) {
+            let sent = if is_urgent { self.send_for_tcp(sink) } else { self.send_for_socket(sink) };
+            match sent {
                 Some(sent) => sent,
                 None => return Attempt::Nothing,
             }
@@ -86,14 +88,20 @@ impl<P: Profile> Stack<'_, P> {
         if let Some(id) = self.tcp.next_syn_ack() {
             return Some(self.send_syn_ack(id, sink));
         }
-        if let Some((id, plan)) = self.tcp.next_segment(&mut self.commons) {
-            return Some(self.send_segment(id, &plan, sink));
-        }
+        let sent = self.send_for_tcp(sink);
         #[cfg(feature = "udp")]
-        if let Some(departure) = self.udp.next_departure(&self.commons.blocks) {
+        if sent.is_none()
+            && let Some(departure) = self.udp.next_departure(&self.commons.blocks)
+        {
             return Some(self.send_datagram(departure, sink));
         }
-        None
+        sent
+    }
+
+    /// Sends a segment of the connection whose turn it is.
+    fn send_for_tcp(&mut self, sink: Sink<'_>) -> Option<Result<(), NoRoom>> {
+        let (id, plan) = self.tcp.next_segment(&mut self.commons)?;
+        Some(self.send_segment(id, &plan, sink))
     }
 
     fn send_reply(&mut self, sink: Sink<'_>) -> Result<(), NoRoom> {

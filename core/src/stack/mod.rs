@@ -354,7 +354,7 @@ impl<'a, P: Profile> Stack<'a, P> {
         self.tcp.on_time(self.egress_budget, &mut self.commons, &mut self.observer);
         let mut budget = self.egress_budget;
         while budget > 0 && self.may_send() {
-            if self.send_one(&mut |packet| device.transmit(packet)) != Attempt::Done {
+            if self.send_one(false, &mut |packet| device.transmit(packet)) != Attempt::Done {
                 break;
             }
             budget = budget.wrapping_sub(1);
@@ -366,7 +366,7 @@ impl<'a, P: Profile> Stack<'a, P> {
     fn flush(&mut self, sink: Sink<'_>) {
         let mut budget = self.egress_budget;
         while budget > 0 && self.is_urgent() {
-            if self.send_one(sink) != Attempt::Done {
+            if self.send_one(true, sink) != Attempt::Done {
                 return;
             }
             budget = budget.wrapping_sub(1);
@@ -398,7 +398,7 @@ impl<'a, P: Profile> Stack<'a, P> {
         let mut len = None;
         // What waits for a neighbour takes a turn, but leaves nothing in the buffer.
         for _ in 0..self.egress_budget {
-            let attempt = self.send_one(&mut |packet| {
+            let attempt = self.send_one(false, &mut |packet| {
                 len = packet.copy_into(buffer);
                 len.map(|_| ()).ok_or(NoRoom)
             });

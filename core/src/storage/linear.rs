@@ -71,17 +71,20 @@ impl<'a> Index<'a> for Linear {
 pub const ROW_MAX: usize = u32::BITS as usize;
 
 /// Some of at most [`ROW_MAX`] records, a bit for each. They come up in turn, by their number:
-/// whoever was first last time comes up last.
+/// whoever was first last time comes up last. Records that were put at the front come up before all
+/// others, and leave the turn where it is.
 #[derive(Debug)]
 pub struct Row<L> {
     members: u32,
+    /// The members at the front.
+    front: u32,
     /// The number of the one who was first last time; 0 for nobody.
     turn: u32,
     kind: PhantomData<fn() -> L>,
 }
 
 impl<L> Empty for Row<L> {
-    const EMPTY: Self = Self { members: 0, turn: 0, kind: PhantomData };
+    const EMPTY: Self = Self { members: 0, front: 0, turn: 0, kind: PhantomData };
 }
 
 impl<L> Row<L> {
@@ -96,6 +99,7 @@ impl<L> Row<L> {
     fn take(&mut self, id: Id) -> bool {
         let before = self.members;
         self.members &= !bit(id);
+        self.front &= !bit(id);
         self.members != before
     }
 }
@@ -126,7 +130,8 @@ impl<L> Line<L> for Row<L> {
     }
 
     fn first(&self) -> Option<Id> {
-        let behind = self.members.rotate_left(self.turn).leading_zeros();
+        let next = if self.front == 0 { self.members } else { self.front };
+        let behind = next.rotate_left(self.turn).leading_zeros();
         let place = behind.wrapping_add(self.turn) % u32::BITS;
         if self.members == 0 { None } else { Id::from_index(place as usize) }
     }
@@ -138,7 +143,7 @@ impl<L> Line<L> for Row<L> {
     }
 
     fn push_front<T: Empty + Linked<L>>(&mut self, _slab: &mut Slab<'_, T>, id: Id) -> bool {
-        self.turn = id.index() as u32;
+        self.front |= bit(id);
         self.add(id)
     }
 
@@ -149,7 +154,9 @@ impl<L> Line<L> for Row<L> {
     }
 
     fn pass<T: Empty + Linked<L>>(&mut self, _slab: &mut Slab<'_, T>, first: Id) {
-        self.turn = count(first.raw());
+        if self.front & bit(first) == 0 {
+            self.turn = count(first.raw());
+        }
         self.take(first);
     }
 
@@ -159,6 +166,7 @@ impl<L> Line<L> for Row<L> {
 
     fn append<T: Empty + Linked<L>>(&mut self, _slab: &mut Slab<'_, T>, other: &mut Self) {
         self.members |= core::mem::take(&mut other.members);
+        debug_assert_eq!(other.front, 0, "nobody is put at the front of a row that is appended");
     }
 }
 
