@@ -43,6 +43,9 @@ drop_reasons! {
     NeighborIgnored => "neighbour message without effect",
     /// A packet of ours, to be sent to a neighbour that does not answer, or behind no gateway.
     Unreachable => "next hop unreachable",
+    /// A packet of ours that is longer than the link takes, or an IPv6 packet while the link takes
+    /// less than the smallest MTU of IPv6. It counts as lost.
+    TooLong => "longer than the link takes",
     /// Neither IPv4 nor IPv6.
     BadVersion => "unknown IP version",
     /// A header length that no header has.

@@ -25,8 +25,8 @@ pub enum Medium {
 pub struct Capabilities {
     /// What a frame is.
     pub medium: Medium,
-    /// The largest IP packet, octets; an Ethernet frame has 14 more. What the stack's own
-    /// `Config::mtu` exceeds is cut to this.
+    /// The largest IP packet, octets; an Ethernet frame has 14 more. No longer packet is offered,
+    /// and none that exceeds the stack's own `Config::mtu`.
     pub mtu: u16,
     /// Acknowledge in-order data once a drained burst instead of every second segment: for devices
     /// on which sending costs more than receiving. Deviation: decision 0004.
@@ -74,7 +74,7 @@ impl core::error::Error for NoRoom {}
 /// Neither call may block. A driver that fails drops the packet and counts it: the stack treats
 /// that as loss on the way.
 pub trait Device {
-    /// What it can do; must not change while a stack uses it.
+    /// What it can do. Asked at each poll: a change of the MTU is followed.
     fn capabilities(&self) -> Capabilities;
 
     /// Hands the next received packet to `take`, or returns `None` if there is none.
@@ -84,7 +84,8 @@ pub trait Device {
     ///
     /// # Errors
     ///
-    /// There is no room for it now; it is offered again after the next event.
+    /// There is no room for it now; it is offered again after the next event. No packet is longer
+    /// than the MTU of [`Device::capabilities`]: one that the device cannot send is dropped.
     fn transmit(&mut self, packet: &Packet<'_>) -> Result<(), NoRoom>;
 }
 

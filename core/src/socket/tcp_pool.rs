@@ -545,7 +545,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub fn next_segment(&mut self, commons: &mut Commons<'a>) -> Option<(Id, Plan)> {
         while let Some(id) = self.egress.first() {
             let slot = self.connections.listed_mut(id)?;
-            if let Some(plan) = slot.connection.plan(&commons.records) {
+            if let Some(plan) = slot.connection.plan(commons) {
                 return Some((id, plan));
             }
             slot.connection.settle_timers(commons.now);

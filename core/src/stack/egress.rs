@@ -5,11 +5,9 @@
 
 use core::net::IpAddr;
 
-#[cfg(feature = "ethernet")]
-use crate::counters::DropReason;
-use crate::counters::count;
+use crate::counters::{DropReason, count};
 use crate::device::NoRoom;
-use crate::flow::{FlowKey, Ip};
+use crate::flow::{FlowKey, Ip, widen};
 #[cfg(feature = "ethernet")]
 use crate::profile::ParkingOf;
 use crate::profile::Profile;
@@ -29,11 +27,13 @@ use crate::wire::ethernet::EtherType;
 use crate::wire::tcp_options::Options;
 use crate::wire::{Protocol, checksum, icmpv4, ipv4, tcp};
 
-use super::Stack;
+#[cfg(feature = "ipv6")]
+use super::MTU_MIN_IPV6;
 use super::headers::{Headers, Sink};
 use super::link::{Attempt, Link};
 #[cfg(feature = "ethernet")]
 use super::neighbor::Hop;
+use super::{MTU_MIN_IPV4, Stack};
 
 impl<P: Profile> Stack<'_, P> {
     /// Whether there is ever a message of ICMP to be sent.
@@ -42,7 +42,7 @@ impl<P: Profile> Stack<'_, P> {
     /// Sends one packet: replies first, then sockets in turn. Before the next arrival, `is_urgent`,
     /// only replies and the connection at the front, which owes an ACK, send anything.
     pub(super) fn send_one(&mut self, is_urgent: bool, sink: Sink<'_>) -> Attempt {
-        if self.link.is_foreign {
+        if self.link.is_foreign || self.commons.mtu < MTU_MIN_IPV4 {
             self.link.is_full = true;
             return Attempt::Full;
         }
@@ -108,7 +108,7 @@ impl<P: Profile> Stack<'_, P> {
         let Some((flow, bare)) = self.link.replies.first_segment() else { return Ok(()) };
         let (flow, bare) = (*flow, *bare);
         // Who is to be answered has asked for us as a rule, and so is known. Others ask again.
-        if self.reach(flow.ends().1, false) == Reach::Ready {
+        if self.reach(flow.ends().1, 0, false) == Reach::Ready {
             self.send_bare(&flow, &bare, sink)?;
             count!(self.commons.counters, segments_out);
             if bare.flags.intersects(tcp::Flags::RST) {
@@ -132,10 +132,10 @@ impl<P: Profile> Stack<'_, P> {
     fn send_message(&mut self, sink: Sink<'_>) -> Result<(), NoRoom> {
         let Some(message) = self.link.replies.first_message() else { return Ok(()) };
         let (flow, header, len) = (message.flow, message.header, message.payload.len());
-        if self.reach(flow.ends().1, false) == Reach::Ready {
+        let total = len.saturating_add(icmpv4::HEADER_LEN as u32);
+        if self.reach(flow.ends().1, total, false) == Reach::Ready {
             let is_ipv4 = flow.is_ipv4();
             let protocol = if is_ipv4 { Protocol::ICMP } else { Protocol::ICMPV6 };
-            let total = len.saturating_add(icmpv4::HEADER_LEN as u32);
             let headers = self.link.ip_headers(&flow, protocol, total, 0);
             headers.push(|buffer| header.emit(buffer));
             // RFC 792: ICMPv4 sums nothing of the IP header; RFC 4443 §2.3: ICMPv6 does.
@@ -153,7 +153,7 @@ impl<P: Profile> Stack<'_, P> {
         let Some(record) = self.tcp.half_open(id) else { return Ok(()) };
         let (flow, bare) = (*record.flow(), record.syn_ack(self.commons.now));
         // What cannot be sent counts as lost on the way: it is repeated.
-        if self.reach(flow.ends().1, false) == Reach::Ready {
+        if self.reach(flow.ends().1, 0, false) == Reach::Ready {
             self.send_bare(&flow, &bare, sink)?;
         }
         self.tcp.on_syn_ack_departed(id, &mut self.commons);
@@ -165,7 +165,7 @@ impl<P: Profile> Stack<'_, P> {
         let flow = *connection.flow();
         // Who has but sent a SYN, from wherever, takes no neighbour's place and is not waited for.
         let wanted = !connection.is_embryo();
-        let reach = self.reach(flow.ends().1, wanted);
+        let reach = self.reach(flow.ends().1, 0, wanted);
         #[cfg(feature = "ethernet")]
         if reach == Reach::Wait
             && let Some(place) = self.place_to_wait_for(flow.ends().1)
@@ -191,7 +191,7 @@ impl<P: Profile> Stack<'_, P> {
     fn put_segment(&mut self, id: Id, plan: &Plan, sink: Sink<'_>) -> Result<(), NoRoom> {
         let Some(connection) = self.tcp.departing(id) else { return Ok(()) };
         let flow = connection.flow();
-        let options = connection.options(plan, self.commons.now);
+        let options = connection.options(plan, &self.commons);
         let extent = (plan.len, connection.dscp());
         self.link.tcp_headers::<P>(flow, &plan.header(flow), &options, extent);
         let stream = connection.send_space();
@@ -214,15 +214,36 @@ impl<P: Profile> Stack<'_, P> {
         }
     }
 
-    /// Finds where packets to `remote` go, for the header in front of the next one. `wanted` is
-    /// true where a socket of ours sends it.
-    fn reach(&mut self, remote: Ip, wanted: bool) -> Reach {
+    /// Finds where a packet with `len` bytes behind its IP header goes to reach `remote`, for the
+    /// header in front of it. Segments are cut to the link when they are planned, and say 0.
+    /// `wanted` is true where a socket of ours sends it.
+    fn reach(&mut self, remote: Ip, len: u32, wanted: bool) -> Reach {
+        if !self.fits_link(remote, len) {
+            self.commons.counters.drop(DropReason::TooLong);
+            return Reach::Never;
+        }
         #[cfg(feature = "ethernet")]
         if !self.link.frames.is_on_the_way(remote, self.commons.now) {
             return self.find_way(remote, wanted);
         }
         let _ = (remote, wanted);
         Reach::Ready
+    }
+
+    /// Whether the link takes a packet to `remote` with so many bytes behind its IP header.
+    fn fits_link(&self, remote: Ip, len: u32) -> bool {
+        let mtu = u32::from(self.commons.mtu);
+        match widen(remote) {
+            IpAddr::V4(_) => len <= mtu.saturating_sub(ipv4::HEADER_MIN as u32),
+            // RFC 8200 §5: a link that takes less carries no IPv6.
+            #[cfg(feature = "ipv6")]
+            IpAddr::V6(_) => {
+                self.commons.mtu >= MTU_MIN_IPV6
+                    && len <= mtu.saturating_sub(crate::wire::ipv6::HEADER_LEN as u32)
+            }
+            #[cfg(not(feature = "ipv6"))]
+            IpAddr::V6(_) => false,
+        }
     }
 
     /// Likewise, where the last packet went elsewhere.
@@ -294,7 +315,8 @@ impl<P: Profile> Stack<'_, P> {
     ) -> Result<(), NoRoom> {
         use crate::wire::udp;
 
-        match self.reach(flow.ends().1, true) {
+        let total = len.saturating_add(udp::HEADER_LEN as u32);
+        match self.reach(flow.ends().1, total, true) {
             Reach::Ready => {}
             #[cfg(feature = "ethernet")]
             Reach::Wait if self.park_datagram(id, flow.ends().1) => return Ok(()),
@@ -305,7 +327,6 @@ impl<P: Profile> Stack<'_, P> {
             }
         }
         let Some((queue, offset)) = self.udp.departing(id) else { return Ok(()) };
-        let total = len.saturating_add(udp::HEADER_LEN as u32);
         let headers = self.link.ip_headers(&flow, Protocol::UDP, total, 0);
         let (source_port, destination_port) = flow.ports();
         let header = udp::Header { source_port, destination_port };
@@ -405,7 +426,6 @@ enum Reach {
     /// It was asked for.
     #[cfg_attr(not(feature = "ethernet"), expect(dead_code, reason = "there are no neighbours"))]
     Wait,
-    /// It is not there.
-    #[cfg_attr(not(feature = "ethernet"), expect(dead_code, reason = "there are no neighbours"))]
+    /// It is not there, or the link does not take the packet.
     Never,
 }

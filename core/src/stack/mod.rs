@@ -52,6 +52,8 @@ use link::{Attempt, Link};
 pub use addresses::AddressState;
 pub use storage::{Arrays, Capacity, Lend, StaticStorage, Storage};
 
+/// The smallest MTU of IPv4 (RFC 791 §3.2).
+const MTU_MIN_IPV4: u16 = 68;
 /// The smallest MTU of IPv6 (RFC 8200 §5).
 const MTU_MIN_IPV6: u16 = 1280;
 
@@ -68,8 +70,9 @@ pub struct Config {
     /// §5.4 wants it); false where the link is known to have no second one.
     #[cfg(all(feature = "ethernet", feature = "ipv6"))]
     pub probe_ipv6: bool,
-    /// The largest IP packet, octets: 68 at least, with IPv6 1280. A device that takes less cuts
-    /// this down for whatever begins after it was polled first.
+    /// The largest IP packet, octets: 68 at least, with IPv6 1280. While a device takes less, each
+    /// packet is cut to that, and a packet that cannot be cut is dropped and counted; while it
+    /// takes less than 1280, no IPv6 packet leaves.
     pub mtu: u16,
     /// How windows are backed by memory.
     pub policy: AllocationPolicy,
@@ -342,7 +345,7 @@ impl<'a, P: Profile> Stack<'a, P> {
         self.advance(now);
         self.link.is_foreign = capabilities.medium != self.link.medium();
         self.commons.ack_per_burst = capabilities.ack_per_burst;
-        self.commons.mtu = self.commons.mtu.min(capabilities.mtu);
+        self.commons.mtu = self.commons.mtu_most.min(capabilities.mtu);
         let mut drained = false;
         for _ in 0..self.ingress_budget {
             if device.receive(|packet, meta| self.ingress(packet, meta)).is_none() {

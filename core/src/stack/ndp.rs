@@ -13,10 +13,10 @@ use crate::wire::ethernet::Address;
 use crate::wire::ndp::{self, Message, solicited_node};
 use crate::wire::{Malformed, Protocol, icmpv6, ipv6};
 
-use super::Stack;
 use super::frames::{Answer, group};
 use super::headers::Sink;
 use super::ingress::Check;
+use super::{MTU_MIN_IPV6, Stack};
 
 /// All nodes of the link (RFC 4291 §2.7.1).
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -161,6 +161,10 @@ impl<P: Profile> Stack<'_, P> {
         message: &Message,
         sink: Sink<'_>,
     ) -> Result<(), NoRoom> {
+        if self.commons.mtu < MTU_MIN_IPV6 {
+            self.commons.counters.drop(DropReason::TooLong);
+            return Ok(());
+        }
         let to = group(destination.into()).or(to).unwrap_or(Address::BROADCAST);
         self.link.frames.head_for(to);
         let ends = ((source.into(), 0), (destination.into(), 0));

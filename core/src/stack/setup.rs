@@ -26,10 +26,7 @@ use super::link::Link;
 use super::neighbor::{Neighbor, Neighbors};
 use super::reply::Replies;
 use super::storage::Storage;
-use super::{Config, ConfigError, Stack};
-
-/// The smallest MTU of IPv4 (RFC 791 §3.2).
-const MTU_MIN_IPV4: u16 = 68;
+use super::{Config, ConfigError, MTU_MIN_IPV4, Stack};
 
 impl<'a, P: Profile> Stack<'a, P> {
     /// A stack over this memory. It has no address yet: see [`Stack::add_address`].
@@ -118,6 +115,7 @@ impl<'a, P: Profile> Parts<'a, P> {
                 policy: config.policy,
                 time_wait: config.time_wait,
                 mtu: config.mtu,
+                mtu_most: config.mtu,
                 choices: Choices::new::<P>(&config.connection),
                 ack_per_burst: false,
             },

@@ -39,8 +39,10 @@ pub struct Commons<'a> {
     pub policy: AllocationPolicy,
     /// Whether in-order data is acknowledged once a burst.
     pub ack_per_burst: bool,
-    /// The largest IP packet, octets.
+    /// The largest IP packet that the link takes now, octets.
     pub mtu: u16,
+    /// The largest that it ever takes.
+    pub mtu_most: u16,
     /// What happened.
     pub counters: Tally,
 }
@@ -71,7 +73,7 @@ impl Commons<'_> {
     /// The MSS that we announce.
     fn mss(&self, flow: &FlowKey, choices: &Choices) -> u16 {
         let fits = options::mss_of_mtu(self.mtu, flow.is_ipv4());
-        choices.mss.unwrap_or(fits).clamp(options::MSS_FLOOR, fits.max(options::MSS_FLOOR))
+        choices.mss.unwrap_or(fits).max(options::MSS_FLOOR).min(fits)
     }
 
     /// The window that a SYN-ACK tells: no more than what a connection is sure to get.

@@ -5,13 +5,14 @@ use crate::counters::{Tally, count};
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::seq::SeqNum;
-use crate::time::{Due, Instant};
+use crate::time::Due;
 use crate::wire::tcp::{Flags, Header};
 use crate::wire::tcp_options::Options;
 
 use super::commons::Commons;
 use super::congestion::CongestionControl;
 use super::connection::Connection;
+use super::options::{mss_of_mtu, stamp_room};
 use super::recovery::{Range, Records, Recovery, Sent};
 use super::state::State;
 use super::timers::SendTimer;
@@ -115,13 +116,25 @@ impl Plan {
 impl<P: Profile> Connection<P> {
     /// The segment that would leave first now, if any. Changes nothing.
     #[must_use]
-    pub fn plan(&self, records: &Records<'_>) -> Option<Plan> {
-        let (purpose, range) = self.next_departure(records)?;
+    pub fn plan(&self, commons: &Commons<'_>) -> Option<Plan> {
+        let (purpose, range) = self.next_departure(&commons.records, self.mss_now(commons))?;
         Some(self.carry(purpose, range))
     }
 
+    /// The most data that a segment carries now, bytes: no more than was agreed, and no more than
+    /// fits the link as it is at this moment. Never 0: each plan takes up something.
+    fn mss_now(&self, commons: &Commons<'_>) -> u32 {
+        self.mss().min(self.fitting(commons)).max(1)
+    }
+
+    /// The room that the link has now beside the headers and the timestamps of a segment, bytes.
+    fn fitting(&self, commons: &Commons<'_>) -> u32 {
+        let room = mss_of_mtu(commons.mtu, self.flow.is_ipv4());
+        u32::from(room.saturating_sub(stamp_room(P::TIMESTAMPS && self.agreed.timestamps)))
+    }
+
     /// Why something would leave first now, and the numbers that it takes up.
-    fn next_departure(&self, records: &Records<'_>) -> Option<(Purpose, Range)> {
+    fn next_departure(&self, records: &Records<'_>, mss: u32) -> Option<(Purpose, Range)> {
         // No control segment ever carries a number older than SND.NXT.
         let bare = Range { start: self.snd.nxt, end: self.snd.nxt };
         if self.reset_due {
@@ -133,11 +146,11 @@ impl<P: Profile> Connection<P> {
         if self.debt.single > 0 {
             return Some((Purpose::SingleAck, bare));
         }
-        if let Some(range) = self.plan_again(records) {
+        if let Some(range) = self.plan_again(records, mss) {
             return Some((Purpose::Again, range));
         }
         if self.snd.has_unsent()
-            && let departure @ Some(_) = self.plan_new()
+            && let departure @ Some(_) = self.plan_new(mss)
         {
             return departure;
         }
@@ -173,13 +186,12 @@ impl<P: Profile> Connection<P> {
     }
 
     /// What is lost and may go again; nothing but the SYN as long as that is outstanding.
-    fn plan_again(&self, records: &Records<'_>) -> Option<Range> {
+    fn plan_again(&self, records: &Records<'_>, mss: u32) -> Option<Range> {
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         let mut range = self.recovery.next_lost(records)?;
         if self.snd.syn_outstanding() {
             return Some(range);
         }
-        let mss = self.mss();
         let flight = self.recovery.flight(una, nxt, mss);
         let room = self.congestion.window().saturating_sub(flight);
         // RFC 6582 §3.2, steps 2 and 5: what fast recovery found lost goes at once; after a
@@ -199,7 +211,7 @@ impl<P: Profile> Connection<P> {
     }
 
     /// What goes for the first time, or probes.
-    fn plan_new(&self) -> Option<(Purpose, Range)> {
+    fn plan_new(&self, mss: u32) -> Option<(Purpose, Range)> {
         let start = self.snd.nxt;
         if self.snd.syn_outstanding() {
             let range = Range { start, end: start + 1 };
@@ -210,10 +222,10 @@ impl<P: Profile> Connection<P> {
             // What is left is the FIN.
             return Some((Purpose::New, Range { start, end: start + 1 }));
         }
-        let mut len = self.next_len(unsent);
+        let mut len = self.next_len(unsent, mss);
         if len.is_none() && self.probe_due {
             // RFC 9293 §3.8.6.2.1, the override: what the window takes, however little.
-            len = Some(unsent.min(self.snd.usable()).min(self.mss()));
+            len = Some(unsent.min(self.snd.usable()).min(mss));
         }
         if len == Some(0) {
             // RFC 9293 §3.8.6.1: an octet that the window does not take. SND.NXT stays, so that no
@@ -236,8 +248,7 @@ impl<P: Profile> Connection<P> {
     /// How much of what was never sent goes into the next segment, if any.
     // Called from two places: one copy in an image is enough.
     #[inline(never)]
-    fn next_len(&self, unsent: u32) -> Option<u32> {
-        let mss = self.mss();
+    fn next_len(&self, unsent: u32, mss: u32) -> Option<u32> {
         let flight = self.recovery.flight(self.snd.una, self.snd.nxt, mss);
         let sendable = Sendable {
             queued: unsent,
@@ -258,7 +269,7 @@ impl<P: Profile> Connection<P> {
         unsent > 0
             && self.state.is_synchronized()
             && self.snd.outstanding() == 0
-            && self.next_len(unsent).is_none()
+            && self.next_len(unsent, self.mss()).is_none()
     }
 
     /// The segment that takes up these numbers: of the SYN, or of the stream, the last one the FIN
@@ -313,22 +324,28 @@ impl<P: Profile> Connection<P> {
         self.snd.queue()
     }
 
-    /// The options of a planned segment that leaves `now`.
+    /// The options of a planned segment that leaves now. All of them fit the link.
     #[must_use]
-    pub fn options(&self, plan: &Plan, now: Instant) -> Options {
-        let mut options = if plan.is_syn() { self.agreed.to_options() } else { Options::none() };
+    pub fn options(&self, plan: &Plan, commons: &Commons<'_>) -> Options {
+        let mut options = Options::none();
+        if plan.is_syn() {
+            options = self.agreed.to_options();
+            // RFC 9293 §3.7.1, MUST-67: the MTU may have changed since the connection was opened.
+            let fits = mss_of_mtu(commons.mtu, self.flow.is_ipv4());
+            options.mss = options.mss.map(|mss| mss.min(fits));
+        }
         if plan.flags.intersects(Flags::RST) {
             return options;
         }
         if P::TIMESTAMPS && self.agreed.timestamps {
             // RFC 7323 §3.2: on every segment but resets, once both SYNs have carried them.
-            options.timestamps = Some(self.stamps.stamp(now));
+            options.timestamps = Some(self.stamps.stamp(commons.now));
         }
         if P::SACK && self.agreed.sack && plan.flags.intersects(Flags::ACK) && !plan.is_syn() {
             let once = plan.purpose == Purpose::SingleAck;
             // RFC 6691 §2: beside text there is room only for what it leaves of a segment.
-            let beside = self.mss().saturating_sub(plan.len);
-            let room = if plan.len > 0 { beside } else { u32::MAX };
+            let beside = self.mss_now(commons).saturating_sub(plan.len);
+            let room = if plan.len > 0 { beside } else { self.fitting(commons) };
             self.rcv.report(once, room, &mut options.sack);
         }
         options

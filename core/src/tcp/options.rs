@@ -94,7 +94,8 @@ impl Offer {
 }
 
 /// Octets that timestamps take in every segment.
-const fn stamp_room(timestamps: bool) -> u16 {
+#[must_use]
+pub const fn stamp_room(timestamps: bool) -> u16 {
     if timestamps { 12 } else { 0 }
 }
 
