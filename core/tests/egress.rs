@@ -12,7 +12,8 @@ use hikyaku::wire::arp::REPLY;
 use hikyaku::wire::ethernet::EtherType;
 use hikyaku::wire::tcp::Flags;
 use hikyaku::{
-    ConnectConfig, Full, Profile, Small, TcpHandle, Tiny, UdpConfig, UdpHandle, Wake, WriteError,
+    AllocationPolicy, ConnectConfig, Full, Handle, Profile, Readiness, Small, TcpHandle, Tiny,
+    UdpConfig, UdpHandle, Wake, WriteError,
 };
 use hikyaku_testkit::forge::Tcp;
 use hikyaku_testkit::host::Kind;
@@ -38,6 +39,7 @@ in_each_profile! {
     an_answer_wakes_only_the_sockets_that_wait_for_it: only_those_who_wait;
     a_connection_keeps_its_turn_beside_urgent_acks: urgent_beside_bulk;
     datagrams_and_segments_take_turns: datagrams_beside_segments;
+    a_writer_that_found_no_block_is_woken: writers_without_blocks;
 }
 
 /// The station whose address an ARP request in a frame asks for.
@@ -270,6 +272,47 @@ fn datagrams_beside_segments<P: Profile>() {
     let first = is_datagram.iter().position(|is_datagram| *is_datagram).expect("three of them");
     let last = is_datagram.iter().rposition(|is_datagram| *is_datagram).expect("three of them");
     assert!((first, last) == (0, 4) || (first, last) == (1, 5), "in turn: {is_datagram:?}");
+}
+
+/// A writer that found no block is told when to try again, though its own queue is empty.
+fn writers_without_blocks<P: Profile>() {
+    for block_size in [256, 2048] {
+        let mut station = Station::<P>::with(|config, capacity| {
+            config.policy = AllocationPolicy::Overcommit;
+            capacity.connections = 1;
+            (capacity.blocks, capacity.block_size) = (64 * 1024 / block_size, block_size);
+        });
+        station.meet(1);
+        let config = UdpConfig { send_limit: 100_000, ..UdpConfig::new(68) };
+        let hog = station.stack.bind_udp(&config).expect("a slot");
+        let poor = station.stack.bind_udp(&UdpConfig::new(69)).expect("a slot");
+        for _ in 0..3 {
+            // All of these wait for neighbour 9.
+            let silent = (ip(9), 53).into();
+            while station.stack.udp(hog).expect("live").send_to(&[1; 100], silent).is_ok() {}
+            station.sent();
+            for _ in 0..3 {
+                let remote = (ip(1), 53).into();
+                let sent = station.stack.udp(poor).expect("live").send_to(&[2; 1400], remote);
+                if sent.is_err() {
+                    while station.stack.next_event().is_some() {}
+                    station.feed(&answer(9));
+                    let mut events = std::iter::from_fn(|| station.stack.next_event());
+                    let told = events.any(|(handle, readiness)| {
+                        handle == Handle::Udp(poor) && readiness.contains(Readiness::WRITABLE)
+                    });
+                    assert!(told, "blocks of {block_size}: nobody wakes the writer");
+                } else {
+                    assert!(station.sent().iter().any(|frame| frame.len() == 1442));
+                }
+            }
+        }
+        for socket in [hog, poor] {
+            station.stack.udp(socket).expect("live").close();
+        }
+        let usage = station.stack.usage();
+        assert_eq!((usage.blocks_used, usage.blocks_promised), (0, 0), "blocks of {block_size}");
+    }
 }
 
 /// A write that queues nothing gives the stack nothing to do.

@@ -12,7 +12,7 @@ use crate::counters::{DropReason, count};
 use crate::flow::{FLOW_BYTES, FlowKey};
 use crate::profile::{IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
-use crate::storage::block_pool::BlockPool;
+use crate::storage::block_pool::{BlockPool, Credit};
 use crate::storage::hash_table::{Index, chained};
 use crate::storage::list::{Line, Links, linked};
 use crate::storage::policy::AllocationPolicy;
@@ -62,7 +62,8 @@ error_enum! {
     BindError {
         /// Another socket has the port on this address, or none is free.
         InUse => "the port is taken by another socket",
-        /// The socket pool, or with reserved memory the block pool, is exhausted.
+        /// The socket pool is exhausted, or the block pool cannot promise what the socket is sure
+        /// to have: both limits with reserved memory, else a datagram to send.
         NoMemory => "no UDP slot or block is free",
     }
 }
@@ -102,28 +103,25 @@ pub struct Datagram {
 }
 
 /// A queue of frames.
+///
+/// Blocks for `reserved` bytes are promised to the queue at all times, with the bytes that wait in
+/// it counted. A reservation is stated for a queue that begins with a block: an empty queue, which
+/// holds none, is moved there.
 #[derive(Debug)]
 struct FrameQueue {
     queue: Queue,
     limit: u32,
+    reserved: u32,
 }
 
 impl FrameQueue {
-    const EMPTY: Self = Self { queue: Queue::EMPTY, limit: 0 };
+    const EMPTY: Self = Self { queue: Queue::EMPTY, limit: 0, reserved: 0 };
 
-    /// With reserved memory the whole limit is promised at once.
-    fn start(
-        &mut self,
-        limit: u32,
-        policy: AllocationPolicy,
-        blocks: &mut BlockPool<'_>,
-    ) -> Option<()> {
+    /// Begins with room for `limit` bytes, of which `reserved` are promised at once.
+    fn start(&mut self, limit: u32, reserved: u32, blocks: &mut BlockPool<'_>) -> Option<()> {
         self.limit = limit.min(Queue::window_max(blocks.block_size()));
-        let covered = match policy {
-            AllocationPolicy::Reserved => self.queue.cover(blocks, self.limit),
-            AllocationPolicy::Overcommit => self.limit,
-        };
-        (covered == self.limit).then_some(())
+        self.reserved = reserved.min(self.limit);
+        (self.queue.cover(blocks, self.reserved) == self.reserved).then_some(())
     }
 
     fn fits(&self, payload: usize) -> bool {
@@ -144,6 +142,8 @@ impl FrameQueue {
         for part in parts {
             if self.queue.write_at(blocks, at, part) < part.len() {
                 self.queue.discard_from(blocks, used);
+                // The blocks that were taken against the promise are free again.
+                self.queue.cover(blocks, self.reserved);
                 return false;
             }
             at = at.wrapping_add(part.len() as u32);
@@ -162,16 +162,15 @@ impl FrameQueue {
             .then(|| (FlowKey::from_bytes(&flow), u32::from(u16::from_be_bytes(len))))
     }
 
-    fn pop(&mut self, policy: AllocationPolicy, blocks: &mut BlockPool<'_>) {
+    fn pop(&mut self, blocks: &mut BlockPool<'_>) {
         let Some((_, len)) = self.first(blocks) else { return };
-        let octets = len.saturating_add(FRAME_HEADER as u32);
-        match policy {
-            AllocationPolicy::Reserved => {
-                self.queue.consume_and_keep(blocks, octets);
-                self.queue.cover(blocks, self.limit);
-            }
-            AllocationPolicy::Overcommit => self.queue.consume(blocks, octets),
+        self.queue.consume_and_keep(blocks, len.saturating_add(FRAME_HEADER as u32));
+        if self.queue.is_empty() {
+            let credit = core::mem::replace(self.queue.credit_mut(), Credit::EMPTY);
+            self.queue = Queue::EMPTY;
+            *self.queue.credit_mut() = credit;
         }
+        self.queue.cover(blocks, self.reserved);
     }
 }
 
@@ -297,12 +296,21 @@ impl<'a, P: Profile> UdpPool<'a, P> {
         let id = self.sockets.acquire().ok_or(BindError::NoMemory)?;
         let slot = self.sockets.get_mut(id).ok_or(BindError::NoMemory)?;
         slot.socket.bound = bound;
-        let (policy, blocks) = (commons.policy, &mut commons.blocks);
+        // With reserved memory all that may wait is promised at once. Without, the longest datagram
+        // that fits the link is: a writer that finds no block has some datagram in its queue, and
+        // hears when that has left. Decision 0102.
+        let (receives, sends) = match commons.policy {
+            AllocationPolicy::Reserved => (u32::MAX, u32::MAX),
+            AllocationPolicy::Overcommit => {
+                (0, u32::from(commons.mtu_most).saturating_add(FRAME_HEADER as u32))
+            }
+        };
+        let blocks = &mut commons.blocks;
         let started = slot
             .socket
             .received
-            .start(config.receive_limit, policy, blocks)
-            .and_then(|()| slot.socket.to_send.start(config.send_limit, policy, blocks));
+            .start(config.receive_limit, receives, blocks)
+            .and_then(|()| slot.socket.to_send.start(config.send_limit, sends, blocks));
         let hash = port_hash::<P>(commons.table_keys, bound.port());
         self.by_port.insert(&mut self.sockets, hash, id);
         if started.is_none() {
@@ -413,7 +421,7 @@ impl<'a, P: Profile> UdpPool<'a, P> {
     pub fn on_departed(&mut self, id: Id, commons: &mut Commons<'a>) {
         self.egress.pass(&mut self.sockets, id);
         let Some(slot) = self.sockets.get_mut(id) else { return };
-        slot.socket.to_send.pop(commons.policy, &mut commons.blocks);
+        slot.socket.to_send.pop(&mut commons.blocks);
         let more = !slot.socket.to_send.queue.is_empty();
         #[cfg(feature = "ethernet")]
         {
@@ -470,14 +478,14 @@ impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
     /// None is waiting.
     pub fn recv_from(&mut self, buffer: &mut [u8]) -> Result<Datagram, RecvError> {
         let slot = self.pool.sockets.get_mut(self.id).ok_or(RecvError::WouldBlock)?;
-        let (blocks, policy) = (&mut self.commons.blocks, self.commons.policy);
+        let blocks = &mut self.commons.blocks;
         let received = &mut slot.socket.received;
         let (flow, full_len) = received.first(blocks).ok_or(RecvError::WouldBlock)?;
         let full_len = full_len as usize;
         let len = full_len.min(buffer.len());
         let wanted = buffer.get_mut(..len).unwrap_or(&mut []);
         let len = received.queue.read_at(blocks, FRAME_HEADER as u32, wanted);
-        received.pop(policy, blocks);
+        received.pop(blocks);
         let (source, destination) = (flow.remote(), flow.local().ip());
         Ok(Datagram { len, full_len, source, destination })
     }
