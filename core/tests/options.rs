@@ -366,6 +366,27 @@ fn what_comes_twice_is_told_once() {
 }
 
 #[test]
+fn a_duplicate_is_reported_at_once_and_the_first_run_of_it() {
+    let mut scene = Scene::new(Family::V4, 1);
+    let base = scene.peer.seq;
+    scene.feed(0, 100, 1);
+    scene.lone.pass(Duration::from_millis(500));
+    // RFC 2883 §4: in order, old in part, and nothing behind a hole: its ACK does not wait.
+    let answers = scene.feed(50, 100, 1);
+    assert_eq!(answers.len(), 1);
+    assert_eq!((answers[0].ack, scene.blocks(&answers, base)), (base + 150, vec![(50, 100)]));
+    // Of several duplicate runs the first in sequence, whichever range grew last.
+    for from in [400, 300, 500] {
+        assert_eq!(scene.feed(from, 50, 1).len(), 1, "{from}");
+    }
+    let answers = scene.feed(280, 300, 1);
+    assert_eq!(scene.blocks(&answers, base), [(300, 350), (280, 580)]);
+    let answers = scene.feed(140, 200, 1);
+    assert_eq!((answers[0].ack, scene.blocks(&answers, base)), (base + 580, vec![(140, 150)]));
+    scene.done();
+}
+
+#[test]
 fn a_fin_that_comes_early_is_kept() {
     for (with_text, block) in [(true, (100, 151)), (false, (100, 150))] {
         let mut scene = Scene::new(Family::V6, 1);

@@ -48,12 +48,13 @@ pub trait Reassembly: Empty {
     /// The end of the last range, 0 where there is none.
     fn end(&self) -> u32;
 
-    /// The part of `[start, end)` that is held, of the first range that holds any of it.
+    /// The first run of `[start, end)`, by offset, that is held.
     fn overlap(&self, start: u32, end: u32) -> Option<Range> {
-        self.ranges().find_map(|range| {
+        let parts = self.ranges().filter_map(|range| {
             let (start, end) = (range.start.max(start), range.end.min(end));
             (start < end).then_some(Range { start, end })
-        })
+        });
+        parts.min_by_key(|part| part.start)
     }
 
     /// Forgets all.

@@ -146,6 +146,10 @@ impl<P: Profile> Connection<P> {
             segment.trim(self.rcv.nxt, self.rcv.edge);
             segment.wnd = self.agreed.field_of::<P>(segment.wnd);
         }
+        if P::SACK {
+            // RFC 2883 §4: a D-SACK block is about the most recent packet only.
+            self.rcv.forget_duplicate();
+        }
         self.check_stamps(segment, commons)?;
         let moves_edge = segment.seq.at_or_before(self.rcv.nxt - self.debt.octets);
         let outdated = Stamps::are_outdated(self.silence(commons.now));
@@ -255,7 +259,7 @@ impl<P: Profile> Connection<P> {
         tick(now).wrapping_sub(self.heard_tick)
     }
 
-    /// RFC 2883 §4: the next ACK names what came a second time.
+    /// Notes the payload below RCV.NXT for a D-SACK block (RFC 2883 §4).
     fn note_duplicate(&mut self, segment: &Segment<'_>) {
         let end = (segment.seq + text_len(segment.text)).earlier(self.rcv.nxt);
         if P::SACK && self.agreed.sack && segment.seq.before(end) {
@@ -516,8 +520,9 @@ impl<P: Profile> Connection<P> {
             self.end(self.state.on(Event::Reset), CloseReason::Aborted, commons);
             return ControlFlow::Break(Verdict::Dropped(DropReason::ReaderGone));
         }
-        if P::SACK && self.agreed.sack {
-            self.rcv.note_overlap(segment.seq, segment.text);
+        if P::SACK && self.agreed.sack && self.rcv.note_overlap(segment.seq, segment.text) {
+            // RFC 2883 §4: the ACK of this segment reports the duplicate. A later one must not.
+            self.owe_single_ack();
         }
         let held_early = self.holds_early();
         match self.rcv.take(segment.seq, segment.text, &mut commons.blocks) {

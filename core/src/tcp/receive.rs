@@ -30,7 +30,8 @@ pub struct ReceiveSpace<R, Q> {
     granted: u32,
     queue: Q,
     holes: R,
-    /// Octets that came a second time, and how many: to be told once (RFC 2883).
+    /// The first run of bytes that the most recent segment brought a second time, and its length.
+    /// It is reported once (RFC 2883 §4).
     duplicate: SeqNum,
     duplicate_len: u16,
     /// Octets from the next unread one up to the urgent mark: RCV.UP.
@@ -167,10 +168,14 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         }
     }
 
-    /// Notes which part of a text, trimmed to the window, waits behind a hole already.
-    pub fn note_overlap(&mut self, seq: SeqNum, text: &[u8]) {
+    /// Notes the first part of a payload, trimmed to the window, that waits behind a hole already.
+    /// The part that was cut off below RCV.NXT comes before that in sequence and stays noted.
+    /// Returns whether the segment brought a duplicate of either kind.
+    pub fn note_overlap(&mut self, seq: SeqNum, text: &[u8]) -> bool {
         let gap = seq.since(self.nxt);
-        if let Some(held) = self.holes.overlap(gap, gap.wrapping_add(text_len(text))) {
+        if self.duplicate_len == 0
+            && let Some(held) = self.holes.overlap(gap, gap.wrapping_add(text_len(text)))
+        {
             self.note_duplicate(self.nxt + held.start, self.nxt + held.end);
         }
     }
@@ -191,6 +196,7 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         let beyond = if filled { self.holes.advance(stored) } else { 0 };
         let octets = stored.wrapping_add(beyond);
         self.queue.commit(octets);
+        self.duplicate_len > 0
         self.nxt = self.nxt + octets;
         Taken::InOrder { octets, filled }
     }
@@ -220,7 +226,7 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         self.duplicate_len = end.since(start).min(u32::from(u16::MAX)) as u16;
     }
 
-    /// The peer was told what came a second time.
+    /// The duplicate was reported, or another segment has arrived.
     pub fn forget_duplicate(&mut self) {
         self.duplicate_len = 0;
     }

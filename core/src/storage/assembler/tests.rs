@@ -87,6 +87,8 @@ fn check<const N: usize>(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 prop_assert!(start <= overlap.start && overlap.end <= end);
                 prop_assert!(assembler.holds(overlap.start, overlap.end));
             }
+                let first = (start..end).find(|at| flags[*at as usize]);
+                prop_assert_eq!(Some(overlap.start), first, "the first in sequence");
         }
     }
     Ok(())
