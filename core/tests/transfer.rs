@@ -470,3 +470,47 @@ fn over_a_narrow_link_tiny_sends_what_its_configuration_says() {
         assert_eq!(pair.too_big, 0);
     }
 }
+
+/// How long 200 KB take from a sender whose MTU is 296 bytes, in the median of 21 seeds.
+fn time_of_small_segments(kinds: [Kind; 2], mtu: u16, loss: u32) -> Duration {
+    let mut times: Vec<_> = (0..21)
+        .map(|seed| {
+            let mut pair = Setup::new(seed)
+                .profiles(kinds)
+                .link(Impairments::lossy(Chance::percent(loss)))
+                // IPv6 asks for a larger MTU.
+                .hosts(|host| host.addresses[1] = ([10, 0, 1, 1].into(), 24))
+                .host(LEFT, |host| host.config.mtu = 296)
+                .host(RIGHT, |host| host.config.mtu = mtu)
+                .build();
+            pair.serve(RIGHT, 7, Script::answer(0));
+            let start = pair.now;
+            pair.open(LEFT, Family::V4, 7, Script::send(200_000));
+            let all =
+                |pair: &mut Pair| pair.applications.iter().any(|one| one.outcome.read == 200_000);
+            assert!(pair.run_until(HOUR, all), "seed {seed}, {kinds:?}, MTU {mtu}");
+            pair.now.since(start)
+        })
+        .collect();
+    times.sort_by_key(|time| time.micros());
+    times[10]
+}
+
+#[test]
+fn a_sender_of_small_segments_is_no_slower_into_a_large_mtu() {
+    for kinds in KINDS {
+        for loss in [0, 3] {
+            let small = time_of_small_segments(kinds, 296, loss);
+            for mtu in [1500, 9000] {
+                let large = time_of_small_segments(kinds, mtu, loss);
+                println!(
+                    "{kinds:?}, {loss} %: {} ms, MTU {mtu}: {} ms",
+                    small.millis(),
+                    large.millis()
+                );
+                let bound = small.micros() + small.micros() / 2;
+                assert!(large.micros() <= bound, "{kinds:?}, {loss} %: {large:?} of {small:?}");
+            }
+        }
+    }
+}

@@ -156,23 +156,53 @@ fn a_probe_does_not_count_as_sent() {
 }
 
 #[test]
-fn what_leaves_no_room_for_two_segments_is_acknowledged_at_once() {
+fn a_window_of_less_than_a_segment_is_told_at_once() {
     let wide = |setup: &mut HostSetup| {
         setup.config.policy = AllocationPolicy::Overcommit;
-        setup.config.connection.receive_limit = 4096;
+        setup.config.connection.receive_limit = 2048;
     };
-    each_with(wide, |lone| {
+    for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+        let mut lone = Lone::with(kind, Family::V4, wide);
         let mut peer = lone.passive(0);
-        assert_eq!(lone.host.info(peer.handle).rcv_wnd, 4096);
-        let two = 2 * (if lone.us.is_ipv4() { 1460 } else { 1440 });
-        // A peer that waits for a window of two segments must not wait for the delayed ACK, too.
-        for (octets, acks) in [(1000, 0), (4096 - 1000 - two, 0), (1, 1)] {
-            let answers = lone.feed(&peer.segment(A, &vec![7; octets]));
-            assert_eq!(answers.len(), acks, "{octets}");
+        let window = |lone: &mut Lone| lone.host.info(peer.handle).rcv_wnd;
+        assert_eq!(window(&mut lone), 2048);
+        // Small segments share ACKs as long as a full one fits. A peer that waits for that much of
+        // a window must not wait for a delayed ACK, too.
+        for (octets, acks) in [(500, 0), (500, 0), (500, 0), (12, 0), (1, 1)] {
+            let segment = peer.segment(A | Flags::PSH, &vec![7; octets]);
+            assert_eq!(lone.feed(&segment).len(), acks, "{kind:?} {}", window(&mut lone));
             peer.seq = peer.seq + octets as u32;
+            lone.pass(Duration::from_millis(100));
         }
+        assert_eq!(lone.host.info(peer.handle).rcv_wnd, MSS - 1);
         lone.drain(&[peer]);
-    });
+    }
+}
+
+#[test]
+fn every_second_segment_of_any_size_is_acknowledged() {
+    // (the peer's MSS, what it sends); the host announces 1,460 octets.
+    for (mss, size) in [(256, 256), (1000, 1000), (1460, 1000), (1460, 1348), (1460, 1460)] {
+        for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+            // With reserved memory the SYN-ACK tells one block, and more is told after the first read.
+            let overcommit =
+                |setup: &mut HostSetup| setup.config.policy = AllocationPolicy::Overcommit;
+            let mut lone = Lone::with(kind, Family::V4, overcommit);
+            let mut syn = lone.syn(0);
+            let [high, low] = u16::to_be_bytes(mss);
+            syn.options = vec![2, 4, high, low];
+            let mut peer = lone.passive_with(&syn);
+            for number in 1..=20 {
+                let acks = lone.feed(&peer.segment(A, &vec![7; size])).len();
+                peer.seq = peer.seq + size as u32;
+                assert_eq!(acks, usize::from(number % 2 == 0), "{kind:?} {size}: {number}");
+                while lone.host.read(peer.handle, &mut [0; 2048]).is_ok() {}
+                let updates = lone.sent();
+                assert!(updates.is_empty(), "{kind:?} {size}: {updates:?}");
+            }
+            lone.drain(&[peer]);
+        }
+    }
 }
 
 #[test]

@@ -532,7 +532,7 @@ impl<P: Profile> Connection<P> {
                     count!(commons.counters, pruned);
                 }
                 count!(commons.counters, octets_in, octets as usize);
-                self.owe_for_text(octets, filled, commons);
+                self.owe_for_text(segment, octets, filled, commons);
                 if self.deaf {
                     self.on_read(octets, commons);
                 } else {
@@ -634,17 +634,26 @@ impl<P: Profile> Connection<P> {
         self.ack_budget.admits(is_expected, if beside { LIMIT_BESIDE } else { LIMIT }, now)
     }
 
-    /// Owes for text taken in order: RFC 9293 §3.8.6.3, SHLD-19 and MUST-40: an ACK for every two
-    /// segments' worth of octets, and none waits longer than the delay.
-    fn owe_for_text(&mut self, octets: u32, filled: bool, commons: &mut Commons<'_>) {
+    /// Schedules the ACK of data taken in order: one for every two segments of the size that the
+    /// peer sends, and none waits longer than the delay (RFC 9293 §3.8.6.3, SHLD-19, MUST-40).
+    fn owe_for_text(
+        &mut self,
+        segment: &Segment<'_>,
+        octets: u32,
+        filled: bool,
+        commons: &mut Commons<'_>,
+    ) {
+        let (len, pushed) = (text_len(segment.text), segment.has(Flags::PSH));
+        let size = self.rcv.segment_size(len, pushed, &self.agreed);
         self.debt.octets = self.debt.octets.wrapping_add(octets);
         // RFC 5681 §4.2: what fills a hole, wholly or in part, is acknowledged at once.
         if filled {
             self.owe_single_ack();
             return;
         }
-        let two = u32::from(self.agreed.rcv_mss).wrapping_mul(2);
-        if self.debt.octets >= two || self.rcv.wnd() < two {
+        // A peer whose next full segment does not fit may wait for this ACK.
+        let full = size.max(u32::from(self.agreed.snd_mss));
+        if self.debt.octets >= size.wrapping_mul(2) || self.rcv.wnd() < full {
             self.debt.together = true;
         } else if self.timers.ack == Due::NEVER {
             self.timers.ack = Due::after(commons.now, self.settings.ack_delay);

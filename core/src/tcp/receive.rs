@@ -12,6 +12,7 @@ use crate::wire::tcp_options::{SACK_BLOCKS_MAX, SackBlock};
 
 use heapless::Vec;
 
+use super::options::{Agreed, MSS_FLOOR};
 use super::segment::text_len;
 use super::window;
 
@@ -34,6 +35,8 @@ pub struct ReceiveSpace<R, Q> {
     /// It is reported once (RFC 2883 §4).
     duplicate: SeqNum,
     duplicate_len: u16,
+    /// The payload size that the peer's segments have at present; 0 before the first.
+    segment_size: u16,
     /// Octets from the next unread one up to the urgent mark: RCV.UP.
     urgent: u32,
     /// The number of a FIN that came before the text in front of it, counted from IRS; 0: none.
@@ -73,6 +76,7 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         holes: R::EMPTY,
         duplicate: SeqNum::ZERO,
         duplicate_len: 0,
+        segment_size: 0,
         urgent: 0,
         fin: 0,
     };
@@ -159,6 +163,20 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         self.holes.is_empty()
     }
 
+    /// Returns the payload size that the peer's segments have, after one of `len` bytes. Before the
+    /// first segment the size is the smaller MSS of both sides. A larger segment raises it. A
+    /// segment without PSH sets it: the peer filled that segment, because more data follows.
+    pub fn segment_size(&mut self, len: u32, pushed: bool, agreed: &Agreed) -> u32 {
+        if self.segment_size == 0 {
+            self.segment_size = agreed.snd_mss;
+        }
+        if !pushed || len > u32::from(self.segment_size) {
+            let len = len.min(u32::from(agreed.rcv_mss)) as u16;
+            self.segment_size = len.max(MSS_FLOOR);
+        }
+        u32::from(self.segment_size)
+    }
+
     /// Stores a text that was trimmed to the window.
     pub fn take(&mut self, seq: SeqNum, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
         if seq == self.nxt {
@@ -178,6 +196,7 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         {
             self.note_duplicate(self.nxt + held.start, self.nxt + held.end);
         }
+        self.duplicate_len > 0
     }
 
     fn take_next(&mut self, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
@@ -196,7 +215,6 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
         let beyond = if filled { self.holes.advance(stored) } else { 0 };
         let octets = stored.wrapping_add(beyond);
         self.queue.commit(octets);
-        self.duplicate_len > 0
         self.nxt = self.nxt + octets;
         Taken::InOrder { octets, filled }
     }
