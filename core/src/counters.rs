@@ -178,7 +178,8 @@ counters! {
     /// Times that a connection's retransmissions or probes stayed unanswered, three in a row
     /// (RFC 9293 §3.8.3: R1).
     unanswered,
-    /// Connections given up because the peer showed no sign of life.
+    /// Connections given up because the peer showed no sign of life, or did not take all in time
+    /// once the handle was released.
     given_up,
     /// Segments that arrived out of order and were kept.
     out_of_order,

@@ -116,7 +116,6 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         if port == 0 {
             return Err(ListenError::InvalidPort);
         }
-        let choices = commons.choices_of::<P>(config.connection.as_ref());
         let bound = Bound::new(config.address, port);
         let hash = port_hash::<P>(commons.table_keys, port);
         if self.by_port.find(&self.listeners, hash, &bound).is_some() {
@@ -125,7 +124,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         let id = self.listeners.acquire().ok_or(ListenError::NoMemory)?;
         if let Some(slot) = self.listeners.get_mut(id) {
             slot.listening.bound = bound;
-            slot.listening.choices = choices;
+            slot.listening.choices = commons.choices_of::<P>(config.connection.as_ref());
             slot.listening.limit = config.backlog;
         }
         self.by_port.insert(&mut self.listeners, hash, id);
@@ -338,10 +337,10 @@ impl<'a, P: Profile> TcpSocket<'_, 'a, P> {
 
     /// Lets go of the handle: what is queued is still delivered, and the connection ends by
     /// itself. Unread data is answered with a reset (RFC 9293 §3.6.1).
-    pub fn release(mut self) {
+    pub fn release(self) {
         // An orphan lives on by itself, but its handle does not.
         self.pool.connections.disown(self.id);
-        self.with(|connection, commons| connection.release(commons));
+        self.pool.release(self.id, self.commons);
     }
 
     /// Marks all that was written and not yet acknowledged as urgent (RFC 9293 §3.8.5): the peer's

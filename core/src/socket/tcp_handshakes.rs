@@ -5,7 +5,7 @@
 
 use crate::counters::{DropReason, count};
 use crate::flow::FlowKey;
-use crate::profile::Profile;
+use crate::profile::{LineOf, Profile};
 use crate::seq::SeqNum;
 use crate::storage::Id;
 use crate::storage::deadlines::Deadlines;
@@ -23,6 +23,7 @@ use crate::wire::tcp::Flags;
 use super::Commons;
 use super::demux::{find_bound, flow_hash};
 use super::tcp_pool::TcpPool;
+use super::tcp_slots::Backlog;
 
 impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn half_open_segment(
@@ -269,16 +270,23 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.listener_news.push_back(&mut self.listeners, listener);
     }
 
-    /// Frees the slot of what may give way, where there is any: of that which would end first.
+    /// Frees the slot of a connection that may give way, if there is any: of the one that would end
+    /// first.
     pub(super) fn make_room(&mut self, commons: &mut Commons<'a>) -> Option<Id> {
-        if P::RECORDS {
-            return None;
-        }
+        let now = commons.now;
         let mut first = (Due::NEVER, None);
-        for (id, slot) in self.connections.iter() {
-            let end = slot.connection.gives_way_until();
-            if end.before(first.0) {
-                first = (end, Some(id));
+        if P::RECORDS && !LineOf::<P, Backlog>::KNOWS_ITS_OWN {
+            // Only orphans give way here, and the list has them in the order of their ages. A row
+            // of bits has no such order, but few slots to look at.
+            let id = self.orphans.first()?;
+            first = (self.connection(id)?.gives_way_until(now), Some(id));
+            first.0.instant()?;
+        } else {
+            for (id, slot) in self.connections.iter() {
+                let end = slot.connection.gives_way_until(now);
+                if end.before(first.0) {
+                    first = (end, Some(id));
+                }
             }
         }
         self.free(first.1?, commons);

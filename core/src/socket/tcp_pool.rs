@@ -34,7 +34,8 @@ use crate::wire::tcp::Flags;
 
 use super::demux::flow_hash;
 use super::tcp_slots::{
-    ConnectionSlot, Early, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage, TimeWaitSlot,
+    Backlog, ConnectionSlot, Early, Expiry, HalfOpenSlot, ListenerSlot, News, TcpStorage,
+    TimeWaitSlot,
 };
 use super::turns::{Egress, Turns};
 use super::{Commons, Handle, ListenerHandle, TcpHandle};
@@ -59,6 +60,8 @@ pub struct TcpPool<'a, P: Profile> {
     pub(super) half_open_egress: LineOf<P, Egress>,
     news: LineOf<P, News>,
     early: LineOf<P, Early>,
+    /// Connections whose handle is released; used where there are records.
+    pub(super) orphans: LineOf<P, Backlog>,
     pub(super) listener_news: LineOf<P, News>,
     /// What a connection of ours does before its SYN is answered: there once one was opened, so
     /// that an image which never opens any does without.
@@ -124,6 +127,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             half_open_egress: Empty::EMPTY,
             news: Empty::EMPTY,
             early: Empty::EMPTY,
+            orphans: Empty::EMPTY,
             listener_news: Empty::EMPTY,
             in_syn_sent: None,
         }
@@ -195,6 +199,20 @@ impl<'a, P: Profile> TcpPool<'a, P> {
             self.take_turn(id, urgency);
         }
         Some(result)
+    }
+
+    /// The user lets go of a connection. If that does not end it, it takes a turn, in which its
+    /// timers are settled: a user call does not know the time.
+    pub(super) fn release(&mut self, id: Id, commons: &mut Commons<'a>) {
+        let Some(slot) = self.connections.listed_mut(id) else { return };
+        slot.connection.release(commons);
+        if slot.connection.may_end() {
+            return self.settle(id, commons);
+        }
+        if P::RECORDS {
+            self.orphans.push_back(&mut self.connections, id);
+        }
+        self.take_turn(id, Urgency::InTurn);
     }
 
     /// Files a connection where it belongs now: its deadline, the lists, its end.
@@ -295,6 +313,9 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         self.egress.remove(&mut self.connections, id);
         self.news.remove(&mut self.connections, id);
         self.file_early(id, false, commons);
+        if P::RECORDS {
+            self.orphans.remove(&mut self.connections, id);
+        }
         self.connections.release(id);
         self.keep_back(&mut commons.blocks);
     }

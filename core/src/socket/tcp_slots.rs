@@ -25,7 +25,8 @@ pub enum News {}
 /// Marks the list of connections that hold text behind a hole, the oldest hole first.
 #[derive(Debug)]
 pub enum Early {}
-/// Marks a listener's queue of connections to be accepted.
+/// Marks a listener's queue of connections to be accepted, and the list of orphans, the oldest
+/// first. No connection is in both: only an accepted one can be released.
 #[derive(Debug)]
 pub enum Backlog {}
 /// Marks the list of TIME-WAIT records, the next to expire first.

@@ -516,8 +516,7 @@ impl<P: Profile> Connection<P> {
         }
         if self.released {
             // RFC 9293 §3.6.1, SHLD-3: nobody will ever read it, and the peer should know.
-            self.reset_due = true;
-            self.end(self.state.on(Event::Reset), CloseReason::Aborted, commons);
+            self.break_off(commons);
             return ControlFlow::Break(Verdict::Dropped(DropReason::ReaderGone));
         }
         if P::SACK && self.agreed.sack && self.rcv.note_overlap(segment.seq, segment.text) {
@@ -591,12 +590,14 @@ impl<P: Profile> Connection<P> {
         ControlFlow::Continue(())
     }
 
-    /// TIME-WAIT begins or begins anew: nothing is left to send.
+    /// TIME-WAIT begins or begins anew: nothing is left to send, and nothing else ends it.
     // Seldom called, and from several places: one copy in an image is enough.
     #[inline(never)]
     fn linger(&mut self, commons: &Commons<'_>) {
         let end = Due::at(commons.now + commons.time_wait);
         self.timers.start_send(SendTimer::Linger, end);
+        self.timers.check = Due::NEVER;
+        self.timers.orphan = false;
     }
 
     /// Owes an ACK of its own.

@@ -23,7 +23,7 @@ use super::recovery::{Records, Recovery};
 use super::rtt::RttEstimator;
 use super::segment::Segment;
 use super::send::SendSpace;
-use super::settings::{Choices, Settings};
+use super::settings::{Choices, Settings, after_steps};
 use super::state::{Event, State};
 use super::time_wait::{TimeWait, is_newer};
 use super::timers::{SendTimer, Timers};
@@ -236,16 +236,26 @@ impl<P: Profile> Connection<P> {
     }
 
     /// When it would end by itself if it is one that gives way where no slot is free; else never.
-    /// A peer that does not answer our SYN-ACK for a second has no claim to more.
+    /// A peer that does not answer our SYN-ACK for a second has no claim to more, nor has the peer
+    /// of an orphan that did not take all of the data in time.
     #[must_use]
-    pub fn gives_way_until(&self) -> Due {
+    pub fn gives_way_until(&self, now: Instant) -> Due {
         if self.is_embryo() && self.vain > 0 {
             self.timers.give_up
         } else if self.only_waits() {
             self.timers.send_at()
+        } else if self.timers.orphan && self.is_old_orphan(now) {
+            self.timers.check
         } else {
             Due::NEVER
         }
+    }
+
+    /// Whether a sixteenth of an orphan's time is over. Before that the last data may be in flight,
+    /// and a SYN that asks for the slot may be forged.
+    fn is_old_orphan(&self, now: Instant) -> bool {
+        let whole = u32::from(self.settings.orphan_timeout);
+        !after_steps(now, whole.wrapping_sub(whole >> 4)).before(self.timers.check)
     }
 
     /// Whether it has come so far that [`Connection::is_done`] and
@@ -318,8 +328,7 @@ impl<P: Profile> Connection<P> {
     /// When time alone will change something.
     #[must_use]
     pub fn next_due(&self) -> Due {
-        let next = self.timers.next();
-        if P::KEEPALIVE { next.earlier(self.timers.keepalive) } else { next }
+        self.timers.next()
     }
 
     /// Sets up what active and passive opens have in common.
@@ -340,8 +349,8 @@ impl<P: Profile> Connection<P> {
     pub(super) fn on_established(&mut self, lost: bool, now: Instant) {
         self.on_heard(now);
         self.settings.patience = self.settings.user_timeout;
-        if P::KEEPALIVE && self.settings.keepalive > 0 {
-            self.timers.keepalive = Due::at(now + self.patience_with_silence());
+        if P::KEEPALIVE && self.settings.keepalive > 0 && !self.released {
+            self.timers.check = after_steps(now, u32::from(self.settings.keepalive));
         }
         let mss = self.mss();
         // RFC 5681 §3.1: where a SYN was lost the path is not trusted with more than one segment.
@@ -375,6 +384,14 @@ impl<P: Profile> Connection<P> {
     pub(super) fn mss(&self) -> u32 {
         let negotiated = self.agreed.snd_mss;
         u32::from(if P::ICMP_ERRORS { self.path_mtu.mss(negotiated) } else { negotiated })
+    }
+
+    /// Ends the connection with a reset.
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
+    pub(super) fn break_off(&mut self, commons: &mut Commons<'_>) {
+        self.reset_due = true;
+        self.end(self.state.on(Event::Reset), CloseReason::Aborted, commons);
     }
 
     /// An ICMP message about a segment with number `seq`. Returns whether it is believed.

@@ -11,7 +11,7 @@ use super::commons::Commons;
 use super::congestion::CongestionControl;
 use super::connection::{CloseReason, Connection};
 use super::recovery::Recovery;
-use super::settings::STEP_SHIFT;
+use super::settings::{STEP_SHIFT, Timeout, after_steps};
 use super::state::{Event, State};
 use super::timers::{SendTimer, Timers};
 use super::timestamps::{TICK_SHIFT, tick};
@@ -24,7 +24,7 @@ const KEEPALIVE_TRIES: u8 = 9;
 const R1: u8 = 3;
 
 /// How long a SYN-ACK is repeated for whoever may have begun a connection: 1, 2, 4, … 32 s.
-pub(super) const EMBRYO_PATIENCE_US: u32 = 63_000_000;
+pub(super) const EMBRYO_PATIENCE: Timeout = Timeout::from_micros(63_000_000);
 
 /// How long an orphan waits for the peer's FIN.
 const ORPHAN_PATIENCE_US: u32 = 60_000_000;
@@ -39,6 +39,10 @@ impl<P: Profile> Connection<P> {
         if self.state == State::Closed {
             self.timers = Timers::EMPTY;
             return;
+        }
+        if self.released && !self.timers.orphan && self.state != State::TimeWait {
+            self.timers.orphan = true;
+            self.timers.check = after_steps(now, u32::from(self.settings.orphan_timeout));
         }
         let outstanding = self.snd.outstanding() > 0;
         if !outstanding && !self.waits_for_window() {
@@ -64,6 +68,9 @@ impl<P: Profile> Connection<P> {
     pub fn on_time(&mut self, commons: &mut Commons<'_>) -> bool {
         let mut unanswered = false;
         let now = commons.now;
+        if self.timers.check.has_come(now) {
+            self.on_check(commons);
+        }
         if self.timers.ack.has_come(now) {
             self.timers.ack = Due::NEVER;
             self.debt.together = true;
@@ -82,9 +89,6 @@ impl<P: Profile> Connection<P> {
             }
             self.on_send_timeout(kind, commons);
             unanswered = self.vain == R1.wrapping_add(1) && !self.is_embryo();
-        }
-        if P::KEEPALIVE && self.timers.keepalive.has_come(now) {
-            self.on_silence(commons);
         }
         if unanswered {
             // RFC 9293 §3.8.3, SHLD-9: trouble is told long before R2 ends it.
@@ -136,17 +140,23 @@ impl<P: Profile> Connection<P> {
         }
     }
 
-    pub(super) fn patience_with_silence(&self) -> Duration {
+    fn patience_with_silence(&self) -> Duration {
         Duration::from_micros(u64::from(self.settings.keepalive) << STEP_SHIFT)
+    }
+
+    fn on_check(&mut self, commons: &mut Commons<'_>) {
+        if self.timers.orphan {
+            // No user is left to abort it, and its peer takes the data too slowly.
+            count!(commons.counters, given_up);
+            self.break_off(commons);
+        } else if P::KEEPALIVE {
+            self.on_silence(commons);
+        }
     }
 
     /// The keep-alive timer has come. It is not set anew with every segment: it looks how long
     /// the silence really was.
     fn on_silence(&mut self, commons: &mut Commons<'_>) {
-        if self.state == State::TimeWait {
-            self.timers.keepalive = Due::NEVER;
-            return;
-        }
         let silence = u64::from(tick(commons.now).wrapping_sub(self.heard_tick)) << TICK_SHIFT;
         let patience = self.patience_with_silence();
         let left = patience.micros().saturating_sub(silence);
@@ -164,7 +174,7 @@ impl<P: Profile> Connection<P> {
             self.keepalive_due = true;
             patience.min(KEEPALIVE_INTERVAL)
         };
-        self.timers.keepalive = Due::at(commons.now + wait);
+        self.timers.check = Due::at(commons.now + wait);
     }
 
     /// Whether nothing was sent for longer than the retransmission timeout.
@@ -186,10 +196,6 @@ impl<P: Profile> Connection<P> {
     #[inline(never)]
     pub(super) fn renew_patience(&mut self, now: Instant) {
         self.vain = 0;
-        self.timers.give_up = match self.settings.patience {
-            // RFC 9293 §3.8.3, MUST-21: R2 may be infinite.
-            u32::MAX => Due::LAST,
-            micros => Due::after(now, micros),
-        };
+        self.timers.give_up = self.settings.patience.after(now);
     }
 }

@@ -29,8 +29,11 @@ pub struct Timers {
     pub ack: Due,
     /// When the sender gives up, set while it waits in vain (RFC 9293 §3.8.3).
     pub give_up: Due,
-    /// When silence is looked into (RFC 9293 §3.8.4).
-    pub keepalive: Due,
+    /// While a user holds the handle: when silence is looked into (RFC 9293 §3.8.4). After that:
+    /// when the orphan ends. TIME-WAIT needs neither.
+    pub check: Due,
+    /// Whether `check` is the end of an orphan.
+    pub orphan: bool,
 }
 
 impl Timers {
@@ -40,7 +43,8 @@ impl Timers {
         send_at: Due::NEVER,
         ack: Due::NEVER,
         give_up: Due::NEVER,
-        keepalive: Due::NEVER,
+        check: Due::NEVER,
+        orphan: false,
     };
 
     /// Starts or restarts the sender's timer.
@@ -77,10 +81,12 @@ impl Timers {
         Some(self.send)
     }
 
-    /// The earliest of all but `keepalive`.
+    /// The earliest of all.
+    // Called from several places: one copy in an image is enough.
     #[must_use]
+    #[inline(never)]
     pub fn next(&self) -> Due {
-        self.send_at.earlier(self.ack).earlier(self.give_up)
+        self.send_at.earlier(self.ack).earlier(self.give_up).earlier(self.check)
     }
 }
 
@@ -103,7 +109,8 @@ mod tests {
         assert_eq!(timers.take_expired_send(at(301)), None, "a timer fires once");
         timers.give_up = Due::at(at(900));
         assert_eq!(timers.next(), Due::at(at(900)));
+        timers.check = Due::at(at(950));
         timers.stop_send();
-        assert_eq!(timers.next(), Due::NEVER);
+        assert_eq!(timers.next(), Due::at(at(950)));
     }
 }

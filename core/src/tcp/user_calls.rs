@@ -10,12 +10,12 @@ use crate::readiness::Readiness;
 use crate::seq::SeqNum;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::policy::AllocationPolicy;
-use crate::time::{Duration, Instant};
+use crate::time::{Due, Duration, Instant};
 
 use super::commons::Commons;
 use super::congestion::CongestionControl;
 use super::connection::{CloseReason, Connection, PathError};
-use super::expires::EMBRYO_PATIENCE_US;
+use super::expires::EMBRYO_PATIENCE;
 use super::options::{Agreed, Terms};
 use super::recovery::Recovery;
 use super::segment::Segment;
@@ -194,7 +194,7 @@ impl<P: Profile> Connection<P> {
         self.state = self.state.on(Event::Listen).on(Event::SynArrived);
         self.embryo = true;
         // Deviation: decision 0022.
-        self.settings.patience = EMBRYO_PATIENCE_US;
+        self.settings.patience = EMBRYO_PATIENCE;
         Some(())
     }
 
@@ -370,9 +370,11 @@ impl<P: Profile> Connection<P> {
         self.end(self.state.on(Event::Reset), CloseReason::Aborted, commons);
     }
 
-    /// The user lets go: what is queued is still delivered, the connection ends by itself.
+    /// The user lets go: what is queued is still delivered, the connection ends by itself. A user
+    /// call does not know the time: deadlines begin when timers are settled next.
     pub fn release(&mut self, commons: &mut Commons<'_>) {
         let unread = self.rcv.readable() > 0 && !self.deaf;
+        self.timers.check = Due::NEVER;
         self.released = true;
         self.news = Readiness::NONE;
         if unread && self.state != State::Closed {

@@ -298,6 +298,7 @@ impl Scene {
             "wscale" => config.window_scale = words.switch()?,
             "rto-min" => config.rto_min = Duration::from_micros(words.span(name)?),
             "user-timeout" => config.user_timeout = Duration::from_micros(words.span(name)?),
+            "orphan-timeout" => config.orphan_timeout = Duration::from_micros(words.span(name)?),
             "connect-timeout" => config.connect_timeout = Duration::from_micros(words.span(name)?),
             "timestamps" => config.timestamps = words.switch()?,
             "sack" => config.sack = words.switch()?,

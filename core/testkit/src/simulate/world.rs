@@ -264,6 +264,8 @@ fn connection(random: &mut Random, host: &mut HostSetup, climate: Climate) {
     let connection = &mut host.config.connection;
     connection.user_timeout = NEVER;
     connection.connect_timeout = NEVER;
+    // Nobody may give way: that would be a break without a cause.
+    connection.orphan_timeout = Duration::from_secs(20 * 3600);
     connection.timestamps = random.below(4) != 0;
     connection.sack = random.below(4) != 0;
     connection.ack_delay = Duration::from_millis(random.one_of(&[0, 40, 200, 499]));
