@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use hikyaku::AllocationPolicy::{self, Overcommit, Reserved};
+use hikyaku::counters::DropReason;
 use hikyaku::seq::SeqNum;
 use hikyaku::time::Duration;
 use hikyaku::wire::tcp::Flags;
@@ -313,4 +314,118 @@ fn a_peer_that_wants_tiny_segments_leaves_records_for_others() {
         assert_eq!(lone.host.send_queue(peer.handle), 0);
     }
     assert_eq!(lone.host.usage().records, 0);
+}
+
+/// As many ranges of ten bytes behind holes, each three blocks behind the one before.
+fn ranges(lone: &mut Lone, peer: &Peer, count: u32) {
+    for range in 0..count {
+        let mut early = peer.segment(Flags::ACK, &[7; 10]);
+        early.seq = peer.seq + BLOCK * (3 * range + 2);
+        assert_eq!(lone.feed(&early).len(), 1);
+    }
+    assert_eq!(lone.host.counters().out_of_order, count as usize);
+}
+
+/// The size of their blocks.
+const BLOCK: u32 = 128;
+
+/// Profiles whose windows are of many blocks, and how many ranges behind holes they have records
+/// for.
+const RECORDS: [(Kind, u32); 2] = [(Kind::Full, 8), (Kind::Small, 4)];
+
+#[test]
+fn a_range_without_a_record_takes_no_block() {
+    for (kind, count) in RECORDS {
+        let mut lone = Lone::with(kind, Family::V4, |host| {
+            host.config.policy = Overcommit;
+            host.capacity.connections = 1;
+            (host.capacity.blocks, host.capacity.block_size) = (64, BLOCK as usize);
+            host.config.connection.receive_limit = BLOCK * 28;
+        });
+        let peer = lone.passive(0);
+        ranges(&mut lone, &peer, count);
+        let used = lone.host.usage().blocks_used;
+        let mut far = peer.segment(Flags::ACK, &[7; 10]);
+        far.seq = peer.seq + BLOCK * (3 * count + 2);
+        assert_eq!(lone.feed(&far).len(), 1, "an ACK");
+        assert_eq!(lone.host.usage().blocks_used, used, "{kind:?}");
+        assert_eq!(lone.host.counters().out_of_order, count as usize, "{kind:?}");
+        assert_eq!(lone.host.counters().drops.of(DropReason::NoMemory), 1, "{kind:?}");
+        // One that joins a range needs no record of its own.
+        far.seq = peer.seq + BLOCK * 2 + 10;
+        assert_eq!(lone.feed(&far).len(), 1, "an ACK");
+        assert_eq!(lone.host.counters().out_of_order, count as usize + 1, "{kind:?}");
+        assert_eq!(lone.host.usage().blocks_used, used, "{kind:?}: in the same block");
+        lone.drain(&[peer]);
+    }
+}
+
+#[test]
+fn a_range_that_the_pool_cuts_short_before_it_joins_another_keeps_no_block() {
+    for (kind, count) in RECORDS {
+        let blocks: u32 = 36;
+        let mut lone = Lone::with(kind, Family::V4, |host| {
+            host.config.policy = Overcommit;
+            host.capacity.connections = 2;
+            (host.capacity.blocks, host.capacity.block_size) = (blocks as usize, BLOCK as usize);
+            host.config.connection.receive_limit = BLOCK * 28;
+        });
+        let (mut peer, mut other) = (lone.passive(0), lone.passive(1));
+        ranges(&mut lone, &peer, count);
+        // Another connection takes all but one of the blocks that are left.
+        loop {
+            let usage = lone.host.usage();
+            if usage.blocks_used + usage.blocks_promised + 1 == blocks {
+                break;
+            }
+            lone.feed(&other.segment(Flags::ACK, &[7; BLOCK as usize]));
+            other.seq = other.seq + BLOCK;
+            assert!(lone.host.usage().blocks_used > usage.blocks_used, "{kind:?}: {usage:?}");
+        }
+        // From behind the first range into the second, over two blocks that are missing.
+        let used = lone.host.usage().blocks_used;
+        let mut bridge = peer.segment(Flags::ACK, &[7; 2 * BLOCK as usize - 15]);
+        bridge.seq = peer.seq + BLOCK * 3 + 20;
+        assert_eq!(lone.feed(&bridge).len(), 1, "an ACK");
+        assert!(lone.host.usage().blocks_used < used, "{kind:?}: all that was early is dropped");
+        // The data in order comes again and is taken.
+        lone.feed(&peer.segment(Flags::ACK, &[7; BLOCK as usize]));
+        peer.seq = peer.seq + BLOCK;
+        assert_eq!(lone.host.readable(peer.handle), BLOCK, "{kind:?}");
+        lone.drain(&[peer, other]);
+    }
+}
+
+/// Decision 0007: the window of a SYN-ACK is one block at most, so that a connection which is
+/// accepted can keep it however full the pool is.
+#[test]
+fn the_window_of_a_syn_ack_is_backed_by_reserved_memory() {
+    for kind in KINDS {
+        let block_size = if kind == Kind::Tiny { 1024 } else { 64 };
+        let mut lone = Lone::with(kind, Family::V4, |host| {
+            host.config.policy = Reserved;
+            host.capacity.connections = 4;
+            (host.capacity.blocks, host.capacity.block_size) = (8, block_size);
+        });
+        // Four handshakes begin while the pool is empty, and the connections share it in the end.
+        let syns: Vec<_> = (0..4).map(|number| lone.syn(number)).collect();
+        let answers: Vec<_> = syns.iter().map(|syn| lone.feed(syn)[0]).collect();
+        let mut peers = Vec::new();
+        for (syn, answer) in syns.iter().zip(&answers) {
+            let mut ack = Tcp { seq: syn.seq + 1, ack: answer.seq + 1, ..syn.clone() };
+            (ack.flags, ack.options) = (Flags::ACK, Vec::new());
+            assert!(lone.feed(&ack).is_empty(), "{kind:?}: accepted");
+            let handle = lone.accept().expect("a connection");
+            let (at, host) = (syn.source, syn.destination);
+            peers.push(Peer { handle, at, host, seq: ack.seq, ack: ack.ack, window: syn.window });
+        }
+        // Every window that was told is filled, and nobody reads.
+        for (peer, answer) in peers.iter().zip(&answers) {
+            assert!(answer.window > 0, "{kind:?}");
+            let acks = lone.feed(&peer.segment(Flags::ACK, &vec![7; answer.window.into()]));
+            let taken = acks.last().map(|one| one.ack.since(peer.seq));
+            assert_eq!(taken, Some(answer.window.into()), "{kind:?}: all of it");
+        }
+        lone.drain(&peers);
+    }
 }

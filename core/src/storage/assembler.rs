@@ -35,6 +35,9 @@ pub trait Reassembly: Empty {
     /// has changed then.
     fn add(&mut self, start: u32, end: u32) -> Result<(), TooManyHoles>;
 
+    /// Whether [`Reassembly::add`] finds a record for `[start, end)`.
+    fn has_room_for(&self, start: u32, end: u32) -> bool;
+
     /// The first `by` octets are in order now, so that offsets count from behind them. Returns
     /// how many octets follow there without a hole, and forgets those: the caller commits
     /// `by` and what is returned, and offsets count from behind both from then on.
@@ -112,6 +115,11 @@ impl<const N: usize> Reassembly for Assembler<N> {
         }
         self.end = self.end.max(end);
         Ok(())
+    }
+
+    fn has_room_for(&self, start: u32, end: u32) -> bool {
+        let touches = |range: &Range| start <= range.end && range.start <= end;
+        start >= end || self.ranges.iter().any(|range| *range == NONE || touches(range))
     }
 
     fn advance(&mut self, by: u32) -> u32 {

@@ -232,7 +232,7 @@ impl<P: Profile> Connection<P> {
         }
         if !segment.has(Flags::RST) && !segment.has(Flags::SYN) {
             self.note_duplicate(segment);
-            segment.trim(nxt, self.rcv.edge);
+            segment.trim(nxt, self.rcv.data_end());
         }
         ControlFlow::Continue(())
     }

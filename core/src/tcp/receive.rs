@@ -221,9 +221,21 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
 
     fn take_early(&mut self, seq: SeqNum, text: &[u8], blocks: &mut BlockPool<'_>) -> Taken {
         let gap = seq.since(self.nxt);
+        // A stream of several blocks would keep the one that is written for a range without a
+        // record.
+        if !Q::SLIDES && !self.holes.has_room_for(gap, gap.wrapping_add(text_len(text))) {
+            return Taken::Nowhere;
+        }
         let stored = self.queue.write_at(blocks, self.queue.len().wrapping_add(gap), text);
         let stored = stored.min(text.len()) as u32;
-        if stored == 0 || self.holes.add(gap, gap.wrapping_add(stored)).is_err() {
+        if stored == 0 {
+            return Taken::Nowhere;
+        }
+        if self.holes.add(gap, gap.wrapping_add(stored)).is_err() {
+            if !Q::SLIDES {
+                // The pool ran dry before the range reached the one that it was to join.
+                self.drop_early(blocks);
+            }
             return Taken::Nowhere;
         }
         Taken::Early
@@ -289,6 +301,14 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     /// A FIN with number `seq` is here, and the text before it is not.
     pub fn keep_fin(&mut self, seq: SeqNum) {
         self.fin = seq.since(self.irs);
+    }
+
+    /// The end of the numbers that data may have: the window's right edge, or a FIN that waits for
+    /// the data before it. A peer that sends data behind its FIN contradicts itself.
+    #[must_use]
+    pub fn data_end(&self) -> SeqNum {
+        let fin = self.irs + self.fin;
+        if self.fin != 0 && fin.after(self.nxt) { fin.earlier(self.edge) } else { self.edge }
     }
 
     /// Whether the peer's FIN is known and all before it is here.

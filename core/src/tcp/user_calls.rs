@@ -150,10 +150,9 @@ impl<P: Profile> Connection<P> {
         self.snd.start(handshake.iss, choices.send_limit, &mut commons.blocks)?;
         self.snd.skip_syn();
         self.set_up(handshake.flow, choices, commons)?;
+        // With `Reserved` the SYN-ACK advertises one block at most, and that block is promised now.
         let reserved = commons.policy == AllocationPolicy::Reserved;
-        if reserved && self.rcv.syn_window() < handshake.told {
-            return None;
-        }
+        debug_assert!(!reserved || self.rcv.syn_window() >= handshake.told, "no memory behind it");
         self.agreed = handshake.agreed;
         self.stamps = handshake.stamps;
         self.rcv.start(handshake.irs, u32::from(handshake.told));
@@ -374,8 +373,8 @@ impl<P: Profile> Connection<P> {
     /// call does not know the time: deadlines begin when timers are settled next.
     pub fn release(&mut self, commons: &mut Commons<'_>) {
         let unread = self.rcv.readable() > 0 && !self.deaf;
-        self.timers.check = Due::NEVER;
         self.released = true;
+        self.timers.check = Due::NEVER;
         self.news = Readiness::NONE;
         if unread && self.state != State::Closed {
             // RFC 9293 §3.6.1, SHLD-3: data was lost on the way to the user; the peer must know.

@@ -54,6 +54,7 @@ fn check<const N: usize>(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 let mut after = flags.clone();
                 after[start as usize..end as usize].fill(true);
                 let fits = runs(&after).len() <= N;
+                prop_assert_eq!(assembler.has_room_for(start, end), fits);
                 prop_assert_eq!(assembler.add(start, end).is_ok(), fits);
                 if fits {
                     flags = after;
@@ -86,9 +87,9 @@ fn check<const N: usize>(steps: Vec<Step>) -> Result<(), TestCaseError> {
             if let Some(overlap) = overlap {
                 prop_assert!(start <= overlap.start && overlap.end <= end);
                 prop_assert!(assembler.holds(overlap.start, overlap.end));
-            }
                 let first = (start..end).find(|at| flags[*at as usize]);
                 prop_assert_eq!(Some(overlap.start), first, "the first in sequence");
+            }
         }
     }
     Ok(())
