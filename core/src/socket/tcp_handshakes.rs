@@ -5,11 +5,12 @@
 
 use crate::counters::{DropReason, count};
 use crate::flow::FlowKey;
-use crate::profile::{LineOf, Profile};
+use crate::profile::{Profile, Tables};
 use crate::seq::SeqNum;
 use crate::storage::Id;
 use crate::storage::deadlines::Deadlines;
 use crate::storage::hash_table::Index;
+use crate::storage::linear::ROW_MAX;
 use crate::storage::list::Line;
 use crate::tcp::bare::Bare;
 use crate::tcp::cookie::{self, Jar};
@@ -23,7 +24,6 @@ use crate::wire::tcp::Flags;
 use super::Commons;
 use super::demux::{find_bound, flow_hash};
 use super::tcp_pool::TcpPool;
-use super::tcp_slots::Backlog;
 
 impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn half_open_segment(
@@ -275,7 +275,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     pub(super) fn make_room(&mut self, commons: &mut Commons<'a>) -> Option<Id> {
         let now = commons.now;
         let mut first = (Due::NEVER, None);
-        if P::RECORDS && !LineOf::<P, Backlog>::KNOWS_ITS_OWN {
+        if P::RECORDS && P::Tables::SLOTS_MAX > ROW_MAX {
             // Only orphans give way here, and the list has them in the order of their ages. A row
             // of bits has no such order, but few slots to look at.
             let id = self.orphans.first()?;
