@@ -138,6 +138,43 @@ impl Due {
     }
 }
 
+/// A point in time in six bytes: ticks of 1,024 µs, which wrap after 9,000 years. All zero is
+/// [`Instant::ZERO`].
+///
+/// It is for records that have no space for an [`Instant`]. A time of 32 bits would wrap after 50
+/// days, and an idle connection may be older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Ticks([u16; 3]);
+
+impl Ticks {
+    /// Microseconds to ticks, without a division.
+    const SHIFT: u32 = 10;
+
+    /// Ticks are counted in so many bits.
+    const MASK: u64 = (1 << 48) - 1;
+
+    /// The length of a tick.
+    pub(crate) const TICK: Duration = Duration(1 << Self::SHIFT);
+
+    /// [`Instant::ZERO`].
+    pub(crate) const ZERO: Self = Self([0; 3]);
+
+    /// The tick in which a point in time lies.
+    pub(crate) const fn of(instant: Instant) -> Self {
+        let ticks = instant.0 >> Self::SHIFT;
+        Self([ticks as u16, (ticks >> 16) as u16, (ticks >> 32) as u16])
+    }
+
+    /// The time from this tick to that of `now`, which is not earlier.
+    pub(crate) const fn until(self, now: Instant) -> Duration {
+        let [low, middle, high] = self.0;
+        let ticks = low as u64 | (middle as u64) << 16 | (high as u64) << 32;
+        let since = (now.0 >> Self::SHIFT).wrapping_sub(ticks) & Self::MASK;
+        Duration(since << Self::SHIFT)
+    }
+}
+
 impl Add<Duration> for Instant {
     type Output = Self;
 
@@ -174,6 +211,22 @@ mod tests {
         assert!(soon.has_come(Instant::ZERO) && !late.has_come(Instant::from_micros(1)));
         assert!(!Due::NEVER.has_come(Instant::from_micros(u64::MAX)));
         assert_eq!((soon.instant(), Due::NEVER.instant()), (Some(Instant::ZERO), None));
+    }
+
+    #[test]
+    fn ticks_measure_pauses_of_any_length() {
+        for start in
+            [0, 1, 1_023, 1_024, (1 << 42) - 1, 1 << 42, 1 << 57, (1 << 58) - 1, (1 << 63) - 7]
+        {
+            let start = Instant::from_micros(start);
+            let ticks = Ticks::of(start);
+            for pause in [0, 1, 1_024, 1 << 31, 1 << 32, 1 << 42, (1 << 42) + 5_000, 1 << 53] {
+                let now = start + Duration::from_micros(pause);
+                let error = ticks.until(now).micros().abs_diff(pause);
+                assert!(error < 1_024, "{error} of {pause} after {start:?}");
+            }
+        }
+        assert_eq!(Ticks::of(Instant::ZERO), Ticks::ZERO);
     }
 
     #[test]

@@ -168,7 +168,9 @@ fn a_segment_without_the_agreed_stamp_is_dropped_in_silence() {
 
 #[test]
 fn sec_47_after_24_days_of_silence_an_old_stamp_says_nothing() {
-    for (silence, taken) in [(23, false), (25, true)] {
+    for (silence, taken) in
+        [(23, false), (25, true), (26, true), (51, true), (60, true), (75, true), (100, true)]
+    {
         let mut scene = Scene::new(Family::V4, 1_000_000);
         scene.lone.pass(Duration::from_micros(silence * DAY.micros()));
         scene.feed(0, 10, 999);

@@ -343,6 +343,86 @@ fn sec_72_each_timer_fires_once_whatever_the_clock_does() {
     });
 }
 
+/// 2³² ticks of 1,024 µs: 50.9 days, after which a time of 32 bits would come again.
+const TICKS_WRAP: Duration = Duration::from_micros(1 << 42);
+
+/// The peer acknowledges all that the host sends, until nothing is sent any more.
+fn acknowledge_all(lone: &mut Lone, peer: &mut Peer) {
+    let mut sent = lone.sent();
+    while let Some(last) = sent.last() {
+        peer.ack = last.end();
+        sent = lone.feed(&peer.segment(A, b""));
+    }
+}
+
+#[test]
+fn sec_72_a_pause_of_any_length_restarts_the_congestion_window() {
+    let pauses = [Duration::from_secs(5), TICKS_WRAP, TICKS_WRAP + Duration::from_millis(50)];
+    let pauses =
+        pauses.into_iter().chain([26, 51, 75, 100].map(|days| Duration::from_secs(days * DAY)));
+    for pause in pauses {
+        for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+            let mut lone = Lone::new(kind, Family::V4);
+            let mut peer = lone.passive(0);
+            let first = lone.host.info(peer.handle).cwnd;
+            for _ in 0..40 {
+                assert!(lone.host.write(peer.handle, &[1; 20_000]).is_ok());
+                acknowledge_all(&mut lone, &mut peer);
+            }
+            let grown = lone.host.info(peer.handle).cwnd;
+            assert!(grown > first, "{kind:?}: {grown} of {first}");
+            lone.pass(pause);
+            // A call of the user happens at the time that was told last.
+            assert_eq!(lone.next_wake(), None);
+            assert!(lone.host.write(peer.handle, &[1; 4000]).is_ok());
+            let restarted = lone.host.info(peer.handle).cwnd;
+            assert!(restarted <= first, "{kind:?}: {restarted} after {pause:?}");
+            acknowledge_all(&mut lone, &mut peer);
+            lone.drain(&[peer]);
+        }
+    }
+}
+
+#[test]
+fn sec_72_silence_of_any_length_is_noticed_by_the_keep_alive_timer() {
+    let asks = |setup: &mut HostSetup| {
+        setup.config.connection.keepalive = Some(Duration::from_secs(7200));
+    };
+    for days in [1, 26, 51, 75, 100] {
+        let mut lone = Lone::with(Kind::Full, Family::V4, asks);
+        let peer = lone.passive(0);
+        // The host was not called for so long.
+        lone.now = lone.now + Duration::from_secs(days * DAY);
+        assert_eq!(lone.sent().len(), 1, "after {days} days");
+        lone.drain(&[peer]);
+    }
+    let mut lone = Lone::with(Kind::Full, Family::V4, asks);
+    let peer = lone.passive(0);
+    lone.now = lone.now + TICKS_WRAP + Duration::from_secs(1);
+    assert_eq!(lone.sent().len(), 1, "after 2³² ticks");
+    lone.drain(&[peer]);
+}
+
+#[test]
+fn sec_72_a_handshake_that_was_answered_after_hours_is_no_short_round_trip() {
+    for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+        // 2³² µs are 71.6 minutes.
+        let mut lone = Lone::new(kind, Family::V4);
+        let syn = lone.syn(0);
+        let answer = lone.feed(&syn)[0];
+        lone.now = lone.now + Duration::from_micros((1 << 32) + 1_000);
+        let ack =
+            Tcp { seq: syn.seq + 1, ack: answer.seq + 1, flags: A, options: Vec::new(), ..syn };
+        lone.host.receive(lone.now, &ack.packet());
+        let Some(handle) = lone.accept() else { panic!("{kind:?}: no connection") };
+        let srtt = lone.host.info(handle).srtt;
+        assert!(srtt.is_none_or(|srtt| srtt > Duration::from_secs(1)), "{kind:?}: {srtt:?}");
+        lone.host.abort(handle);
+        lone.host.release(handle);
+        lone.sent();
+    }
+}
+
 // ---- SEC-74: round trips of nothing and of ages ----
 
 const RTO_MIN: Duration = Duration::from_millis(200);

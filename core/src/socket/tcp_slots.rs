@@ -135,7 +135,7 @@ pub(super) struct Listening<P: Profile> {
     pub(super) choices: Choices,
     pub(super) limit: u16,
     /// The period in which a cookie was given out last, 0 for never.
-    pub(super) cookies: u16,
+    pub(super) cookies: u32,
     pub(super) waiting: LineOf<P, Backlog>,
 }
 
@@ -217,7 +217,7 @@ mod tests {
             (size_of::<ConnectionSlot<Full>>(), 536),
             (size_of::<ConnectionSlot<Small>>(), 440),
             (size_of::<ConnectionSlot<Tiny>>(), 368),
-            (size_of::<HalfOpenSlot>(), 99),
+            (size_of::<HalfOpenSlot>(), 104),
         ];
         for (size, most) in sizes {
             assert!(size <= most, "{size}, and not {most}");

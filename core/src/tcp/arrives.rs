@@ -23,7 +23,7 @@ use super::segment::{Segment, text_len};
 use super::state::{Event, State};
 use super::time_wait::{Action, Numbers, judge};
 use super::timers::SendTimer;
-use super::timestamps::{Stamps, tick};
+use super::timestamps::Stamps;
 
 /// What became of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +152,7 @@ impl<P: Profile> Connection<P> {
         }
         self.check_stamps(segment, commons)?;
         let moves_edge = segment.seq.at_or_before(self.rcv.nxt - self.debt.octets);
-        let outdated = Stamps::are_outdated(self.silence(commons.now));
+        let outdated = Stamps::are_outdated(self.timers.heard_at.until(commons.now));
         self.check_sequence(segment, commons)?;
         self.check_rst(segment, commons)?;
         self.check_syn(segment, commons)?;
@@ -190,7 +190,7 @@ impl<P: Profile> Connection<P> {
         let Some(stamps) = &segment.options.timestamps else {
             return dropped(DropReason::NoTimestamp);
         };
-        let silence = self.silence(commons.now);
+        let silence = self.timers.heard_at.until(commons.now);
         if self.stamps.is_older(stamps.value) && !Stamps::are_outdated(silence) {
             self.owe_for_stray(segment, commons);
             return dropped(DropReason::OldTimestamp);
@@ -252,11 +252,6 @@ impl<P: Profile> Connection<P> {
                 self.stamps.advance(stamps.value);
             }
         }
-    }
-
-    /// For how long nothing was heard, in ticks.
-    fn silence(&self, now: Instant) -> u32 {
-        tick(now).wrapping_sub(self.heard_tick)
     }
 
     /// Notes the payload below RCV.NXT for a D-SACK block (RFC 2883 §4).

@@ -9,7 +9,7 @@ use crate::profile::Profile;
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
 use crate::storage::Empty;
-use crate::time::{Due, Instant};
+use crate::time::{Due, Instant, Ticks};
 use crate::wire::tcp::Flags;
 
 use super::ack_budget::AckBudget;
@@ -137,12 +137,10 @@ pub struct Connection<P: Profile> {
     pub(super) vain: u8,
     /// Keep-alives sent since the peer was heard last.
     pub(super) keepalives: u8,
+    /// When data was sent last.
+    pub(super) sent_at: Ticks,
     pub(super) snd: SendSpace<P::Stream>,
     pub(super) rcv: ReceiveSpace<P::Reassembly, P::Stream>,
-    /// When data was sent last, in ticks of 1,024 µs, modulo 2³².
-    pub(super) sent_tick: u32,
-    /// When the peer was heard last, likewise.
-    pub(super) heard_tick: u32,
     pub(super) rtt: RttEstimator,
     pub(super) flow: FlowKey,
     pub(super) settings: Settings,
@@ -170,8 +168,7 @@ impl<P: Profile> Empty for Connection<P> {
         settings: Settings::EMPTY,
         reason: None,
         path_error: None,
-        sent_tick: 0,
-        heard_tick: 0,
+        sent_at: Ticks::ZERO,
         ack_budget: AckBudget::EMPTY,
         keepalives: 0,
         vain: 0,

@@ -30,15 +30,15 @@ const PERIOD_SHIFT: u32 = 26;
 const STAMP_BITS: u32 = 5;
 const NO_SHIFT: u8 = 15;
 
-/// The period of a point in time, modulo 2¹⁶; never zero, which stands for none.
+/// The period of a point in time, which wraps after 9,000 years; never zero, which stands for none.
 #[must_use]
-pub fn period(now: Instant) -> u16 {
-    ((now.micros() >> PERIOD_SHIFT) as u16).max(1)
+pub fn period(now: Instant) -> u32 {
+    ((now.micros() >> PERIOD_SHIFT) as u32).max(1)
 }
 
 /// Whether a period was this one or one of the two before.
 #[must_use]
-pub fn is_recent(period: u16, now: Instant) -> bool {
+pub fn is_recent(period: u32, now: Instant) -> bool {
     period != 0 && self::period(now).wrapping_sub(period) <= 2
 }
 

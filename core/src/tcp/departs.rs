@@ -5,7 +5,7 @@ use crate::counters::{Tally, count};
 use crate::flow::FlowKey;
 use crate::profile::Profile;
 use crate::seq::SeqNum;
-use crate::time::Due;
+use crate::time::{Due, Ticks};
 use crate::wire::tcp::{Flags, Header};
 use crate::wire::tcp_options::Options;
 
@@ -16,7 +16,6 @@ use super::options::{mss_of_mtu, stamp_room};
 use super::recovery::{Range, Records, Recovery, Sent};
 use super::state::State;
 use super::timers::SendTimer;
-use super::timestamps::tick;
 use super::window::Sendable;
 
 /// Why a segment leaves.
@@ -377,7 +376,7 @@ impl<P: Profile> Connection<P> {
             Purpose::Again => self.recovery.on_resent(&mut commons.records, &sent),
             _ => return,
         }
-        self.sent_tick = tick(now);
+        self.sent_at = Ticks::of(now);
         // What was forced out into a window that is open after all is lost or arrives.
         if self.timers.sending() == SendTimer::Persist && self.snd.wnd > 0 {
             self.start_send_timer(SendTimer::Retransmit, now);

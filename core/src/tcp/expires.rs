@@ -5,7 +5,7 @@
 use crate::counters::count;
 use crate::profile::Profile;
 use crate::readiness::Readiness;
-use crate::time::{Due, Duration, Instant};
+use crate::time::{Due, Duration, Instant, Ticks};
 
 use super::commons::Commons;
 use super::congestion::CongestionControl;
@@ -14,7 +14,6 @@ use super::recovery::Recovery;
 use super::settings::{STEP_SHIFT, Timeout, after_steps};
 use super::state::{Event, State};
 use super::timers::{SendTimer, Timers};
-use super::timestamps::{TICK_SHIFT, tick};
 
 /// How long an answer to a keep-alive is waited for at most, and how many are sent in vain.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(75);
@@ -133,7 +132,7 @@ impl<P: Profile> Connection<P> {
     /// The peer has shown a sign of life.
     pub(super) fn on_heard(&mut self, now: Instant) {
         if P::KEEPALIVE || P::TIMESTAMPS {
-            self.heard_tick = tick(now);
+            self.timers.heard_at = Ticks::of(now);
         }
         if P::KEEPALIVE {
             (self.keepalives, self.keepalive_due) = (0, false);
@@ -157,13 +156,13 @@ impl<P: Profile> Connection<P> {
     /// The keep-alive timer has come. It is not set anew with every segment: it looks how long
     /// the silence really was.
     fn on_silence(&mut self, commons: &mut Commons<'_>) {
-        let silence = u64::from(tick(commons.now).wrapping_sub(self.heard_tick)) << TICK_SHIFT;
+        let silence = self.timers.heard_at.until(commons.now);
         let patience = self.patience_with_silence();
-        let left = patience.micros().saturating_sub(silence);
+        let left = Duration::from_micros(patience.micros().saturating_sub(silence.micros()));
         // RFC 9293 §3.8.4, MUST-26: only while nothing of ours is outstanding, else the
         // retransmission timer finds out.
-        let wait = if self.keepalives == 0 && left > 1 << TICK_SHIFT {
-            Duration::from_micros(left)
+        let wait = if self.keepalives == 0 && left > Ticks::TICK {
+            left
         } else if self.snd.outstanding() > 0 {
             patience.min(KEEPALIVE_INTERVAL)
         } else if self.keepalives >= KEEPALIVE_TRIES {
@@ -179,7 +178,7 @@ impl<P: Profile> Connection<P> {
 
     /// Whether nothing was sent for longer than the retransmission timeout.
     pub(super) fn is_stale(&self, now: Instant) -> bool {
-        u64::from(tick(now).wrapping_sub(self.sent_tick)) > self.rto().micros() >> TICK_SHIFT
+        self.sent_at.until(now) > self.rto()
     }
 
     /// Starts the sender's timer and, where it was not waiting already, its patience.

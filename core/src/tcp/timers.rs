@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a clock or acts: a timer is a point in time and what it is for.
 
-use crate::time::{Due, Instant};
+use crate::time::{Due, Instant, Ticks};
 
 /// What the sender waits for. Only one of these at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Timers {
     pub check: Due,
     /// Whether `check` is the end of an orphan.
     pub orphan: bool,
+    /// When the peer was heard last, where keep-alives or timestamps ask for it.
+    pub(super) heard_at: Ticks,
 }
 
 impl Timers {
@@ -45,6 +47,7 @@ impl Timers {
         give_up: Due::NEVER,
         check: Due::NEVER,
         orphan: false,
+        heard_at: Ticks::ZERO,
     };
 
     /// Starts or restarts the sender's timer.

@@ -6,10 +6,10 @@ use crate::time::{Duration, Instant};
 use crate::wire::tcp_options::Timestamps;
 
 /// Microseconds to ticks of 1,024 µs, without a division (RFC 7323 §5.4: 1 ms to 1 s).
-pub(super) const TICK_SHIFT: u32 = 10;
+const TICK_SHIFT: u32 = 10;
 
-/// RFC 7323 §5.5: TS.Recent says nothing any more after 24 days, in ticks.
-const OUTDATED: u32 = ((24 * 24 * 3600 * 1_000_000_u64) >> TICK_SHIFT) as u32;
+/// RFC 7323 §5.5: TS.Recent is invalid once the peer was silent for longer.
+const OUTDATED: Duration = Duration::from_secs(24 * 24 * 3600);
 
 /// TS.Recent, and how far our clock is off for this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +67,9 @@ impl Stamps {
         !self.is_recent(value) && !self.is_older(value)
     }
 
-    /// Whether so much silence, in ticks, has passed that TS.Recent means nothing.
+    /// Whether TS.Recent is invalid after so much silence.
     #[must_use]
-    pub const fn are_outdated(silence: u32) -> bool {
+    pub fn are_outdated(silence: Duration) -> bool {
         silence > OUTDATED
     }
 
@@ -88,7 +88,7 @@ impl Stamps {
 }
 
 /// A coarse clock: ticks of 1,024 µs, modulo 2³².
-pub(super) fn tick(now: Instant) -> u32 {
+fn tick(now: Instant) -> u32 {
     (now.micros() >> TICK_SHIFT) as u32
 }
 
@@ -122,7 +122,9 @@ mod tests {
         assert_eq!(stamps.round_trip(echo, later), Some(Duration::from_micros(500 << 10)));
         assert_eq!(stamps.round_trip(echo, sent), Some(Duration::ZERO));
         assert_eq!(stamps.round_trip(echo.wrapping_add(1), sent), None);
-        assert!(Stamps::are_outdated(tick(Instant::from_millis(25 * 86_400_000))));
-        assert!(!Stamps::are_outdated(tick(Instant::from_millis(23 * 86_400_000))));
+        for (days, outdated) in [(23, false), (25, true), (51, true), (75, true), (100, true)] {
+            let silence = Duration::from_secs(days * 86_400);
+            assert_eq!(Stamps::are_outdated(silence), outdated, "{days} days");
+        }
     }
 }
