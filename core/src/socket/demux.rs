@@ -10,6 +10,11 @@ use crate::storage::Id;
 use crate::storage::hash_table::{Chained, Hash32, Index};
 use crate::storage::slab::Slab;
 
+/// The ephemeral ports of RFC 6335 §6.
+pub const EPHEMERAL_FIRST: u16 = 49_152;
+/// How many there are.
+pub const EPHEMERAL_COUNT: u16 = 16_384;
+
 /// The local end that a listener or a UDP socket is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

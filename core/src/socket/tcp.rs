@@ -13,13 +13,9 @@ use crate::tcp::settings::ConnectionConfig;
 use crate::tcp::state::State;
 use crate::tcp::user_calls::{Half, Info, ReadError, WriteError};
 
-use super::demux::{Bound, port_hash};
+use super::demux::{Bound, EPHEMERAL_COUNT, EPHEMERAL_FIRST, port_hash};
 use super::tcp_pool::{TcpPool, User};
 use super::{Commons, ListenerHandle, StaleHandle, TcpHandle};
-
-/// The ephemeral ports of RFC 6335 §6.
-const EPHEMERAL_FIRST: u16 = 49_152;
-const EPHEMERAL_COUNT: u16 = 16_384;
 
 /// Ports tried before a connect gives up: with the hash as a start, collisions are rare.
 const PORT_TRIES: u16 = 64;

@@ -22,7 +22,7 @@ use crate::storage::stream::Stream;
 use crate::storage::{Empty, Id};
 use crate::waker::{DatagramWaiters, WakerSlot};
 
-use super::demux::{Bound, find_bound, port_hash};
+use super::demux::{Bound, EPHEMERAL_COUNT, EPHEMERAL_FIRST, find_bound, port_hash};
 use super::tcp_slots::News;
 #[cfg(feature = "ethernet")]
 use super::turns::ParkingSlot;
@@ -31,9 +31,6 @@ use super::{Commons, Handle, Route, StaleHandle, UdpHandle};
 
 /// Octets of a frame before its payload.
 const FRAME_HEADER: usize = FLOW_BYTES + 2;
-
-/// The ports that a socket without a wish is given.
-const EPHEMERAL_FIRST: u16 = 49_152;
 
 /// How a socket is bound.
 #[derive(Debug, Clone, Copy)]
@@ -250,6 +247,8 @@ pub struct UdpPool<'a, P: Profile> {
     by_port: IndexOf<'a, P>,
     egress: Turns<'a, P>,
     news: LineOf<P, News>,
+    /// How many ephemeral ports were drawn.
+    draws: u32,
     profile: PhantomData<fn() -> P>,
 }
 
@@ -265,6 +264,7 @@ impl<'a, P: Profile> UdpPool<'a, P> {
                 storage.parked,
             ),
             news: Empty::EMPTY,
+            draws: 0,
             profile: PhantomData,
         }
     }
@@ -292,7 +292,7 @@ impl<'a, P: Profile> UdpPool<'a, P> {
         config: &UdpConfig,
         commons: &mut Commons<'a>,
     ) -> Result<UdpHandle, BindError> {
-        let bound = self.free_bound(config, commons.table_keys).ok_or(BindError::InUse)?;
+        let bound = self.free_bound(config, commons).ok_or(BindError::InUse)?;
         let id = self.sockets.acquire().ok_or(BindError::NoMemory)?;
         let slot = self.sockets.get_mut(id).ok_or(BindError::NoMemory)?;
         slot.socket.bound = bound;
@@ -320,16 +320,29 @@ impl<'a, P: Profile> UdpPool<'a, P> {
         self.sockets.key(id).map(UdpHandle).ok_or(BindError::NoMemory)
     }
 
-    fn free_bound(&mut self, config: &UdpConfig, keys: [u64; 2]) -> Option<Bound> {
+    fn free_bound(&mut self, config: &UdpConfig, commons: &Commons<'a>) -> Option<Bound> {
+        let start = if config.port == 0 { self.draw_port(commons) } else { 0 };
         let mut is_free = |port| {
             let bound = Bound::new(config.address, port);
-            let hash = port_hash::<P>(keys, port);
+            let hash = port_hash::<P>(commons.table_keys, port);
             self.by_port.find(&self.sockets, hash, &bound).is_none().then_some(bound)
         };
         match config.port {
-            0 => (EPHEMERAL_FIRST..=u16::MAX).find_map(is_free),
+            0 => (0..EPHEMERAL_COUNT).find_map(|step| {
+                is_free(EPHEMERAL_FIRST.saturating_add(start.wrapping_add(step) % EPHEMERAL_COUNT))
+            }),
             port => is_free(port),
         }
+    }
+
+    /// RFC 6056 §3.3.1: where the search for a free port begins. Each draw is a keyed hash of its
+    /// number and the time, so that neither earlier ports nor the time tell it.
+    fn draw_port(&mut self, commons: &Commons<'a>) -> u16 {
+        self.draws = self.draws.wrapping_add(1);
+        let now = commons.now.micros();
+        let numbers = [now as u32, (now >> 32) as u32, self.draws];
+        let [start, ..] = commons.secret.hash(b"udpp", numbers, &FlowKey::EMPTY);
+        start as u16
     }
 
     fn free(&mut self, id: Id, commons: &mut Commons<'a>) {

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 
 use hikyaku::time::Duration;
 use hikyaku::wire::tcp::Flags;
-use hikyaku::{ConnectConfig, State};
+use hikyaku::{
+    AllocationPolicy, Capacity, Config, ConnectConfig, Full, Profile, Secret, Small, Stack, State,
+    Storage, Tiny, UdpConfig,
+};
 use hikyaku_testkit::forge::{icmp, udp, with_ipv4_checksum};
 use hikyaku_testkit::host::make;
 use hikyaku_testkit::lone::{Lone, MSS};
@@ -45,6 +48,54 @@ fn rfc_5681_after_a_lost_syn_one_segment_goes_first() {
         lone.host.release(handle);
         lone.drain(&[]);
     });
+}
+
+/// The ports that a stack with this secret gives to UDP sockets, all at one point in time.
+fn udp_ports<P: Profile>(secret: u8, count: usize) -> Vec<u16> {
+    let capacity = Capacity { udp_sockets: 8, ..Capacity::small() };
+    let policy = AllocationPolicy::Overcommit;
+    let config = Config { policy, ..Config::new() };
+    let secret = Secret::new([secret; 16]).expect("not zero");
+    let mut stack =
+        Stack::<P>::new(Storage::allocate(&capacity), &config, secret).expect("possible");
+    let mut ports = Vec::new();
+    for number in 0..count {
+        let handle = stack.bind_udp(&UdpConfig::new(0)).expect("a free port");
+        let socket = stack.udp(handle).expect("live");
+        ports.push(socket.local_port());
+        // Some stay open.
+        if number % 64 != 0 {
+            socket.close();
+        }
+    }
+    ports
+}
+
+fn udp_ports_are_drawn<P: Profile>() {
+    let ports = udp_ports::<P>(1, 256);
+    assert!(ports.iter().all(|port| *port >= 49_152), "{ports:?}");
+    let different: BTreeSet<u16> = ports.iter().copied().collect();
+    assert!(different.len() > 245, "{} of 256", different.len());
+    let steps: BTreeSet<u16> = ports.windows(2).map(|two| two[1].wrapping_sub(two[0])).collect();
+    assert!(steps.len() > 240, "no step tells the next: {}", steps.len());
+    // Of 16,384 ports each quarter has about as many.
+    for quarter in 0..4 {
+        let range = 49_152 + quarter * 4_096..=49_152 + quarter * 4_096 + 4_095;
+        let count = ports.iter().filter(|port| range.contains(*port)).count();
+        assert!((40..=90).contains(&count), "{count} in {range:?}");
+    }
+    // Another secret tells nothing of them, in whatever place.
+    let firsts: BTreeSet<u16> = (1..=64).map(|secret| udp_ports::<P>(secret, 1)[0]).collect();
+    assert!(firsts.len() > 60, "{}", firsts.len());
+    let other = udp_ports::<P>(2, 256);
+    assert!(ports.iter().zip(&other).filter(|(one, other)| one == other).count() < 4);
+}
+
+#[test]
+fn rfc_6056_ports_of_udp_sockets_cannot_be_foreseen() {
+    udp_ports_are_drawn::<Full>();
+    udp_ports_are_drawn::<Small>();
+    udp_ports_are_drawn::<Tiny>();
 }
 
 #[test]
