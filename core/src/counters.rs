@@ -64,7 +64,8 @@ drop_reasons! {
     Fragment => "fragment",
     /// Not for one of our addresses.
     NotOurs => "not our address",
-    /// A source address that no host may send from.
+    /// A source address that no host may send from, or, of a datagram of ours, one that was removed
+    /// from the link.
     BadSource => "invalid source address",
     /// A protocol that nothing here serves.
     UnknownProtocol => "unknown protocol",

@@ -6,10 +6,15 @@ mod world;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use hikyaku::seq::SeqNum;
 use hikyaku::service::dhcp::{Config, Event, Loss, State};
 use hikyaku::wire::Protocol;
-use hikyaku::{DropReason, Duration, Instant, UdpConfig};
-use hikyaku_testkit::forge;
+use hikyaku::wire::tcp::Flags;
+use hikyaku::{
+    CloseReason, ConnectionConfig, DropReason, Duration, Instant, ListenConfig, UdpConfig,
+};
+use hikyaku_testkit::forge::{self, Tcp};
+use hikyaku_testkit::seen::Seen;
 use proptest::prelude::*;
 use world::*;
 
@@ -630,6 +635,70 @@ fn what_is_sent_to_all_reaches_udp_and_is_not_answered_otherwise() {
     }
 }
 
+// ---- what an address leaves behind ----
+
+/// The segment of a peer at 10.0.0.77 to port 80.
+fn segment(flags: Flags, seq: u32, ack: u32) -> Vec<u8> {
+    let from = SocketAddr::new(Ipv4Addr::new(10, 0, 0, 77).into(), 5000);
+    let mut segment = Tcp::syn(from, SocketAddr::new(OURS.into(), 80), seq);
+    (segment.flags, segment.ack) = (flags, SeqNum::new(ack));
+    segment.packet()
+}
+
+#[test]
+fn connections_end_with_the_lease_of_their_address() {
+    let mut world = World::new();
+    world.bind(honest);
+    let connection = ConnectionConfig { receive_limit: 256, ..ConnectionConfig::new() };
+    let config = ListenConfig { connection: Some(connection), ..ListenConfig::new() };
+    let listener = world.stack.listen(80, &config).expect("a free port");
+    world.stack.receive(world.now, &segment(Flags::SYN, 99, 0));
+    let mut buffer = [0; 1500];
+    let len = world.stack.transmit(world.now, &mut buffer).expect("a SYN-ACK");
+    let ack = Seen::in_packet(&buffer[..len]).expect("a SYN-ACK").seq + 1;
+    world.stack.receive(world.now, &segment(Flags::ACK, 100, ack.raw()));
+    let handle = world.stack.accept(listener).expect("a connection");
+    // Nobody extends the lease: `pass` sees that nothing but requests is sent.
+    world.pass(secs(3599), silent);
+    assert_eq!(world.stack.tcp(handle).expect("held").state(), hikyaku::State::Established);
+    world.pass(secs(20), silent);
+    assert_eq!(lost(&mut world), Loss::Expired);
+    let mut socket = world.stack.tcp(handle).expect("held");
+    assert_eq!(socket.state(), hikyaku::State::Closed);
+    assert_eq!(socket.close_reason(), Some(CloseReason::AddressRemoved));
+    let ended = hikyaku::WriteError::Ended(CloseReason::AddressRemoved);
+    assert_eq!(socket.write(b"data"), Err(ended));
+    world.stack.tcp(handle).expect("held").release();
+    assert_eq!(world.stack.usage().connections, 0);
+    // What comes late finds nobody, and no reset answers it.
+    world.stack.receive(world.now, &segment(Flags::ACK, 100, ack.raw()));
+    world.pass(secs(60), silent);
+}
+
+#[test]
+fn an_address_that_the_stack_has_is_no_servers_to_give_or_take() {
+    let mut world = World::new();
+    world.stack.add_address(OURS.into(), 24).expect("room");
+    let config = Config { previous: Some(OURS), ..Config::new(HARDWARE) };
+    for client in [Config::new(HARDWARE), config] {
+        world.client = hikyaku::service::dhcp::Client::new(client);
+        world.pass(secs(10), |ask| honest(ask).into_iter().map(|one| one.lease(20)).collect());
+        assert!(world.events.is_empty(), "{:?}", world.events);
+        assert_eq!(world.client.lease(), None);
+        assert!(world.client.counters().ignored > 0);
+        world.client.release(&mut world.stack, world.now);
+        world.pass(secs(4000), honest);
+        assert!(world.owns(OURS));
+    }
+    // Any other is taken.
+    world.client.restart(world.now);
+    let other = Ipv4Addr::new(10, 0, 0, 10);
+    let answer = |one: Answer| Answer { yiaddr: other, ..one };
+    world.events.clear();
+    world.pass(secs(10), |ask| honest(ask).into_iter().map(answer).collect());
+    assert!(world.owns(other) && world.owns(OURS));
+}
+
 /// What DHCP is on a link of frames.
 #[cfg(feature = "ethernet")]
 mod on_ethernet {
@@ -744,6 +813,81 @@ mod on_ethernet {
         assert_eq!(declined.source, NOBODY);
         assert_eq!((world.client.state(), world.client.lease()), (State::Init, None));
         assert_eq!(world.stack.address_state(IpAddr::V4(OURS)), None);
+    }
+
+    /// A connection that leaves blocks to the client.
+    fn modest() -> hikyaku::ConnectConfig {
+        let connection = ConnectionConfig { receive_limit: 256, ..ConnectionConfig::new() };
+        hikyaku::ConnectConfig { connection: Some(connection), ..hikyaku::ConnectConfig::new() }
+    }
+
+    /// The server's answers, changed, and the hardware address of each neighbour.
+    fn serve(frame: &[u8], change: impl Fn(Answer) -> Answer) -> Option<Vec<u8>> {
+        if let Some((target, is_probe)) = asked_for(frame) {
+            assert!(!is_probe, "{target} is probed for");
+            let head = [&HARDWARE[..], &THEIRS, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2], &THEIRS];
+            let ends = [&target.octets()[..], &HARDWARE, &OURS.octets()];
+            return Some([head.concat(), ends.concat()].concat());
+        }
+        if frame[23] != 17 {
+            return None;
+        }
+        let answer = change(Answer::to(&Ask::read(Instant::ZERO, &frame[14..]), ACK));
+        Some([&HARDWARE[..], &THEIRS, &[8, 0], &answer.packet()].concat())
+    }
+
+    /// Which neighbour is asked for on the way to another link.
+    fn asked_on_the_way(world: &mut World) -> Vec<Ipv4Addr> {
+        let far = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 7);
+        let connect = modest();
+        let handle = world.stack.connect(world.now, far, &connect).expect("a slot");
+        let (mut buffer, mut asked) = ([0; 1600], Vec::new());
+        while let Some(len) = world.stack.transmit(world.now, &mut buffer) {
+            asked.extend(asked_for(&buffer[..len]).map(|(target, _)| target));
+        }
+        let mut socket = world.stack.tcp(handle).expect("held");
+        socket.abort();
+        socket.release();
+        asked
+    }
+
+    #[test]
+    fn a_renewal_changes_what_is_new_and_nothing_else() {
+        let mut world = World::on_ethernet();
+        grant(&mut world);
+        let event = next_event(&mut world, |_| None);
+        assert!(matches!(event, Event::Configured(_)), "{event:?}");
+        let router = Ipv4Addr::new(10, 0, 0, 2);
+        let other = |answer: Answer| answer.with(3, router.octets());
+        let wider = |answer: Answer| answer.with(3, router.octets()).with(1, [255, 255, 0, 0]);
+        let none = |answer: Answer| answer.with(1, [255, 255, 0, 0]).without(3);
+        // (change, prefix, router, the neighbour on the way)
+        let changes: [(&dyn Fn(Answer) -> Answer, u8, _, &[Ipv4Addr]); 3] = [
+            (&other, 24, Some(router), &[router]),
+            (&wider, 16, Some(router), &[]),
+            (&none, 16, None, &[]),
+        ];
+        for (change, prefix, router, asked) in changes {
+            world.now = world.now + secs(1800);
+            let before = world.now;
+            let near = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3)), 7);
+            let connect = modest();
+            let handle = world.stack.connect(world.now, near, &connect).expect("a slot");
+            let event = next_event(&mut world, |frame| serve(frame, change));
+            let Event::Configured(lease) = event else { panic!("{event:?}") };
+            assert_eq!((lease.prefix, lease.router), (prefix, router));
+            assert!(world.now.since(before) < secs(1), "not deaf for a moment");
+            let state = world.stack.address_state(IpAddr::V4(OURS));
+            assert_eq!(state, Some(hikyaku::AddressState::Usable));
+            let mut socket = world.stack.tcp(handle).expect("held");
+            assert_eq!(socket.close_reason(), None);
+            socket.abort();
+            socket.release();
+            let mut buffer = [0; 1600];
+            while world.stack.transmit(world.now, &mut buffer).is_some() {}
+            world.now = world.now + secs(10);
+            assert_eq!(asked_on_the_way(&mut world), asked, "{lease:?}");
+        }
     }
 
     #[test]

@@ -282,7 +282,7 @@ fn writers_without_blocks<P: Profile>() {
             capacity.connections = 1;
             (capacity.blocks, capacity.block_size) = (64 * 1024 / block_size, block_size);
         });
-        station.meet(1);
+        station.know(1);
         let config = UdpConfig { send_limit: 100_000, ..UdpConfig::new(68) };
         let hog = station.stack.bind_udp(&config).expect("a slot");
         let poor = station.stack.bind_udp(&UdpConfig::new(69)).expect("a slot");

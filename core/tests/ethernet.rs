@@ -41,10 +41,10 @@ fn data_arrives_over_ethernet_between_all_profiles() {
             let read: Vec<_> = pair.applications.iter().map(|one| one.outcome.read).collect();
             assert_eq!(read, [30_000, 20_000]);
             if loss == 0 {
-                // The left one asks; the right one learns from being asked.
+                // Being asked tells the right one where replies go; to send it asks too.
                 let requests =
                     [LEFT, RIGHT].map(|side| pair.hosts[side].counters().neighbor_requests);
-                assert_eq!(requests, [1, 0]);
+                assert_eq!(requests, [1, 1]);
                 assert_eq!(pair.retransmissions(), 0, "the SYN waits for the answer");
             }
         }
@@ -236,7 +236,7 @@ fn a_syn_ack_to_somebody_unknown_is_repeated() {
 #[test]
 fn datagrams_wait_for_their_neighbour_and_give_way_to_others() {
     let mut station = Station::<Full>::new();
-    station.meet(3);
+    station.know(3);
     let udp = station.stack.bind_udp(&UdpConfig::new(9)).expect("a free port");
     let send = |station: &mut Station<Full>, last: u8, octet: u8| {
         let remote = SocketAddr::new(ip(last), 9);

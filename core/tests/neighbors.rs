@@ -10,11 +10,13 @@ use hikyaku::time::Duration;
 use hikyaku::wire::arp::{REPLY, REQUEST};
 use hikyaku::wire::ethernet::{Address, EtherType};
 use hikyaku::wire::ndp::{Message, OVERRIDE, SOLICITED, link_local, solicited_node};
+use hikyaku::wire::tcp::Flags;
 use hikyaku::{
-    AddressState, ConfigError, ConnectConfig, ConnectError, DropReason, Full, Instant, Profile,
-    Small, Tiny, Wake,
+    AcceptError, AddressState, CloseReason, ConfigError, ConnectConfig, ConnectError, DropReason,
+    Full, Handle, Instant, ListenConfig, Profile, Readiness, SendError, Small, State, Tiny,
+    UdpConfig, Wake, WriteError,
 };
-use hikyaku_testkit::forge::ping;
+use hikyaku_testkit::forge::{Tcp, ping};
 use hikyaku_testkit::seen::{Seen, in_frame};
 use station::{
     ALL_NODES, NOBODY, OURS, Station, THEIRS, US, US6, advertisement, arp, discovery, frame, ip,
@@ -31,6 +33,16 @@ fn station6<P: Profile>() -> Station<P> {
 /// A stack that probes for IPv6 addresses.
 fn careful<P: Profile>() -> Station<P> {
     Station::with(|config, _| config.probe_ipv6 = true)
+}
+
+impl<P: Profile> Station<P> {
+    fn add_link_local(&mut self) {
+        self.stack.add_link_local().expect("room");
+    }
+
+    fn probe_link_local(&mut self) {
+        self.stack.probe_address(link_local(OURS).into(), 64).expect("room");
+    }
 }
 
 /// All that is sent until then, and when, in milliseconds from now.
@@ -338,7 +350,7 @@ fn sec_28_ten_thousand_router_advertisements_leave_no_trace() {
 /// A connection to neighbour 1 is open, and its entry in use.
 fn in_use<P: Profile>() -> Station<P> {
     let mut station = station6::<P>();
-    station.meet(1);
+    station.know(1);
     station.connect(1);
     assert_eq!(station.sent().len(), 1);
     station
@@ -376,7 +388,7 @@ fn sec_28_nobody_takes_over_a_neighbours_address_by_arp() {
             }
             assert_eq!(reply_goes_to(&mut station), THEIRS);
         }
-        assert!(station.stack.counters().neighbor_requests <= 3, "once a second");
+        assert!(station.stack.counters().neighbor_requests <= 1 + 3, "once a second");
     }
 }
 
@@ -410,7 +422,7 @@ fn sec_28_a_flood_of_strangers_drives_out_nobody_who_is_in_use() {
         station.feed(&discovery(stranger, (source, solicited_node(US6)), &ask));
         assert_eq!(station.stack.neighbor(ip(1)), Some(THEIRS));
     }
-    assert_eq!(station.stack.counters().neighbor_requests, 0);
+    assert_eq!(station.stack.counters().neighbor_requests, 1, "the one of its connection");
 }
 
 #[test]
@@ -469,6 +481,373 @@ fn sec_28_arp_that_says_what_cannot_be_is_ignored() {
     }
     assert_eq!(station.drops(DropReason::BadArp), 6);
     assert_eq!(station.feed(&frame(Address::BROADCAST, evil, EtherType::ARP, &good)).len(), 1);
+}
+
+/// An address that is added again is one entry, and no duplicate comes into use by it.
+fn added_again<P: Profile>() {
+    let local = link_local(OURS);
+    let claim = discovery(THEIRS, (NOBODY, solicited_node(local)), &solicitation(local, None));
+    for how in [Station::<P>::add_link_local, Station::<P>::probe_link_local] {
+        let mut station = careful::<P>();
+        for _ in 0..10 {
+            how(&mut station);
+            let tentative = Some(AddressState::Tentative);
+            assert_eq!(station.stack.address_state(local.into()), tentative);
+            pass(&mut station, Duration::from_millis(600));
+            assert_eq!(station.feed(&claim), Vec::<Vec<u8>>::new());
+            pass(&mut station, Duration::from_secs(10));
+            let duplicate = Some(AddressState::Duplicate);
+            assert_eq!(station.stack.address_state(local.into()), duplicate);
+            let ask = solicitation(local, Some(THEIRS));
+            let ask = discovery(THEIRS, (link_local(THEIRS), solicited_node(local)), &ask);
+            assert_eq!(station.feed(&ask), Vec::<Vec<u8>>::new(), "nobody answers for it");
+        }
+        // Two of four places are taken, and one of these comes free.
+        how(&mut station);
+        pass(&mut station, Duration::from_secs(3));
+        assert_eq!(station.stack.address_state(local.into()), Some(AddressState::Usable));
+        for last in [3, 4] {
+            station.stack.add_address(ip(last), 24).expect("a place");
+        }
+        let full = station.stack.add_address(ip(5), 24);
+        assert_eq!(full, Err(ConfigError::TooManyAddresses));
+        assert!(station.stack.remove_address(local.into()));
+        assert_eq!(station.stack.address_state(local.into()), None);
+        station.stack.add_address(ip(5), 24).expect("a place");
+    }
+    // One in use stays as it is.
+    let mut station = Station::<P>::new();
+    let gateway = "10.0.9.1".parse().expect("an address");
+    for prefix in [16, 24, 16, 24, 16] {
+        station.stack.add_address(US, prefix).expect("it is there");
+        assert_eq!(station.stack.address_state(US), Some(AddressState::Usable));
+        assert_eq!(station.stack.set_gateway(gateway), Err(ConfigError::InvalidGateway));
+    }
+    assert!(station.stack.remove_address(US) && !station.stack.remove_address(US));
+}
+
+#[test]
+fn an_address_that_is_added_again_is_one_entry() {
+    added_again::<Full>();
+    added_again::<Small>();
+    added_again::<Tiny>();
+}
+
+#[test]
+fn an_ipv4_address_that_somebody_has_is_not_used_when_it_is_added_again() {
+    let claim = arp(REPLY, (THEIRS, ip(3)), (OURS, "0.0.0.0".parse().expect("an address")));
+    let claim = frame(Address::BROADCAST, THEIRS, EtherType::ARP, &claim);
+    let mut station = Station::<Full>::new();
+    station.stack.probe_address(ip(3), 24).expect("room");
+    for round in 0..6 {
+        pass(&mut station, Duration::from_secs(1));
+        station.feed(&claim);
+        assert_eq!(station.stack.address_state(ip(3)), Some(AddressState::Duplicate));
+        if round % 2 == 0 {
+            station.stack.add_address(ip(3), 24).expect("it is there");
+        } else {
+            station.stack.probe_address(ip(3), 24).expect("it is there");
+        }
+        assert_eq!(station.stack.address_state(ip(3)), Some(AddressState::Tentative));
+    }
+    let probes = pass(&mut station, Duration::from_secs(20)).len();
+    assert_eq!(probes, 3 + 2, "three probes, two announcements");
+    assert_eq!(station.stack.address_state(ip(3)), Some(AddressState::Usable));
+}
+
+/// A removed address ends its connections, and nothing leaves from it.
+fn removed<P: Profile>() {
+    let mut station = station6::<P>();
+    let listener = station.stack.listen(7, &ListenConfig::new()).expect("a free port");
+    let bound = UdpConfig { address: Some(US), ..UdpConfig::new(9) };
+    let bound = station.stack.bind_udp(&bound).expect("a free port");
+    let any = station.stack.bind_udp(&UdpConfig::new(10)).expect("a free port");
+    station.know(1);
+    let handle = station.connect(1);
+    let sent = station.sent();
+    let syn = Seen::in_packet(&sent[0]).expect("a SYN");
+    let mut answer = Tcp::syn(syn.destination, syn.source, 1000);
+    (answer.flags, answer.ack) = (Flags::SYN | Flags::ACK, syn.seq + 1);
+    station.feed(&frame(OURS, THEIRS, EtherType::IPV4, &answer.packet()));
+    let state = station.stack.tcp(handle).expect("held").state();
+    assert_eq!(state, State::Established);
+    // A handshake, data, a datagram that waits, and all that is to be answered.
+    let syn = Tcp::syn(SocketAddr::new(ip(1), 5), SocketAddr::new(US, 7), 7);
+    assert_eq!(station.feed(&frame(OURS, THEIRS, EtherType::IPV4, &syn.packet())).len(), 1);
+    assert_eq!(station.stack.usage().half_open, 1);
+    let mut socket = station.stack.udp(any).expect("live");
+    socket.send_to(b"x", SocketAddr::new(ip(5), 9)).expect("room");
+    assert_eq!(station.sent().len(), 1, "a request");
+    station.stack.tcp(handle).expect("held").write(b"data").expect("room");
+    let stray = Tcp::syn(SocketAddr::new(ip(1), 5), SocketAddr::new(US, 99), 7);
+    station.stack.receive(station.now, &frame(OURS, THEIRS, EtherType::IPV4, &stray.packet()));
+    station.stack.receive(station.now, &pings(THEIRS, ip(1)));
+    station.stack.receive(station.now, &asks(false, THEIRS, 1));
+    while station.stack.next_event().is_some() {}
+    assert!(station.stack.remove_address(US));
+    assert_eq!(station.sent(), Vec::<Vec<u8>>::new());
+    let event = station.stack.next_event();
+    let closed = Readiness::CLOSED;
+    assert!(matches!(event, Some((Handle::Tcp(_), news)) if news.contains(closed)), "{event:?}");
+    let mut socket = station.stack.tcp(handle).expect("held");
+    assert_eq!(socket.close_reason(), Some(CloseReason::AddressRemoved));
+    let ended = WriteError::Ended(CloseReason::AddressRemoved);
+    assert_eq!(socket.write(b"data"), Err(ended));
+    assert_eq!((station.stack.usage().half_open, station.stack.usage().time_wait), (0, 0));
+    let peer = SocketAddr::new(ip(1), 9);
+    for udp in [bound, any] {
+        let refused = station.stack.udp(udp).expect("live").send_to(b"x", peer);
+        assert_eq!(refused, Err(SendError::Unaddressable));
+    }
+    // The datagram that waited is dropped, whether its neighbour answers or not.
+    station.feed(&tells(false, neighbor(5), 5, true));
+    let sent = pass(&mut station, Duration::from_secs(100));
+    assert_eq!(sent, []);
+    assert_eq!(station.drops(DropReason::BadSource), 1);
+    station.stack.tcp(handle).expect("held").release();
+    assert_eq!(station.stack.usage().connections, 0);
+    assert_eq!(station.stack.accept(listener).err(), Some(AcceptError::WouldBlock));
+    // With the address all of it is of use again.
+    station.stack.add_address(US, 24).expect("room");
+    station.stack.udp(bound).expect("live").send_to(b"x", peer).expect("an address");
+    assert!(!station.sent().is_empty());
+    let other = ConnectConfig { local_address: Some(US), ..ConnectConfig::new() };
+    assert!(station.stack.connect(station.now, peer, &other).is_ok());
+}
+
+#[test]
+fn nothing_leaves_from_an_address_that_was_removed() {
+    removed::<Full>();
+    removed::<Small>();
+    removed::<Tiny>();
+}
+
+/// The address of a neighbour.
+fn at(v6: bool, last: u8) -> IpAddr {
+    if v6 { ip6(last.into()).into() } else { ip(last) }
+}
+
+/// The station `hardware` asks for us, and gives the address of neighbour `last` as its own.
+fn asks(v6: bool, hardware: Address, last: u8) -> Vec<u8> {
+    if v6 {
+        let ends = (ip6(last.into()), solicited_node(US6));
+        return discovery(hardware, ends, &solicitation(US6, Some(hardware)));
+    }
+    let packet = arp(REQUEST, (hardware, ip(last)), (Address::ZERO, US));
+    frame(Address::BROADCAST, hardware, EtherType::ARP, &packet)
+}
+
+/// The station `hardware` says that it is neighbour `last`: in answer to a request, or not.
+fn tells(v6: bool, hardware: Address, last: u8, answers: bool) -> Vec<u8> {
+    if v6 {
+        let flags = if answers { SOLICITED | OVERRIDE } else { OVERRIDE };
+        let tell = advertisement(ip6(last.into()), flags, Some(hardware));
+        return discovery(hardware, (ip6(last.into()), US6), &tell);
+    }
+    let (operation, to) = if answers { (REPLY, US) } else { (REQUEST, ip(last)) };
+    let packet = arp(operation, (hardware, ip(last)), (OURS, to));
+    frame(OURS, hardware, EtherType::ARP, &packet)
+}
+
+/// The echo request of the station `hardware`, which says that it is `source`.
+fn pings(hardware: Address, source: IpAddr) -> Vec<u8> {
+    let (us, kind) =
+        if source.is_ipv6() { (US6.into(), EtherType::IPV6) } else { (US, EtherType::IPV4) };
+    frame(OURS, hardware, kind, &ping(source, us, b"x"))
+}
+
+/// The stations to which a datagram for `remote` goes, and those that are asked.
+fn sends<P: Profile>(
+    station: &mut Station<P>,
+    udp: hikyaku::UdpHandle,
+    remote: IpAddr,
+) -> (Vec<Address>, usize) {
+    let mut socket = station.stack.udp(udp).expect("live");
+    socket.send_to(b"x", SocketAddr::new(remote, 9)).expect("room");
+    let before = station.stack.counters().neighbor_requests;
+    let to = datagrams(&station.sent());
+    (to, station.stack.counters().neighbor_requests - before)
+}
+
+/// The stations to which datagrams go.
+fn datagrams(sent: &[Vec<u8>]) -> Vec<Address> {
+    let is_udp = |frame: &&Vec<u8>| match frame[12..14] {
+        [8, 0] => frame[23] == 17,
+        [0x86, 0xdd] => frame[20] == 17,
+        _ => false,
+    };
+    sent.iter().filter(is_udp).map(|frame| Address(*frame.first_chunk().expect("it"))).collect()
+}
+
+/// A silent gateway keeps its place and its hardware address.
+fn gateway_and_claims<P: Profile>(v6: bool) {
+    const GATEWAY: Address = neighbor(254);
+    let evil = neighbor(66);
+    let mut station = station6::<P>();
+    let gateway = at(v6, 254);
+    let far = if v6 { "2001:db8::1" } else { "192.0.2.1" }.parse().expect("an address");
+    station.stack.set_gateway(gateway).expect("a neighbour");
+    let udp = station.stack.bind_udp(&UdpConfig::new(9)).expect("a free port");
+    // Nothing is known of it, and the claims of others teach nothing.
+    for claim in [asks(v6, evil, 254), tells(v6, evil, 254, false), tells(v6, evil, 254, true)] {
+        station.feed(&claim);
+        assert_eq!(station.stack.neighbor(gateway), None);
+    }
+    assert_eq!(sends(&mut station, udp, far), (vec![], 1));
+    for claim in [asks(v6, evil, 254), tells(v6, evil, 254, false)] {
+        assert_eq!(datagrams(&station.feed(&claim)), [], "it is asked, and has not answered");
+    }
+    assert_eq!(datagrams(&station.feed(&tells(v6, GATEWAY, 254, true))), [GATEWAY]);
+    for silence in [1, 10, 100] {
+        station.now = station.now + Duration::from_secs(silence);
+        for stranger in 100..120 {
+            assert_eq!(station.feed(&asks(v6, neighbor(stranger), stranger)).len(), 1, "answered");
+        }
+        assert_eq!(station.stack.neighbor(gateway), Some(GATEWAY), "{silence} s");
+        for claim in [asks(v6, evil, 254), tells(v6, evil, 254, false), tells(v6, evil, 254, true)]
+        {
+            station.feed(&claim);
+            assert_eq!(station.stack.neighbor(gateway), Some(GATEWAY), "{silence} s");
+        }
+        // A reply to the far network goes there too.
+        station.feed(&pings(evil, far));
+        assert_eq!(sends(&mut station, udp, far).0, [GATEWAY], "{silence} s");
+        station.feed(&tells(v6, GATEWAY, 254, true));
+    }
+}
+
+#[test]
+fn sec_28_claims_neither_drive_out_a_silent_gateway_nor_take_its_place() {
+    for v6 in [false, true] {
+        gateway_and_claims::<Full>(v6);
+        gateway_and_claims::<Small>(v6);
+        gateway_and_claims::<Tiny>(v6);
+    }
+}
+
+/// A neighbour that lost its place has to be asked for: no claim tells our sockets where it is.
+fn flow_and_claims<P: Profile>(v6: bool) {
+    let evil = neighbor(66);
+    let mut station = station6::<P>();
+    let udp = station.stack.bind_udp(&UdpConfig::new(9)).expect("a free port");
+    let other = station.stack.bind_udp(&UdpConfig::new(10)).expect("a free port");
+    let peer = at(v6, 1);
+    assert_eq!(sends(&mut station, udp, peer), (vec![], 1));
+    assert_eq!(datagrams(&station.feed(&tells(v6, THEIRS, 1, true))), [THEIRS]);
+    for stranger in 100..120 {
+        station.now = station.now + Duration::from_secs(10);
+        station.feed(&asks(v6, neighbor(stranger), stranger));
+        assert_eq!(station.stack.neighbor(peer), Some(THEIRS));
+    }
+    // As many other neighbours of our sockets as there are places, later.
+    for last in 10..18 {
+        station.now = station.now + Duration::from_secs(3);
+        sends(&mut station, other, at(v6, last));
+        station.feed(&tells(v6, neighbor(last), last, true));
+    }
+    assert_eq!(station.stack.neighbor(peer), None);
+    station.now = station.now + Duration::from_secs(10);
+    // Others fail to answer, and the other station asks first, and has us send replies.
+    for last in 20..28 {
+        sends(&mut station, other, at(v6, last));
+    }
+    pass(&mut station, Duration::from_secs(10));
+    station.feed(&asks(v6, evil, 1));
+    station.feed(&pings(evil, peer));
+    assert_eq!(sends(&mut station, udp, peer).0, []);
+    for claim in [asks(v6, evil, 1), tells(v6, evil, 1, false), pings(evil, peer)] {
+        assert_eq!(datagrams(&station.feed(&claim)), []);
+    }
+    assert_eq!(datagrams(&station.feed(&tells(v6, THEIRS, 1, true))), [THEIRS]);
+}
+
+#[test]
+fn sec_28_claims_tell_no_socket_where_its_peer_is() {
+    for v6 in [false, true] {
+        flow_and_claims::<Full>(v6);
+        flow_and_claims::<Small>(v6);
+        flow_and_claims::<Tiny>(v6);
+    }
+}
+
+/// A neighbour that asks for us is answered, and our sockets ask for it before they send.
+fn heard_neighbour<P: Profile>(v6: bool) {
+    let evil = neighbor(66);
+    let mut station = station6::<P>();
+    let udp = station.stack.bind_udp(&UdpConfig::new(9)).expect("a free port");
+    assert_eq!(station.feed(&asks(v6, evil, 1)).len(), 1);
+    assert_eq!(station.stack.neighbor(at(v6, 1)), Some(evil));
+    // A reply does not take a socket along.
+    station.feed(&pings(evil, at(v6, 1)));
+    assert_eq!(sends(&mut station, udp, at(v6, 1)), (vec![], 1));
+    assert_eq!(datagrams(&station.feed(&tells(v6, THEIRS, 1, true))), [THEIRS]);
+    // What is not solicited confirms nothing: the neighbour is asked three times, and forgotten.
+    station.now = station.now + Duration::from_secs(61);
+    assert_eq!(sends(&mut station, udp, at(v6, 1)), (vec![THEIRS], 1));
+    for _ in 0..4 {
+        station.feed(&tells(v6, THEIRS, 1, false));
+        station.now = station.now + Duration::from_secs(1);
+        station.sent();
+    }
+    assert_eq!(station.stack.neighbor(at(v6, 1)), None);
+}
+
+#[test]
+fn a_neighbour_that_has_asked_is_asked_before_a_socket_sends_to_it() {
+    for v6 in [false, true] {
+        heard_neighbour::<Full>(v6);
+        heard_neighbour::<Small>(v6);
+        heard_neighbour::<Tiny>(v6);
+    }
+}
+
+/// Pauses after which times of 31 or 32 bits, in ticks of 1,024 µs, would look like others.
+fn pauses() -> impl Iterator<Item = Duration> {
+    let wrap = Duration::from_micros(1 << 42);
+    let days = [26, 51, 75, 100].map(|days| Duration::from_secs(days * 86_400));
+    days.into_iter().chain([wrap, wrap + Duration::from_millis(100)])
+}
+
+/// A datagram goes to neighbour 1; what is sent then.
+fn send_to_1<P: Profile>(station: &mut Station<P>, udp: hikyaku::UdpHandle) -> Vec<Vec<u8>> {
+    let mut socket = station.stack.udp(udp).expect("live");
+    socket.send_to(b"x", SocketAddr::new(ip(1), 9)).expect("room");
+    station.sent()
+}
+
+fn a_neighbour_after_a_pause<P: Profile>() {
+    let request = |to, hardware| {
+        frame(to, OURS, EtherType::ARP, &arp(REQUEST, (OURS, US), (hardware, ip(1))))
+    };
+    let reply = frame(OURS, THEIRS, EtherType::ARP, &arp(REPLY, (THEIRS, ip(1)), (OURS, US)));
+    for pause in pauses() {
+        // One that did not answer is asked for again.
+        let mut station = Station::<P>::new();
+        let udp = station.stack.bind_udp(&UdpConfig::new(9)).expect("a free port");
+        let asks = request(Address::BROADCAST, Address::ZERO);
+        assert_eq!(send_to_1(&mut station, udp), std::slice::from_ref(&asks));
+        pass(&mut station, Duration::from_secs(6));
+        station.now = station.now + pause;
+        assert_eq!(send_to_1(&mut station, udp), [asks], "{pause:?}");
+        // One that answered is asked whether it is still there.
+        let sent = station.feed(&reply);
+        assert_eq!(sent.len(), 1, "the datagram");
+        station.now = station.now + pause;
+        let sent = send_to_1(&mut station, udp);
+        let [one, other] = &sent[..] else { panic!("{sent:?} after {pause:?}") };
+        assert!([one, other].contains(&&request(THEIRS, THEIRS)), "{sent:?} after {pause:?}");
+        // One that is silent then is forgotten.
+        pass(&mut station, Duration::from_secs(6));
+        let sent = send_to_1(&mut station, udp);
+        assert_eq!(sent, [request(Address::BROADCAST, Address::ZERO)], "{pause:?}");
+    }
+}
+
+#[test]
+fn no_pause_is_too_long_for_what_is_known_of_neighbours() {
+    a_neighbour_after_a_pause::<Full>();
+    a_neighbour_after_a_pause::<Small>();
+    a_neighbour_after_a_pause::<Tiny>();
 }
 
 #[test]

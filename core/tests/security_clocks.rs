@@ -361,7 +361,8 @@ fn sec_72_a_pause_of_any_length_restarts_the_congestion_window() {
     let pauses =
         pauses.into_iter().chain([26, 51, 75, 100].map(|days| Duration::from_secs(days * DAY)));
     for pause in pauses {
-        for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+        // The window of `Tiny`, of one block, is too small to grow.
+        for kind in [Kind::Full, Kind::Small] {
             let mut lone = Lone::new(kind, Family::V4);
             let mut peer = lone.passive(0);
             let first = lone.host.info(peer.handle).cwnd;

@@ -68,7 +68,7 @@ fn end_kind(reason: CloseReason) -> ErrorKind {
         CloseReason::Refused => ErrorKind::ConnectionRefused,
         CloseReason::TimedOut => ErrorKind::TimedOut,
         CloseReason::Unreachable => ErrorKind::NotConnected,
-        CloseReason::Aborted => ErrorKind::ConnectionAborted,
+        CloseReason::Aborted | CloseReason::AddressRemoved => ErrorKind::ConnectionAborted,
     }
 }
 

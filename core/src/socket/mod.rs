@@ -83,4 +83,6 @@ impl core::error::Error for StaleHandle {}
 pub trait Route {
     /// The address to speak from to `remote`; `None` where there is none of its family.
     fn source_for(&self, remote: IpAddr) -> Option<IpAddr>;
+    /// Whether an address is ours.
+    fn owns(&self, address: IpAddr) -> bool;
 }

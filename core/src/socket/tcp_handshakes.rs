@@ -222,7 +222,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
     }
 
-    fn forget_half_open(&mut self, id: Id, commons: &Commons<'a>) {
+    pub(super) fn forget_half_open(&mut self, id: Id, commons: &Commons<'a>) {
         let Some(slot) = self.half_open.get(id) else { return };
         let hash = flow_hash::<P>(commons.table_keys, slot.record.flow());
         self.half_open_by_flow.remove(&mut self.half_open, hash, id);

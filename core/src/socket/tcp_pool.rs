@@ -7,7 +7,7 @@
 //! makes it take its turn.
 
 use crate::counters::{DropReason, count};
-use crate::flow::FlowKey;
+use crate::flow::{FlowKey, Ip};
 use crate::profile::{DeadlinesOf, IndexOf, LineOf, Profile};
 use crate::readiness::Readiness;
 use crate::seq::SeqNum;
@@ -552,6 +552,21 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         });
         if acted != Some(true) {
             commons.counters.drop(DropReason::IcmpIgnored);
+        }
+    }
+
+    /// An address is not ours any more: connections on it end, and handshakes are forgotten. Those
+    /// in TIME-WAIT send nothing unless they are sent something. Looks at each slot.
+    pub fn on_address_removed(&mut self, address: Ip, commons: &mut Commons<'a>) {
+        for id in (0..self.connections.capacity()).filter_map(Id::from_index) {
+            if self.connection(id).is_some_and(|connection| connection.flow().ends().0 == address) {
+                self.with(id, commons, Connection::on_address_removed);
+            }
+        }
+        for id in (0..self.half_open.capacity()).filter_map(Id::from_index) {
+            if self.half_open(id).is_some_and(|record| record.flow().ends().0 == address) {
+                self.forget_half_open(id, commons);
+            }
         }
     }
 

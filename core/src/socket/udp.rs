@@ -80,8 +80,9 @@ error_enum! {
         WouldBlock => "the send queue is full",
         /// It does not fit an unfragmented packet, or never fits the queue.
         TooLong => "the datagram is longer than the link or the queue takes",
-        /// There is no local address to send it from, or it has no port to go to.
-        Unaddressable => "no local address of the peer's family",
+        /// There is no local address to send it from, that of the socket was removed, or the
+        /// datagram has no port to go to.
+        Unaddressable => "no local address to send from, or no port to send to",
     }
 }
 
@@ -517,8 +518,11 @@ impl<'a, P: Profile> UdpSocket<'_, 'a, P> {
     /// There is no room now, or there never will be, or nobody can be reached at this address.
     pub fn send_to(&mut self, payload: &[u8], remote: SocketAddr) -> Result<(), SendError> {
         let slot = self.pool.sockets.get(self.id).ok_or(SendError::Unaddressable)?;
-        let source = self.route.source_for(remote.ip());
-        let source = slot.socket.bound.address().or(source).ok_or(SendError::Unaddressable)?;
+        let source = match slot.socket.bound.address() {
+            Some(bound) => Some(bound).filter(|bound| self.route.owns(*bound)),
+            None => self.route.source_for(remote.ip()),
+        };
+        let source = source.ok_or(SendError::Unaddressable)?;
         self.send_from(payload, source, remote)
     }
 

@@ -94,16 +94,17 @@ impl Addresses {
         Self { held: Vec::new(), met: None }
     }
 
-    /// Adds an address that is usable; false where there is no room for it.
+    /// Adds an address that is usable, unless it is ours already; false where there is no place for
+    /// it.
     pub(super) fn add(&mut self, cidr: Cidr) -> bool {
-        self.push(cidr, AddressState::Usable)
-    }
-
-    fn push(&mut self, cidr: Cidr, state: AddressState) -> bool {
         let Some(net) = Net::new(cidr) else { return false };
+        self.met = None;
+        if self.owns(net.address) {
+            return true;
+        }
         let held = Held {
             net,
-            state,
+            state: AddressState::Usable,
             #[cfg(feature = "ethernet")]
             left: 0,
             #[cfg(feature = "ethernet")]
@@ -111,7 +112,6 @@ impl Addresses {
             #[cfg(feature = "ethernet")]
             defend: Instant::ZERO,
         };
-        self.met = None;
         self.held.push(held).is_ok()
     }
 
@@ -119,6 +119,22 @@ impl Addresses {
     #[cfg(feature = "ethernet")]
     pub(super) fn covers(&self, other: Ip) -> bool {
         is_link_local(other) || self.held.iter().any(|held| held.net.contains(other))
+    }
+
+    /// Whether an address is one of ours, or is to become one.
+    #[cfg(any(feature = "dhcp", feature = "ethernet"))]
+    pub(super) fn holds(&self, address: Ip) -> bool {
+        self.held.iter().any(|held| held.net.address == address)
+    }
+
+    /// Changes the prefix of an address that we have.
+    #[cfg(feature = "dhcp")]
+    pub(super) fn set_prefix(&mut self, cidr: Cidr) {
+        self.met = None;
+        let Some(net) = Net::new(cidr) else { return };
+        for held in self.held.iter_mut().filter(|held| held.net.address == net.address) {
+            held.net = net;
+        }
     }
 
     /// Takes an address away; false where it was not there.
@@ -200,16 +216,20 @@ pub(super) fn is_link_local(address: Ip) -> bool {
 
 #[cfg(feature = "ethernet")]
 impl Addresses {
-    /// Adds an address that is tentative until nobody has objected; false where there is no room.
-    /// The first probe is due at `first`.
+    /// Adds an address that is tentative until nobody has objected, or begins anew with one that is
+    /// there; false where there is no place for it. The first probe is due at `first`.
     pub(super) fn probe(&mut self, cidr: Cidr, first: Instant) -> bool {
-        let added = self.push(cidr, AddressState::Tentative);
-        let is_it = |held: &&mut Held| Some(held.net) == Net::new(cidr);
-        if added && let Some(held) = self.held.iter_mut().find(is_it) {
-            let left = if cidr.address.is_ipv4() { PROBES_IPV4 } else { PROBES_IPV6 };
-            (held.left, held.due) = (left, first);
+        let left = if cidr.address.is_ipv4() { PROBES_IPV4 } else { PROBES_IPV6 };
+        let Some(net) = Net::new(cidr) else { return false };
+        if !(self.holds(net.address) || self.add(cidr)) {
+            return false;
         }
-        added
+        self.met = None;
+        for held in self.held.iter_mut().filter(|held| held.net.address == net.address) {
+            held.net = net;
+            (held.state, held.left, held.due) = (AddressState::Tentative, left, first);
+        }
+        true
     }
 
     /// How far an address has come; `None` where it is not one of ours.

@@ -20,6 +20,7 @@ use super::addresses::Standing;
 use super::frames::Answer;
 use super::headers::Sink;
 use super::ingress::Check;
+use super::neighbor::Claim;
 
 impl<P: Profile> Stack<'_, P> {
     /// An ARP packet has arrived.
@@ -41,11 +42,18 @@ impl<P: Profile> Stack<'_, P> {
         if wants || standing == Standing::Ours {
             return self.conflict(if wants && is_probe { target } else { sender });
         }
-        let asks_us = packet.operation == arp::REQUEST && self.link.owns(target);
+        let to_us = self.link.owns(target);
+        let asks_us = to_us && packet.operation == arp::REQUEST;
+        let claim = match packet.operation {
+            arp::REPLY if to_us => Claim::Answer,
+            // Deviation: decision 0041. Only its answer says where the gateway is.
+            arp::REQUEST if to_us && !self.link.is_gateway(sender) => Claim::Asks,
+            _ => Claim::Unasked,
+        };
         // RFC 5227 §2.1.1: who probes for an address has none yet, and is told that it is taken.
         let is_neighbor = may_be_source_v4(packet.sender) && standing == Standing::Near;
         let neighbors = &mut self.link.frames.neighbors;
-        let known = is_neighbor && neighbors.on_claim(sender, hardware, asks_us, self.commons.now);
+        let known = is_neighbor && neighbors.on_claim(sender, hardware, claim, self.commons.now);
         self.release_parked();
         if asks_us && (is_neighbor || is_probe) {
             return self.answer(Answer::new(target, sender, hardware));
@@ -82,7 +90,7 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     /// Whether addresses may have to be probed for.
-    const PROBES: bool = P::ADDRESS_CONFLICTS || cfg!(feature = "ipv6");
+    pub(super) const PROBES: bool = P::ADDRESS_CONFLICTS || cfg!(feature = "ipv6");
 
     /// Sends an answer, or else a request or a notice that is due. Returns whether there was one.
     pub(super) fn send_neighbor_message(&mut self, sink: Sink<'_>) -> Result<bool, NoRoom> {

@@ -254,7 +254,12 @@ impl<P: Profile> Stack<'_, P> {
         self.release_parked();
         match hop {
             Hop::Send(hardware) => {
-                self.link.frames.take_way(remote, hardware, now);
+                if wanted {
+                    self.link.frames.take_way(remote, hardware, now);
+                } else {
+                    // A reply may go where no socket of ours would send.
+                    self.link.frames.head_for(hardware);
+                }
                 Reach::Ready
             }
             Hop::Wait if wanted => Reach::Wait,
@@ -316,6 +321,14 @@ impl<P: Profile> Stack<'_, P> {
         use crate::wire::udp;
 
         let total = len.saturating_add(udp::HEADER_LEN as u32);
+        let source = flow.ends().0;
+        // A client of DHCP has no address yet.
+        if !(self.link.owns(source) || widen(source).is_unspecified()) {
+            // The address was removed after the datagram was queued.
+            self.commons.counters.drop(DropReason::BadSource);
+            self.udp.on_departed(id, &mut self.commons);
+            return Ok(());
+        }
         match self.reach(flow.ends().1, total, true) {
             Reach::Ready => {}
             #[cfg(feature = "ethernet")]

@@ -45,12 +45,10 @@ impl Answer {
     }
 }
 
-/// For how long a way is taken as it was found, half a second: neighbours are used more often
-/// than they are asked for.
-const WAY_TICKS: u32 = 512;
-
-fn tick(now: Instant) -> u32 {
-    (now.micros() >> 10) as u32
+/// The half second of a point in time, in which a way is taken as it was found: neighbours are used
+/// more often than they are asked for. It wraps after 71 years.
+fn step(now: Instant) -> u32 {
+    (now.micros() >> 19) as u32
 }
 
 /// The Ethernet side of a link.
@@ -61,7 +59,7 @@ pub(super) struct Frames<'a> {
     pub(super) neighbors: Neighbors<'a>,
     /// Where the packet in the making goes.
     next_hop: Address,
-    /// Whom that was found to lead to, and when, in units of 1024 µs.
+    /// Whom that was found to lead to, and in which half second.
     way: Option<(Ip, u32)>,
     answers: Vec<Answer, ANSWERS>,
     /// Who has sent the frame that is looked at.
@@ -94,15 +92,13 @@ impl<'a> Frames<'a> {
 
     /// Likewise, and that is found to be the way to `destination`.
     pub(super) fn take_way(&mut self, destination: Ip, hardware: Address, now: Instant) {
-        (self.next_hop, self.way) = (hardware, Some((destination, tick(now))));
+        (self.next_hop, self.way) = (hardware, Some((destination, step(now))));
     }
 
     /// Whether the packet in the making goes to who leads to `destination`, found not long ago:
     /// most packets go where the last one went.
     pub(super) fn is_on_the_way(&self, destination: Ip, now: Instant) -> bool {
-        self.way.is_some_and(|(known, since)| {
-            known == destination && tick(now).wrapping_sub(since) < WAY_TICKS
-        })
+        self.way.is_some_and(|(known, since)| known == destination && since == step(now))
     }
 
     /// Neighbours, addresses or gateways have changed: who leads where has to be found anew.
@@ -127,6 +123,13 @@ impl<'a> Frames<'a> {
 
     pub(super) fn first_answer(&self) -> Option<Answer> {
         self.answers.first().copied()
+    }
+
+    /// An address is not ours any more: an answer about it does not leave.
+    pub(super) fn forget_answer(&mut self, address: Ip) {
+        if self.first_answer().is_some_and(|answer| answer.ours() == address) {
+            self.pop_answer();
+        }
     }
 
     pub(super) fn pop_answer(&mut self) {

@@ -91,13 +91,9 @@ impl<'a> Link<'a> {
     pub(super) fn remove(&mut self, address: Ip) -> bool {
         let is_gone = self.addresses.remove(address);
         #[cfg(feature = "ethernet")]
-        self.frames.forget_way();
+        self.forget_far_gateways();
         #[cfg(feature = "ethernet")]
-        for gateway in self.gateways.into_iter().flatten() {
-            if !self.addresses.covers(gateway) {
-                self.set_gateway(widen(gateway).is_ipv4(), None);
-            }
-        }
+        self.frames.forget_answer(address);
         is_gone
     }
 
@@ -124,6 +120,28 @@ impl Link<'_> {
         self.gateways.get(usize::from(!ipv4)).copied().flatten()
     }
 
+    /// Whether an address is that of a gateway.
+    pub(super) fn is_gateway(&self, address: Ip) -> bool {
+        self.gateways.contains(&Some(address))
+    }
+
+    /// Our networks have changed: a gateway that is on none of them is forgotten.
+    pub(super) fn forget_far_gateways(&mut self) {
+        self.frames.forget_way();
+        for gateway in self.gateways.into_iter().flatten() {
+            if !self.addresses.covers(gateway) {
+                self.forget_gateway(gateway);
+            }
+        }
+    }
+
+    /// Forgets a gateway, if it is one.
+    pub(super) fn forget_gateway(&mut self, gateway: Ip) {
+        if self.is_gateway(gateway) {
+            self.set_gateway(widen(gateway).is_ipv4(), None);
+        }
+    }
+
     /// Sends what is for other links to a neighbour.
     pub(super) fn set_gateway(&mut self, ipv4: bool, gateway: Option<Ip>) {
         if let Some(kept) = self.gateways.get_mut(usize::from(!ipv4)) {
@@ -146,8 +164,10 @@ impl Link<'_> {
         if let Some(group) = group(destination) {
             return Hop::Send(group);
         }
+        let is_near = self.is_near(destination);
         match self.next_hop(destination) {
-            Some(next) => self.frames.neighbors.resolve(next, wanted, now),
+            // Packets for other links, replies too, go to a gateway that has answered us.
+            Some(next) => self.frames.neighbors.resolve(next, wanted || !is_near, now),
             None => Hop::Unreachable,
         }
     }
@@ -169,5 +189,9 @@ impl Link<'_> {
 impl Route for Link<'_> {
     fn source_for(&self, remote: IpAddr) -> Option<IpAddr> {
         self.addresses.source_for(narrow(remote)?).map(widen)
+    }
+
+    fn owns(&self, address: IpAddr) -> bool {
+        narrow(address).is_some_and(|address| self.addresses.owns(address))
     }
 }

@@ -218,18 +218,37 @@ impl<'a, P: Profile> Stack<'a, P> {
     /// Gives the link an address, up to four, or two without the feature `ipv6`. It is used at
     /// once, but for IPv6 on Ethernet: there it is probed for if [`Config::probe_ipv6`] says so.
     ///
+    /// An address that the link has already is not added again. Where it is in use it stays as it
+    /// is, its prefix too. Where it is being probed for, or somebody else has it, probing begins
+    /// anew: remove it first where it is to be used in any case.
+    ///
     /// # Errors
     ///
     /// It is not a host's address, IPv6 does not fit the MTU, or there is no room for it.
     pub fn add_address(&mut self, address: IpAddr, prefix: u8) -> Result<(), ConfigError> {
         let cidr = self.cidr(address, prefix)?;
-        #[cfg(all(feature = "ethernet", feature = "ipv6"))]
-        if self.probe_ipv6 && address.is_ipv6() {
+        #[cfg(feature = "ethernet")]
+        if self.is_probed_for(address) {
             return self.probe(cidr);
         }
         #[cfg(feature = "ethernet")]
         self.link.frames.forget_way();
         if self.link.addresses.add(cidr) { Ok(()) } else { Err(ConfigError::TooManyAddresses) }
+    }
+
+    /// Whether an address that is to be added has to be probed for.
+    #[cfg(feature = "ethernet")]
+    fn is_probed_for(&self, address: IpAddr) -> bool {
+        if !Self::PROBES {
+            return false;
+        }
+        match self.address_state(address) {
+            Some(state) => state != AddressState::Usable,
+            #[cfg(feature = "ipv6")]
+            None => self.probe_ipv6 && address.is_ipv6(),
+            #[cfg(not(feature = "ipv6"))]
+            None => false,
+        }
     }
 
     fn cidr(&self, address: IpAddr, prefix: u8) -> Result<Cidr, ConfigError> {
@@ -250,7 +269,8 @@ impl<'a, P: Profile> Stack<'a, P> {
 
     /// Likewise, but asks the link first whether somebody has it: for IPv4 three times in about
     /// five seconds (RFC 5227 §2.1), for IPv6 once in about one (RFC 4862 §5.4). Until then it is
-    /// neither sent from nor answered for; [`Stack::address_state`] tells.
+    /// neither sent from nor answered for; [`Stack::address_state`] tells. For an address that the
+    /// link has already this begins anew, whatever has become of it.
     ///
     /// # Errors
     ///
@@ -294,11 +314,48 @@ impl<'a, P: Profile> Stack<'a, P> {
     }
 
     /// Takes an address from the link; returns whether the link had it. Nothing that is sent to it
-    /// arrives any more, and a gateway on its network alone is forgotten. Connections and sockets
-    /// on it are left as they are: what they still send names it, so abort them where that must
-    /// not be.
+    /// arrives any more, nothing leaves from it, and a gateway on its network alone is forgotten.
+    /// Connections on it end at once and silently, with [`CloseReason::AddressRemoved`]; sockets
+    /// and listeners that are bound to it stay, and are of use again once the address is back.
+    ///
+    /// The call looks at each slot for a connection.
+    ///
+    /// [`CloseReason::AddressRemoved`]: crate::CloseReason::AddressRemoved
     pub fn remove_address(&mut self, address: IpAddr) -> bool {
-        narrow(address).is_some_and(|address| self.link.remove(address))
+        let address = narrow(address).filter(|address| self.link.remove(*address));
+        if let Some(address) = address {
+            self.tcp.on_address_removed(address, &mut self.commons);
+            self.link.replies.forget(address, &mut self.commons);
+        }
+        address.is_some()
+    }
+
+    /// Whether the link has an address, or is to have it once nobody has objected.
+    #[cfg(feature = "dhcp")]
+    pub(crate) fn holds_address(&self, address: IpAddr) -> bool {
+        narrow(address).is_some_and(|address| self.link.addresses.holds(address))
+    }
+
+    /// Changes the prefix of an address that the link has.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Stack::add_address`].
+    #[cfg(feature = "dhcp")]
+    pub(crate) fn set_prefix(&mut self, address: IpAddr, prefix: u8) -> Result<(), ConfigError> {
+        let cidr = self.cidr(address, prefix)?;
+        self.link.addresses.set_prefix(cidr);
+        #[cfg(feature = "ethernet")]
+        self.link.forget_far_gateways();
+        Ok(())
+    }
+
+    /// Sends nothing through a gateway any more, if it is one.
+    #[cfg(all(feature = "dhcp", feature = "ethernet"))]
+    pub(crate) fn forget_gateway(&mut self, gateway: IpAddr) {
+        if let Some(gateway) = narrow(gateway) {
+            self.link.forget_gateway(gateway);
+        }
     }
 
     /// Sixty-four bits that nobody can foresee: others for each purpose, each number and each

@@ -16,6 +16,7 @@ use crate::wire::{Malformed, Protocol, icmpv6, ipv6};
 use super::frames::{Answer, group};
 use super::headers::Sink;
 use super::ingress::Check;
+use super::neighbor::Claim;
 use super::{MTU_MIN_IPV6, Stack};
 
 /// All nodes of the link (RFC 4291 §2.7.1).
@@ -91,8 +92,11 @@ impl<P: Profile> Stack<'_, P> {
         if let Some(hardware) = message.hardware
             && self.link.is_near(source.into())
         {
+            // Deviation: decision 0041. Only its answer says where the gateway is.
+            let is_gateway = self.link.is_gateway(source.into());
+            let claim = if is_gateway { Claim::Unasked } else { Claim::Asks };
             let now = self.commons.now;
-            self.link.frames.neighbors.on_claim(source.into(), hardware, true, now);
+            self.link.frames.neighbors.on_claim(source.into(), hardware, claim, now);
             self.release_parked();
         }
         let hardware = message.hardware.unwrap_or(from);
@@ -114,9 +118,12 @@ impl<P: Profile> Stack<'_, P> {
         let neighbors = &mut self.link.frames.neighbors;
         // RFC 4861 §4.4: who was asked alone need not say again where it is.
         let hardware = message.hardware.or_else(|| neighbors.hardware_of(target));
+        // Deviation: decision 0041. RFC 4861 §7.2.5: only a solicited one says that packets arrive.
+        let answers = message.flags & ndp::SOLICITED != 0;
+        let claim = if answers { Claim::Answer } else { Claim::Unasked };
         let now = self.commons.now;
         let known =
-            hardware.is_some_and(|hardware| neighbors.on_claim(target, hardware, false, now));
+            hardware.is_some_and(|hardware| neighbors.on_claim(target, hardware, claim, now));
         self.release_parked();
         if known { Ok(()) } else { Err(DropReason::NeighborIgnored) }
     }

@@ -5,9 +5,9 @@
 //!
 //! RFC 1122 §2.3.2 and RFC 4861 §7.3: an entry is asked for three times, a second apart, and then
 //! has failed for a second. One that is confirmed is good for a minute; the next use after that
-//! asks the neighbour itself, three times too, while packets go on. Only what was asked for
-//! confirms or changes an entry. A claim that contradicts one has the neighbour asked that is
-//! there, and the claim comes true once that one is silent. Deviation: decision 0041.
+//! asks the neighbour itself, three times too, while packets go on. Deviation: decision 0041. Only
+//! the answer to a request of ours confirms or changes an entry that our sockets send by. The
+//! hardware address of a station that asks for us serves replies, and nothing else.
 
 use managed::ManagedSlice;
 
@@ -16,9 +16,11 @@ use crate::storage::Empty;
 use crate::time::Instant;
 use crate::wire::ethernet::Address;
 
-/// Time in the cache: units of 1024 µs that wrap after 50 days.
+/// Time in the cache: units of 1024 µs that wrap after 50 days. They are compared only within an
+/// [`era`].
 type Tick = u32;
 
+/// Between two requests, and until a neighbour that has failed is asked for again.
 const SECOND: Tick = 1_000_000 >> 10;
 /// Requests before a neighbour counts as gone (RFC 4861 §10: MAX_MULTICAST_SOLICIT).
 const TRIES: u8 = 3;
@@ -31,7 +33,12 @@ fn tick(now: Instant) -> Tick {
     (now.micros() >> 10) as Tick
 }
 
-/// Whether `at` has come.
+/// Half of the time in which ticks wrap, 25 days: those of one era are in order.
+fn era(now: Instant) -> u32 {
+    (now.micros() >> 41) as u32
+}
+
+/// Whether `at` has come, both in one era.
 const fn has_come(at: Tick, now: Tick) -> bool {
     now.wrapping_sub(at) as i32 >= 0
 }
@@ -40,6 +47,8 @@ const fn has_come(at: Tick, now: Tick) -> bool {
 enum State {
     /// No neighbour.
     Free,
+    /// The neighbour has asked for us and was not asked itself: for replies only, until `due`.
+    Heard,
     /// Asked for; what is for it waits.
     Incomplete,
     /// Confirmed; worth asking again from `due` on.
@@ -68,6 +77,32 @@ pub(super) struct Neighbor {
     used: Tick,
 }
 
+/// On whose behalf an entry is looked up: which places a new one may take, the fewest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seeker {
+    /// Nobody: there is no new entry.
+    Nobody,
+    /// A station that asks for us. It takes a place that no socket of ours has used.
+    Claim,
+    /// A reply. It also takes a place that no socket of ours has used for two seconds. Replies go
+    /// to stations that may be forged, so they do not have the link asked for more neighbours in
+    /// three seconds than there are places.
+    Reply,
+    /// A socket of ours.
+    Socket,
+}
+
+/// Why a station says that it has an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It answers a request.
+    Answer,
+    /// It asks for us.
+    Asks,
+    /// For another reason.
+    Unasked,
+}
+
 impl Empty for Neighbor {
     const EMPTY: Self = Self {
         address: [0; size_of::<Octets>()],
@@ -90,18 +125,16 @@ impl Neighbor {
         (self.state, self.tries, self.due) = (state, 0, now);
     }
 
-    fn confirm(&mut self, hardware: Address, now: Tick) {
+    fn learn(&mut self, state: State, hardware: Address, now: Tick) {
         self.hardware = hardware;
-        (self.state, self.due) = (State::Reachable, now.wrapping_add(REACHABLE));
+        (self.state, self.due) = (state, now.wrapping_add(REACHABLE));
     }
 
-    /// Whether another neighbour may have the place, wanted by a socket of ours or for a reply.
-    ///
-    /// Replies go to whoever claims to have asked: they neither drive out what our sockets use, nor
-    /// have the link asked for more neighbours in three seconds than there are places.
-    const fn may_go(&self, wanted: bool, now: Tick) -> bool {
-        let in_use = self.wanted && now.wrapping_sub(self.used) < IN_USE;
-        !in_use && (wanted || !matches!(self.state, State::Incomplete))
+    /// Whether another neighbour may have the place.
+    fn may_go(&self, seeker: Seeker, now: Tick) -> bool {
+        let is_recent = now.wrapping_sub(self.used) < IN_USE;
+        let in_use = self.wanted && (seeker == Seeker::Claim || is_recent);
+        !in_use && (seeker == Seeker::Socket || self.state != State::Incomplete)
     }
 }
 
@@ -130,6 +163,8 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) struct Neighbors<'a> {
     slots: ManagedSlice<'a, Neighbor>,
+    /// The era of all times.
+    era: u32,
     /// Whether any neighbour is asked for; may say so a while longer.
     asking: bool,
     /// Those who wait for a neighbour may have waited long enough, or one is gone.
@@ -138,18 +173,19 @@ pub(super) struct Neighbors<'a> {
 
 impl<'a> Neighbors<'a> {
     pub(super) fn new(slots: ManagedSlice<'a, Neighbor>) -> Self {
-        Self { slots, asking: false, released: false }
+        Self { slots, era: 0, asking: false, released: false }
     }
 
     pub(super) fn capacity(&self) -> usize {
         self.slots.len()
     }
 
-    /// Where a neighbour was when it answered last.
+    /// Where a neighbour said last that it is.
     pub(super) fn hardware_of(&self, address: Ip) -> Option<Address> {
         let key = octets(address);
         let is_it = |slot: &&Neighbor| {
-            matches!(slot.state, State::Reachable | State::Probing) && slot.address == key
+            matches!(slot.state, State::Heard | State::Reachable | State::Probing)
+                && slot.address == key
         };
         self.slots.iter().find(is_it).map(|slot| slot.hardware)
     }
@@ -184,10 +220,28 @@ impl<'a> Neighbors<'a> {
         self.asking
     }
 
+    /// The time in ticks. In a new era all times become that of now: what is known is asked again
+    /// when it is used, and requests are due.
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
+    fn tick(&mut self, now: Instant) -> Tick {
+        let (era, now) = (era(now), tick(now));
+        if era != self.era {
+            self.era = era;
+            for slot in self.slots.iter_mut() {
+                (slot.due, slot.used) = (now, now);
+            }
+        }
+        now
+    }
+
     /// When [`Neighbors::next_request`] has something to do.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         if !self.asking {
             return None;
+        }
+        if era(now) != self.era {
+            return Some(now);
         }
         let mut ahead = i32::MAX;
         for slot in self.slots.iter() {
@@ -203,49 +257,48 @@ impl<'a> Neighbors<'a> {
         Some(now.max(Instant::from_micros(at)))
     }
 
-    /// The entry of a neighbour; else a new one if there `may_be` any, in the place of the one
+    /// The entry of a neighbour; else a new one if the seeker may have one, in the place of the
     /// least recently used of those that may go.
     // Called from several places: one copy in an image is enough.
     #[inline(never)]
-    fn entry(
-        &mut self,
-        address: Octets,
-        (may_be, wanted): (bool, bool),
-        now: Tick,
-    ) -> Option<&mut Neighbor> {
+    fn entry(&mut self, address: Octets, seeker: Seeker, now: Tick) -> Option<&mut Neighbor> {
         let (mut best, mut oldest) = (None, 0);
         for slot in self.slots.iter_mut() {
             let age = match slot.state {
                 State::Free => Tick::MAX,
                 _ if slot.address == address => return Some(slot),
-                _ if slot.may_go(wanted, now) => (now.wrapping_sub(slot.used) >> 1).wrapping_add(1),
+                _ if slot.may_go(seeker, now) => (now.wrapping_sub(slot.used) >> 1).wrapping_add(1),
                 _ => continue,
             };
             if age > oldest {
                 (best, oldest) = (Some(slot), age);
             }
         }
-        let slot = best.filter(|_| may_be)?;
+        let slot = best.filter(|_| seeker != Seeker::Nobody)?;
         let released = slot.released || slot.state == State::Incomplete;
         self.released |= released;
-        *slot = Neighbor { address, wanted, released, used: now, ..Neighbor::EMPTY };
+        let wanted = seeker == Seeker::Socket;
+        *slot = Neighbor { address, wanted, released, due: now, used: now, ..Neighbor::EMPTY };
         Some(slot)
     }
 
     /// Where a frame for a neighbour goes. `wanted` is true where a socket of ours sends it.
     pub(super) fn resolve(&mut self, address: Ip, wanted: bool, now: Instant) -> Hop {
-        let now = tick(now);
-        let slot = self.entry(octets(address), (true, wanted), now);
+        let now = self.tick(now);
+        let seeker = if wanted { Seeker::Socket } else { Seeker::Reply };
+        let slot = self.entry(octets(address), seeker, now);
         let Some(slot) = slot else { return Hop::Unreachable };
         if wanted {
             (slot.wanted, slot.used) = (true, now);
         }
+        let is_due = has_come(slot.due, now);
         let ask = match slot.state {
-            State::Reachable if has_come(slot.due, now) => State::Probing,
+            State::Reachable if is_due => State::Probing,
             State::Reachable | State::Probing => return Hop::Send(slot.hardware),
+            State::Heard if !wanted && !is_due => return Hop::Send(slot.hardware),
             State::Incomplete => return Hop::Wait,
-            State::Failed if !has_come(slot.due, now) => return Hop::Unreachable,
-            State::Free | State::Failed => State::Incomplete,
+            State::Failed if !is_due => return Hop::Unreachable,
+            State::Free | State::Heard | State::Failed => State::Incomplete,
         };
         slot.ask(ask, now);
         let hop = if ask == State::Probing { Hop::Send(slot.hardware) } else { Hop::Wait };
@@ -253,40 +306,42 @@ impl<'a> Neighbors<'a> {
         hop
     }
 
-    /// A station says that it has an address. Returns whether that is believed: because we asked,
-    /// or because the station asks us (`asks_us`) and nothing is known of it.
+    /// A station says that it has an address. Returns whether that is of any use.
     pub(super) fn on_claim(
         &mut self,
         address: Ip,
         hardware: Address,
-        asks_us: bool,
+        claim: Claim,
         now: Instant,
     ) -> bool {
-        let now = tick(now);
-        let slot = self.entry(octets(address), (asks_us, false), now);
-        let Some(slot) = slot else { return false };
+        let now = self.tick(now);
+        let asks = claim == Claim::Asks;
+        let seeker = if asks { Seeker::Claim } else { Seeker::Nobody };
+        let Some(slot) = self.entry(octets(address), seeker, now) else { return false };
         let same = slot.hardware == hardware;
-        let believed = match slot.state {
-            State::Probing => same,
-            State::Reachable => {
-                let confirmed = slot.due.wrapping_sub(REACHABLE);
-                // Once a second at most, however often it is claimed.
-                if !same && has_come(confirmed.wrapping_add(SECOND), now) {
-                    slot.ask(State::Probing, now);
-                    self.asking = true;
-                }
-                return same;
+        let (waits, answers) = (slot.state == State::Incomplete, claim == Claim::Answer);
+        match slot.state {
+            State::Incomplete if answers => slot.learn(State::Reachable, hardware, now),
+            State::Probing if answers && same => slot.learn(State::Reachable, hardware, now),
+            // One that was heard a minute ago, or did not answer until a second ago, gives way.
+            State::Free | State::Heard | State::Failed
+                if asks && (same || has_come(slot.due, now)) =>
+            {
+                slot.learn(State::Heard, hardware, now);
             }
-            State::Incomplete => true,
-            State::Free | State::Failed => asks_us,
-        };
-        if believed {
-            let waited = slot.state == State::Incomplete;
-            slot.confirm(hardware, now);
-            slot.released |= waited;
-            self.released |= waited;
+            // Once a second at most, however often it is claimed.
+            State::Reachable
+                if !same && has_come(slot.due, now.wrapping_add(REACHABLE - SECOND)) =>
+            {
+                slot.ask(State::Probing, now);
+                self.asking = true;
+                return false;
+            }
+            _ => return same,
         }
-        believed || same
+        slot.released |= waits;
+        self.released |= waits;
+        true
     }
 
     /// A request that is due. Gives up on neighbours that have not answered.
@@ -294,7 +349,7 @@ impl<'a> Neighbors<'a> {
         if !self.asking {
             return None;
         }
-        let now = tick(now);
+        let now = self.tick(now);
         self.asking = false;
         let mut next = 0usize;
         for slot in &mut *self.slots {

@@ -160,6 +160,16 @@ impl Replies {
         }
     }
 
+    /// An address is not ours any more: no answer leaves from it.
+    pub(super) fn forget(&mut self, address: Ip, commons: &mut Commons<'_>) {
+        if self.first_segment().is_some_and(|(flow, _)| flow.ends().0 == address) {
+            self.pop_segment();
+        }
+        if self.first_message().is_some_and(|message| message.flow.ends().0 == address) {
+            self.pop_message(commons);
+        }
+    }
+
     pub(super) fn first_segment(&self) -> Option<&(FlowKey, Bare)> {
         self.segments.first()
     }

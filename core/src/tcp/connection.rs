@@ -46,6 +46,8 @@ pub enum CloseReason {
     Unreachable,
     /// We aborted it.
     Aborted,
+    /// Our address was removed from the link.
+    AddressRemoved,
 }
 
 impl core::fmt::Display for CloseReason {
@@ -57,6 +59,7 @@ impl core::fmt::Display for CloseReason {
             Self::TimedOut => "connection timed out",
             Self::Unreachable => "peer unreachable",
             Self::Aborted => "connection aborted",
+            Self::AddressRemoved => "local address removed",
         })
     }
 }
@@ -441,6 +444,14 @@ impl<P: Profile> Connection<P> {
             }
         }
         true
+    }
+
+    /// Our address is not ours any more. RFC 2131 §4.4.5: nothing leaves from it, a reset neither.
+    pub fn on_address_removed(&mut self, commons: &mut Commons<'_>) {
+        if self.state != State::Closed {
+            self.end(self.state.on(Event::Reset), CloseReason::AddressRemoved, commons);
+        }
+        self.reset_due = false;
     }
 
     /// Gives back everything; the slot can be used again.

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use hikyaku::wire::arp::{self, REQUEST};
+use hikyaku::wire::arp::{self, REPLY, REQUEST};
 use hikyaku::wire::ethernet::{Address, EtherType, Header};
 use hikyaku::wire::ndp::{self, Message};
 use hikyaku::{
@@ -124,6 +124,19 @@ impl<P: Profile> Station<P> {
         let broadcast = frame(Address::BROADCAST, neighbor(last), EtherType::ARP, &request);
         assert_eq!(self.feed(&broadcast).len(), 1, "an answer");
         assert_eq!(self.stack.neighbor(ip(last)), Some(neighbor(last)));
+    }
+
+    /// A socket has asked for neighbour number `last`, and it has answered.
+    pub(crate) fn know(&mut self, last: u8) {
+        let handle = self.connect(last);
+        assert_eq!(self.sent().len(), 1, "a request");
+        let reply = arp(REPLY, (neighbor(last), ip(last)), (OURS, US));
+        let sent = self.feed(&frame(OURS, neighbor(last), EtherType::ARP, &reply));
+        assert_eq!(sent.len(), 1, "a SYN");
+        let mut socket = self.stack.tcp(handle).expect("live");
+        socket.abort();
+        self.stack.tcp(handle).expect("live").release();
+        assert_eq!(self.sent(), Vec::<Vec<u8>>::new());
     }
 
     /// Opens a connection to a neighbour.

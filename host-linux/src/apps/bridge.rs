@@ -302,6 +302,7 @@ fn verdict(reason: CloseReason, socket: &TcpSocket<'_, '_, Full>, ending: bool) 
         CloseReason::TimedOut => ("the peer does not answer", TIMEOUT),
         CloseReason::Unreachable => ("unreachable", FAILED),
         CloseReason::Aborted => ("connection aborted", FAILED),
+        CloseReason::AddressRemoved => ("our address was removed", FAILED),
     };
     note!("{}: {text}", socket.remote());
     code

@@ -179,7 +179,15 @@ impl<S: Subject> Bench<S> {
         let before = self.wire.sent;
         let expected = self.peer.data(size, &mut self.wire);
         let taken = self.poll();
-        if self.one_answer(before) != Answer::Ack(expected) {
+        let mut answer = self.one_answer(before);
+        if answer == Answer::Asks {
+            // Before its first segment to a neighbour that it has not asked yet.
+            let before = self.wire.sent;
+            self.peer.arp_reply(&mut self.wire);
+            self.poll();
+            answer = self.one_answer(before);
+        }
+        if answer != Answer::Ack(expected) {
             fail("the ACK is not that of the segment");
         }
         let (subject, buffer) = (&mut self.subject, &mut self.buffer.0[..size]);

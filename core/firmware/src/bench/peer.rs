@@ -100,6 +100,8 @@ impl Room<'_> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Arp,
+    /// A request for the peer's hardware address.
+    Asks,
     SynAck,
     /// With its number.
     Ack(u32),
@@ -121,13 +123,21 @@ impl Peer {
     }
 
     pub(super) fn arp_request(&self, wire: &mut Wire) {
+        self.arp(1, ([0xff; 6], [0; 6]), wire);
+    }
+
+    pub(super) fn arp_reply(&self, wire: &mut Wire) {
+        self.arp(2, (MAC_OURS, MAC_OURS), wire);
+    }
+
+    fn arp(&self, operation: u8, (to, target): ([u8; 6], [u8; 6]), wire: &mut Wire) {
         let frame = &mut wire.to;
-        frame[..6].fill(0xff);
+        frame[..6].copy_from_slice(&to);
         frame[6..12].copy_from_slice(&MAC_PEER);
-        frame[12..22].copy_from_slice(&[0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1]);
+        frame[12..22].copy_from_slice(&[0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, operation]);
         frame[22..28].copy_from_slice(&MAC_PEER);
         frame[28..32].copy_from_slice(&IP_PEER);
-        frame[32..38].fill(0);
+        frame[32..38].copy_from_slice(&target);
         frame[38..42].copy_from_slice(&IP_OURS);
         // As short frames are padded.
         frame[42..60].fill(0);
@@ -195,8 +205,15 @@ impl Peer {
 
     /// What a frame of the stack says; `None` where anything in it is wrong.
     pub(super) fn on_frame(&mut self, frame: &[u8]) -> Option<Answer> {
-        if frame[6..12] != MAC_OURS || frame[..6] != MAC_PEER {
+        let asks = frame[..6] == [0xff; 6]
+            && frame[12..14] == [0x08, 0x06]
+            && frame[20..22] == [0, 1]
+            && frame[38..42] == IP_PEER;
+        if frame[6..12] != MAC_OURS || !(asks || frame[..6] == MAC_PEER) {
             return None;
+        }
+        if asks {
+            return Some(Answer::Asks);
         }
         match frame[12..14] {
             [0x08, 0x06] => {

@@ -169,7 +169,6 @@ const NO_OFFER: Offer = Offer { address: Ipv4Addr::UNSPECIFIED, server: Ipv4Addr
 struct Applied {
     address: Ipv4Addr,
     prefix: u8,
-    router: Option<Ipv4Addr>,
 }
 
 /// A DHCP client for one stack. It owns UDP port 68, except while it has an address and nothing to
@@ -201,6 +200,8 @@ pub struct Client {
     /// T2; T1 is the `due` of BOUND.
     rebind_at: Option<Instant>,
     applied: Option<Applied>,
+    /// The gateway that the stack was given.
+    router: Option<Ipv4Addr>,
     /// The lease was granted, which nobody was told yet: and whether only its end is new.
     news: Option<bool>,
     loss: Loss,
@@ -229,6 +230,7 @@ impl Client {
             lease: None,
             rebind_at: None,
             applied: None,
+            router: None,
             news: None,
             loss: Loss::Expired,
             is_conflict: false,
@@ -253,7 +255,13 @@ impl Client {
                 Some(self.decline(now, random))
             } else if let Some((len, port)) = self.next_reply(stack, &mut buffer) {
                 let reply = buffer.get(..len).filter(|_| port == SERVER_PORT);
-                self.on_datagram(reply, now, random);
+                let reply = reply.and_then(|message| Reply::parse(message).ok());
+                // An address that the stack has already is no server's to give or to take.
+                let applied = self.applied.map(|applied| applied.address);
+                let is_taken = reply.as_ref().is_some_and(|reply| {
+                    applied != Some(reply.address) && stack.holds_address(reply.address.into())
+                });
+                self.on_reply(reply.as_ref(), is_taken, (now, random));
                 None
             } else if is_due {
                 self.on_time(now, random)
@@ -345,15 +353,16 @@ impl Client {
 
     /// Makes the stack's address that of the lease, and tells what changed.
     fn settle<P: Profile>(&mut self, stack: &mut Stack<'_, P>, now: Instant) -> Option<Event> {
-        let wanted = self.lease.as_ref().map(|lease| Applied {
-            address: lease.address,
-            prefix: lease.prefix,
-            router: lease.router,
-        });
-        let had = self.applied;
-        if let Some(had) = had.filter(|_| had != wanted) {
+        let wanted = self
+            .lease
+            .as_ref()
+            .map(|lease| Applied { address: lease.address, prefix: lease.prefix });
+        let address = wanted.map(|wanted| wanted.address);
+        if let Some(had) = self.applied.filter(|had| Some(had.address) != address) {
+            // RFC 2131 §4.4.5: the use of an address ends with its lease.
             stack.remove_address(had.address.into());
             self.applied = None;
+            self.route(stack, None);
             if wanted.is_none() {
                 return Some(Event::Lost(had.address, self.loss));
             }
@@ -363,7 +372,7 @@ impl Client {
             self.close(stack);
         }
         let (is_longer, lease) = (self.news?, self.lease.clone()?);
-        if had != wanted {
+        if self.applied != wanted {
             if self.give(stack, &lease).is_err() {
                 self.lose(Loss::Refused);
                 self.begin(now);
@@ -379,17 +388,35 @@ impl Client {
         if is_longer {
             return Some(Event::Renewed(lease));
         }
-        #[cfg(feature = "ethernet")]
-        if let Some(router) = lease.router {
-            // One that is not on the link is no way to anywhere; the user may know better.
-            let _ = stack.set_gateway(IpAddr::V4(router));
-        }
+        self.route(stack, lease.router);
         Some(Event::Configured(lease))
     }
 
-    /// Gives the stack the address, to be probed for where that can be done.
+    /// Sends what is for other links to this router. The one of before is forgotten, unless the
+    /// user has named another one.
+    fn route<P: Profile>(&mut self, stack: &mut Stack<'_, P>, router: Option<Ipv4Addr>) {
+        let had = core::mem::replace(&mut self.router, router);
+        #[cfg(feature = "ethernet")]
+        {
+            if let Some(had) = had.filter(|_| had != router) {
+                stack.forget_gateway(IpAddr::V4(had));
+            }
+            if let Some(router) = router {
+                // One that is not on the link is no way to anywhere; the user may know better.
+                let _ = stack.set_gateway(IpAddr::V4(router));
+            }
+        }
+        #[cfg(not(feature = "ethernet"))]
+        let _ = (stack, had);
+    }
+
+    /// Gives the stack the address, to be probed for where that can be done; or another prefix
+    /// where it has the address.
     fn give<P: Profile>(&self, stack: &mut Stack<'_, P>, lease: &Lease) -> Result<(), ConfigError> {
         let address = IpAddr::V4(lease.address);
+        if self.applied.is_some() {
+            return stack.set_prefix(address, lease.prefix);
+        }
         #[cfg(feature = "ethernet")]
         if self.config.probe {
             let probed = stack.probe_address(address, lease.prefix);
@@ -616,17 +643,19 @@ impl Client {
 
     // ---- replies ----
 
-    fn on_datagram(&mut self, message: Option<&[u8]>, now: Instant, random: u64) {
-        let Some(Ok(reply)) = message.map(Reply::parse) else {
+    /// A reply has arrived, or `None` for a malformed one. `is_taken`: it is about an address that
+    /// the stack has from elsewhere.
+    fn on_reply(&mut self, reply: Option<&Reply>, is_taken: bool, (now, random): (Instant, u64)) {
+        let Some(reply) = reply else {
             bump(&mut self.counters.malformed);
             return;
         };
-        let ours = reply.xid == self.xid && reply.hardware == self.config.hardware;
+        let ours = !is_taken && reply.xid == self.xid && reply.hardware == self.config.hardware;
         let taken = ours
             && match reply.kind {
-                Kind::Offer => self.on_offer(&reply, now),
-                Kind::Ack => self.on_ack(&reply, random),
-                _ => self.on_nak(&reply, now),
+                Kind::Offer => self.on_offer(reply, now),
+                Kind::Ack => self.on_ack(reply, random),
+                _ => self.on_nak(reply, now),
             };
         bump(if taken { &mut self.counters.taken } else { &mut self.counters.ignored });
     }

@@ -10,8 +10,8 @@ fn ip(last: u8) -> Ip {
 }
 
 fn ms(millis: u64) -> Instant {
-    // Close to where the ticks wrap: everything has to work there too.
-    Instant::from_micros((u64::from(u32::MAX) - 5_000) << 10) + Duration::from_millis(millis)
+    // An era begins here, in which ticks are in order.
+    Instant::from_micros(1 << 42) + Duration::from_millis(millis)
 }
 
 use crate::time::Duration;
@@ -58,15 +58,15 @@ fn a_neighbour_is_asked_for_three_times_and_then_failed_for_a_second() {
 fn an_entry_is_confirmed_while_it_is_used_and_only_by_its_own_station() {
     let mut cache = cache(2);
     cache.resolve(ip(1), true, ms(0));
-    assert!(cache.on_claim(ip(1), A, false, ms(5)));
+    assert!(cache.on_claim(ip(1), A, Claim::Answer, ms(5)));
     assert!(cache.take_released());
     assert_eq!(cache.resolve(ip(1), true, ms(59_000)), Hop::Send(A));
     assert_eq!(cache.next_request(ms(59_000)), None);
     // A minute later it is asked itself, while packets go on.
     assert_eq!(cache.resolve(ip(1), true, ms(60_100)), Hop::Send(A));
     assert_eq!(pass(&mut cache, 60_100, 60_200), [(60_100, ip(1), Some(A))]);
-    assert!(!cache.on_claim(ip(1), B, true, ms(60_200)), "somebody else");
-    assert!(cache.on_claim(ip(1), A, false, ms(60_300)));
+    assert!(!cache.on_claim(ip(1), B, Claim::Asks, ms(60_200)), "somebody else");
+    assert!(cache.on_claim(ip(1), A, Claim::Answer, ms(60_300)));
     assert_eq!(pass(&mut cache, 60_300, 70_000), []);
     assert_eq!(cache.resolve(ip(1), true, ms(70_000)), Hop::Send(A));
     // Unused, it is not asked, however old.
@@ -82,31 +82,48 @@ fn an_entry_is_confirmed_while_it_is_used_and_only_by_its_own_station() {
 fn who_claims_a_neighbours_address_only_has_that_one_asked() {
     let mut cache = cache(2);
     cache.resolve(ip(1), true, ms(0));
-    cache.on_claim(ip(1), A, false, ms(0));
+    cache.on_claim(ip(1), A, Claim::Answer, ms(0));
     for at in 0..990 {
-        assert!(!cache.on_claim(ip(1), B, at % 2 == 0, ms(at)));
+        let claim = if at % 2 == 0 { Claim::Asks } else { Claim::Answer };
+        assert!(!cache.on_claim(ip(1), B, claim, ms(at)));
     }
     assert_eq!(cache.next_request(ms(990)), None, "once a second at most");
-    assert!(!cache.on_claim(ip(1), B, true, ms(1_100)));
+    assert!(!cache.on_claim(ip(1), B, Claim::Asks, ms(1_100)));
     assert_eq!(cache.resolve(ip(1), true, ms(1_100)), Hop::Send(A), "nothing has changed");
     assert_eq!(pass(&mut cache, 1_100, 1_200), [(1_100, ip(1), Some(A))]);
-    assert!(cache.on_claim(ip(1), A, false, ms(1_200)), "and it answers");
+    assert!(cache.on_claim(ip(1), A, Claim::Answer, ms(1_200)), "and it answers");
     // Where it does not, the claim comes true.
-    cache.on_claim(ip(1), B, false, ms(3_000));
+    cache.on_claim(ip(1), B, Claim::Answer, ms(3_000));
     pass(&mut cache, 3_000, 6_100);
     assert_eq!(cache.resolve(ip(1), true, ms(6_100)), Hop::Wait);
-    assert!(cache.on_claim(ip(1), B, false, ms(6_200)));
+    assert!(cache.on_claim(ip(1), B, Claim::Answer, ms(6_200)));
     assert_eq!(cache.resolve(ip(1), true, ms(6_200)), Hop::Send(B));
 }
 
 #[test]
 fn nothing_is_learned_but_from_who_asks_us() {
     let mut cache = cache(2);
-    assert!(!cache.on_claim(ip(1), A, false, ms(0)));
+    assert!(!cache.on_claim(ip(1), A, Claim::Answer, ms(0)));
     assert_eq!(cache.hardware_of(ip(1)), None);
-    assert!(cache.on_claim(ip(1), A, true, ms(0)));
+    assert!(cache.on_claim(ip(1), A, Claim::Asks, ms(0)));
     assert_eq!(cache.hardware_of(ip(1)), Some(A));
     assert_eq!(cache.resolve(ip(1), false, ms(1)), Hop::Send(A));
+    // Another station that asks with this address is not heard within a minute.
+    assert!(!cache.on_claim(ip(1), B, Claim::Asks, ms(59_000)));
+    assert_eq!(cache.resolve(ip(1), false, ms(59_000)), Hop::Send(A));
+    assert!(cache.on_claim(ip(1), B, Claim::Asks, ms(60_100)));
+    assert_eq!(cache.resolve(ip(1), false, ms(120_000)), Hop::Send(B));
+    // A reply after a minute has everybody asked, and so has a socket at any time.
+    assert_eq!(cache.resolve(ip(1), false, ms(120_200)), Hop::Wait);
+    assert!(cache.on_claim(ip(2), B, Claim::Asks, ms(120_200)));
+    assert_eq!(cache.resolve(ip(2), true, ms(120_201)), Hop::Wait);
+    assert_eq!(pass(&mut cache, 120_201, 120_300).len(), 2);
+    for claim in [Claim::Asks, Claim::Unasked] {
+        cache.on_claim(ip(2), B, claim, ms(120_300));
+        assert_eq!(cache.resolve(ip(2), true, ms(120_300)), Hop::Wait, "{claim:?}");
+    }
+    assert!(cache.on_claim(ip(2), A, Claim::Answer, ms(120_400)));
+    assert_eq!(cache.resolve(ip(2), true, ms(120_400)), Hop::Send(A));
 }
 
 #[test]
@@ -114,26 +131,54 @@ fn what_is_in_use_keeps_its_place() {
     let mut cache = cache(3);
     for last in [1, 2] {
         cache.resolve(ip(last), true, ms(0));
-        cache.on_claim(ip(last), neighbor(last), false, ms(0));
+        cache.on_claim(ip(last), neighbor(last), Claim::Answer, ms(0));
     }
     // A hundred strangers ask us, and are answered.
     for last in 100..200 {
-        assert!(cache.on_claim(ip(last), neighbor(last), true, ms(1_000)));
+        assert!(cache.on_claim(ip(last), neighbor(last), Claim::Asks, ms(1_000)));
         assert_eq!(cache.resolve(ip(last), false, ms(1_000)), Hop::Send(neighbor(last)));
     }
     assert_eq!(cache.resolve(ip(1), true, ms(1_500)), Hop::Send(neighbor(1)));
     assert_eq!(cache.hardware_of(ip(2)), Some(neighbor(2)));
     assert_eq!(cache.hardware_of(ip(199)), Some(neighbor(199)));
-    // One that has not been used for a while gives way; the other one does not.
-    for last in 100..102 {
-        assert!(cache.on_claim(ip(last), neighbor(last), true, ms(2_500)));
+    // However long they are silent, no claim takes the places that sockets have used.
+    for last in 100..120 {
+        assert!(cache.on_claim(ip(last), neighbor(last), Claim::Asks, ms(50_000)));
     }
+    for last in [1, 2] {
+        assert_eq!(cache.hardware_of(ip(last)), Some(neighbor(last)));
+    }
+    // For a reply the one gives way that was not used for two seconds.
+    assert_eq!(cache.resolve(ip(1), true, ms(50_500)), Hop::Send(neighbor(1)));
+    assert_eq!(cache.resolve(ip(119), false, ms(50_500)), Hop::Send(neighbor(119)));
+    assert_eq!(cache.resolve(ip(120), false, ms(50_500)), Hop::Wait);
     assert_eq!(cache.hardware_of(ip(2)), None);
     assert_eq!(cache.hardware_of(ip(1)), Some(neighbor(1)));
 }
 
 fn neighbor(last: u8) -> Address {
     Address([2, 0, 0, 0, 0, last])
+}
+
+#[test]
+fn in_a_new_era_all_that_is_known_is_confirmed_when_it_is_used() {
+    const DAY: u64 = 86_400_000;
+    for eras in [1, 2, 3, 4, 7] {
+        let mut cache = cache(3);
+        let era = eras * 26 * DAY;
+        cache.resolve(ip(1), true, ms(0));
+        cache.on_claim(ip(1), A, Claim::Answer, ms(0));
+        cache.resolve(ip(2), true, ms(0));
+        assert_eq!(pass(&mut cache, 0, 3_100).len(), 3, "the other one has failed");
+        assert_eq!(cache.resolve(ip(3), true, ms(3_100)), Hop::Wait);
+        let due = cache.next_due(ms(era)).expect("a request");
+        assert!(due <= ms(era), "it is late, not early");
+        assert_eq!(cache.resolve(ip(1), true, ms(era)), Hop::Send(A));
+        assert_eq!(cache.resolve(ip(2), true, ms(era)), Hop::Wait);
+        let asked: Vec<_> =
+            pass(&mut cache, era, era).iter().map(|asked| (asked.1, asked.2)).collect();
+        assert_eq!(asked, [(ip(1), Some(A)), (ip(2), None), (ip(3), None)]);
+    }
 }
 
 #[test]
@@ -160,10 +205,10 @@ fn where_all_places_are_in_use_nobody_is_driven_out() {
         assert_eq!(cache.resolve(ip(last), true, ms(0)), Hop::Wait);
     }
     assert_eq!(cache.resolve(ip(3), true, ms(0)), Hop::Unreachable);
-    assert!(!cache.on_claim(ip(3), A, true, ms(0)));
+    assert!(!cache.on_claim(ip(3), A, Claim::Asks, ms(0)));
     assert!(!cache.take_released());
     // Unused for two seconds, the one that is still asked for goes, and who waits asks again.
-    cache.on_claim(ip(1), A, false, ms(100));
+    cache.on_claim(ip(1), A, Claim::Answer, ms(100));
     assert!(cache.take_released());
     assert_eq!(cache.resolve(ip(1), true, ms(2_500)), Hop::Send(A));
     assert_eq!(cache.resolve(ip(3), true, ms(2_500)), Hop::Wait);

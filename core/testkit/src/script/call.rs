@@ -50,6 +50,7 @@ pub(super) fn reason(word: &str) -> Result<CloseReason, Wrong> {
         "timed-out" => CloseReason::TimedOut,
         "unreachable" => CloseReason::Unreachable,
         "aborted" => CloseReason::Aborted,
+        "address-removed" => CloseReason::AddressRemoved,
         other => return Err(format!("no connection ends {other}")),
     })
 }
