@@ -19,11 +19,11 @@ type Net = Shared<'static, Async<Small>>;
 
 storage!(static SERVER: Async<Small> {
     connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
-    records: 0, blocks: 64 x 256,
+    records: 0, window: 4096,
 });
 storage!(static CLIENT: Async<Small> {
     connections: 1, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
-    records: 0, blocks: 32 x 256,
+    records: 0, window: 4096,
 });
 
 /// Drives a stack.
@@ -72,12 +72,10 @@ async fn talk(net: &'static Net) {
 }
 
 fn host(storage: Option<Storage<'static, Async<Small>>>, last: u8) -> Net {
-    let mut config = Config::new();
-    (config.connection.receive_limit, config.connection.send_limit) = (2048, 2048);
     // A board takes sixteen octets from its random number generator, anew at every start.
     let secret = Secret::new([last; 16]).expect("not all zero");
     let mut host =
-        Stack::new(storage.expect("taken once"), &config, secret).expect("enough blocks");
+        Stack::new(storage.expect("taken once"), &Config::new(), secret).expect("enough blocks");
     host.add_address([192, 168, 69, last].into(), 24).expect("a host's address");
     Shared::new(host, &EmbassyTime)
 }

@@ -12,15 +12,13 @@ use std::rc::Rc;
 use hikyaku::*;
 
 storage!(static NET: Small {
-    connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 1,
-    records: 0, blocks: 64 x 256,
+    connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
+    records: 0, window: 4096,
 });
 
 /// A stack that listens on TCP port 7. `None`: this is the second one, or the secret is all zero.
 fn start(secret: [u8; 16]) -> Option<Stack<'static, Small>> {
-    let mut config = Config::new();
-    (config.connection.receive_limit, config.connection.send_limit) = (2048, 2048);
-    let mut stack = Stack::new(NET.take()?, &config, Secret::new(secret)?).ok()?;
+    let mut stack = Stack::new(NET.take()?, &Config::new(), Secret::new(secret)?).ok()?;
     stack.add_address([192, 168, 69, 2].into(), 24).ok()?;
     stack.listen(7, &ListenConfig::new()).ok().map(|_| stack)
 }
@@ -78,7 +76,7 @@ impl Device for End {
 
 storage!(static CLIENT: Small {
     connections: 1, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
-    records: 0, blocks: 32 x 256,
+    records: 0, window: 4096,
 });
 
 fn main() {
@@ -90,11 +88,9 @@ fn main() {
 
     // A board asks its random number generator for sixteen octets, anew at every start.
     let mut server = start([0x5a; 16]).expect("started once");
-    let mut config = Config::new();
-    (config.connection.receive_limit, config.connection.send_limit) = (2048, 2048);
     let secret = Secret::new([0xa5; 16]).expect("not all zero");
     let memory = CLIENT.take().expect("taken once");
-    let mut client = Stack::new(memory, &config, secret).expect("a possible configuration");
+    let mut client = Stack::new(memory, &Config::new(), secret).expect("a possible configuration");
     client.add_address([192, 168, 69, 1].into(), 24).expect("a host's address");
     let server_address = "192.168.69.2:7".parse().expect("an address");
     let connection =

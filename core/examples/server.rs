@@ -10,22 +10,20 @@ use hikyaku::*;
 
 storage!(static SERVER: Small {
     connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
-    records: 0, blocks: 64 x 256,
+    records: 0, window: 4096,
 });
 storage!(static CLIENTS: Small {
     connections: 4, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
-    records: 0, blocks: 64 x 256,
+    records: 0, window: 4096,
 });
 
 type Host = Stack<'static, Small>;
 
 fn host(storage: Option<Storage<'static, Small>>, last: u8) -> Host {
-    let mut config = Config::new();
-    (config.connection.receive_limit, config.connection.send_limit) = (2048, 2048);
     // A board takes sixteen octets from its random number generator, anew at every start.
     let secret = Secret::new([last; 16]).expect("not all zero");
     let mut host =
-        Stack::new(storage.expect("taken once"), &config, secret).expect("enough blocks");
+        Stack::new(storage.expect("taken once"), &Config::new(), secret).expect("enough blocks");
     host.add_address([192, 168, 69, last].into(), 24).expect("a host's address");
     host
 }

@@ -10,10 +10,10 @@ use hikyaku::tcp::congestion::Reno;
 use hikyaku::tcp::recovery::GoBack;
 use hikyaku::*;
 
-// One connection of 2 KiB each way: a block for each, which is its window.
+// One connection with a window of 4 KiB each way: one block for each direction, which is its window.
 storage!(static TINY: Tiny {
     connections: 1, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
-    records: 0, blocks: 2 x 2048,
+    records: 0, window: 4096,
 });
 
 /// As `Small`, but it keeps records of handshakes and of TIME-WAIT, lets silent peers be asked
@@ -37,29 +37,32 @@ impl Profile for Mine {
     const PRUNING: bool = false;
 }
 
-// Eight connections share 32 KiB: for each two windows of 2 KiB, less what begins within a block.
+// Eight connections with windows of two segments each way, all at the same time.
 storage!(static MINE: Mine {
     connections: 8, listeners: 2, half_open: 4, time_wait: 8, udp_sockets: 2,
-    records: 0, blocks: 64 x 512,
+    records: 0, window: 2920,
 });
 
 fn main() {
     println!("one connection takes {} octets", size_of_val(&TINY));
     println!("eight connections take {} octets", size_of_val(&MINE));
-    assert!(size_of_val(&TINY) < 8 * 1024 && size_of_val(&MINE) < 48 * 1024);
+    assert!(size_of_val(&TINY) < 10 * 1024 && size_of_val(&MINE) < 96 * 1024);
 
     let mut config = Config::new();
-    (config.connection.receive_limit, config.connection.send_limit) = (2048, 2048);
     let secret = Secret::new([7; 16]).expect("not all zero");
     let tiny = TINY.take().expect("the first time");
     let mut tiny = Stack::new(tiny, &config, secret).expect("enough blocks");
     assert!(TINY.take().is_none(), "memory is lent once");
     tiny.add_address([192, 168, 69, 2].into(), 24).expect("a host's address");
 
+    assert_eq!(tiny.warnings().next(), None);
+
     config.connection.keepalive = Some(Duration::from_secs(7200));
     let mine = MINE.take().expect("the first time");
     let mut mine = Stack::new(mine, &config, secret).expect("enough blocks");
     mine.add_address([192, 168, 69, 3].into(), 24).expect("a host's address");
+
+    assert_eq!(mine.warnings().next(), None);
 
     let now = Instant::ZERO;
     let remote = "192.168.69.3:7".parse().expect("an address");

@@ -38,7 +38,7 @@
 //!
 //! storage!(static NET: Tiny {
 //!     connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
-//!     records: 0, blocks: 8 x 2048,
+//!     records: 0, window: 4096,
 //! });
 //!
 //! fn echo(net: &mut impl Device, key: Secret, sleep: impl Fn(Wake) -> Instant) -> Option<()> {
@@ -81,7 +81,7 @@
 //! # }
 //! # storage!(static THERE: Small {
 //! #     connections: 4, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
-//! #     records: 0, blocks: 8 x 2048,
+//! #     records: 0, window: 4096,
 //! # });
 //! # fn main() { client().unwrap(); }
 //! # fn client() -> Option<()> {
@@ -140,22 +140,17 @@
 //!
 //! storage!(static HERE: Small {
 //!     connections: 2, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
-//!     records: 0, blocks: 32 x 256,
+//!     records: 0, window: 4096,
 //! });
 //! storage!(static THERE: Small {
 //!     connections: 2, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
-//!     records: 0, blocks: 32 x 256,
+//!     records: 0, window: 4096,
 //! });
 //!
 //! # fn main() { example().unwrap(); }
 //! # fn example() -> Option<()> {
-//! // Windows must fit the blocks: 2 KiB each way, not the 64 KiB of the defaults.
-//! let mut connection = ConnectionConfig::new();
-//! connection.receive_limit = 2048;
-//! connection.send_limit = 2048;
-//! let config = Config { connection, ..Config::new() };
-//!
 //! // A secret comes from real entropy, anew at every start.
+//! let config = Config::new();
 //! let mut here = Stack::new(HERE.take()?, &config, Secret::new([1; 16])?).ok()?;
 //! let mut there = Stack::new(THERE.take()?, &config, Secret::new([2; 16])?).ok()?;
 //! here.add_address([10, 0, 0, 1].into(), 24).ok()?;
@@ -267,7 +262,9 @@ pub use socket::tcp::{
 #[cfg(feature = "udp")]
 pub use socket::udp::{BindError, Datagram, RecvError, SendError, UdpConfig, UdpSocket};
 pub use socket::{Handle, ListenerHandle, StaleHandle, TcpHandle, UdpHandle};
-pub use stack::{AddressState, Capacity, Config, ConfigError, Stack, Storage, Usage, Wake};
+pub use stack::{
+    AddressState, Capacity, Config, ConfigError, ConfigWarning, Stack, Storage, Usage, Wake,
+};
 pub use storage::policy::AllocationPolicy;
 pub use tcp::connection::{CloseReason, PathError};
 pub use tcp::settings::ConnectionConfig;

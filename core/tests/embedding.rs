@@ -53,24 +53,56 @@ fn the_formula_is_exact() {
     assert_storage!(Tiny: 5, 2, 3, 1, 7, 1, 0, 11 x 128);
 }
 
-/// The blocks that a window may need, and the largest window.
+/// A profile's blocks for a window, and its largest window.
 fn needs<P: Profile>(window: u32, block_size: u32) -> (u32, u32) {
     (P::Stream::blocks_for(window, block_size), P::Stream::window_max(block_size))
+}
+
+/// Whether so many blocks suffice for all windows of a capacity at once.
+fn assert_sufficient<P: Profile>(capacity: &Capacity, window: u32) {
+    let Capacity { connections, blocks, block_size, .. } = *capacity;
+    let (each, largest) = needs::<P>(window, block_size as u32);
+    assert!(window <= largest, "{window}: {capacity:?}");
+    assert!(2 * connections * each as usize <= blocks, "{window}: {capacity:?}");
+    assert!(block_size.is_power_of_two() && block_size >= 64, "{window}: {capacity:?}");
 }
 
 #[test]
 fn every_choice_has_blocks_for_all_windows_at_once() {
     for choice in CHOICES {
-        let Capacity { connections, blocks, block_size, .. } = choice.capacity;
-        let (window, size) = (choice.window as u32, block_size as u32);
-        let (a_window, largest) = match choice.kind {
-            Kind::Full => needs::<Full>(window, size),
-            Kind::Small => needs::<Small>(window, size),
-            Kind::Tiny => needs::<Tiny>(window, size),
-        };
-        assert!(window <= largest, "{choice:?}");
-        assert!(2 * connections * a_window as usize <= blocks, "{choice:?}");
-        assert!(block_size.is_power_of_two() && block_size >= 64, "{choice:?}");
+        match choice.kind {
+            Kind::Full => assert_sufficient::<Full>(&choice.capacity, choice.window),
+            Kind::Small => assert_sufficient::<Small>(&choice.capacity, choice.window),
+            Kind::Tiny => assert_sufficient::<Tiny>(&choice.capacity, choice.window),
+        }
+    }
+}
+
+#[test]
+fn a_window_has_blocks_for_all_connections_at_once() {
+    // A ring is one block of 64 KiB at most.
+    for window in (1..70_000).step_by(61).chain([63, 64, 65, 255, 256, 257, 2920, 65_536]) {
+        let capacity = Capacity { connections: 5, ..Capacity::small() };
+        assert_sufficient::<Full>(&capacity.with_window::<Full>(window), window);
+        assert_sufficient::<Small>(&capacity.with_window::<Small>(window), window);
+        if window <= 65_536 {
+            assert_sufficient::<Tiny>(&capacity.with_window::<Tiny>(window), window);
+        }
+    }
+}
+
+#[test]
+fn a_layout_knows_the_window_of_so_many_blocks() {
+    use hikyaku::storage::{queue::Queue, ring::Ring};
+    for layout in [Queue::LAYOUT, Ring::LAYOUT] {
+        for (blocks, size) in (0..20).flat_map(|blocks| [64, 512].map(|size| (blocks, size))) {
+            let window = layout.window_of(blocks, size);
+            assert!(layout.blocks_for(window, size) <= blocks, "{layout:?} {blocks} {size}");
+            let is_ring = layout == Ring::LAYOUT;
+            // Two more blocks list themselves where the first more than fit the queue are listed.
+            let more = layout.blocks_for(window + 1, size);
+            assert!(is_ring || more > blocks, "{layout:?} {blocks} {size}: {more}");
+        }
     }
 }
 
@@ -81,8 +113,9 @@ const PAGE: &str = include_str!("../../docs/embedding.md");
 fn the_page_names_every_choice() {
     for choice in CHOICES {
         let (memory, profile, window) = (choice.memory_kib, choice.kind.name(), choice.window);
-        let row =
-            format!("| {memory} | `{profile}` | {} | {window} | ", choice.capacity.connections);
+        let mss = choice.mss.unwrap_or(1460);
+        let connections = choice.capacity.connections;
+        let row = format!("| {memory} | `{profile}` | {connections} | {window} | {mss} | ");
         assert!(PAGE.contains(&row), "core/firmware/check slots --write: {row}");
     }
 }
@@ -126,9 +159,11 @@ fn assert_windows<P: Profile>(
     let secret = Secret::new([1; 16]).unwrap();
     (config.connection.receive_limit, config.connection.send_limit) = (16_384, 16_384);
     let mut client = Stack::new(client, &config, secret).unwrap();
-    let limit = choice.window as u32;
-    (config.connection.receive_limit, config.connection.send_limit) = (limit, limit);
+    let mut config = Config::new();
+    config.connection.mss = choice.mss;
     let mut server = Stack::new(server, &config, secret).unwrap();
+    assert_eq!(server.warnings().next(), None);
+    let window = choice.window as usize;
     client.add_address([192, 168, 69, 1].into(), 24).unwrap();
     server.add_address([192, 168, 69, 2].into(), 24).unwrap();
     let listener = server.listen(7, &ListenConfig::new()).unwrap();
@@ -146,16 +181,13 @@ fn assert_windows<P: Profile>(
         for (here, there) in clients.iter().zip(&servers) {
             assert_eq!(client.tcp(*here).unwrap().write(&[b'i'; 9001]), Ok(9001));
             let written = server.tcp(*there).unwrap().write(&[b'o'; 9001]);
-            assert_eq!(written, Ok(choice.window), "one of {count} to send");
+            assert_eq!(written, Ok(window), "one of {count} to send");
         }
         carry(&mut client, &mut server, &mut now);
         for there in &servers {
             // RFC 9293 §3.8.6.2.2, MUST-39: what is less than half of a window is not told anew.
             let waiting = server.tcp(*there).unwrap().peek(&mut octets).unwrap();
-            assert!(
-                waiting + choice.window / 2 > choice.window,
-                "{waiting}: one of {count} to receive"
-            );
+            assert!(waiting + window / 2 > window, "{waiting}: one of {count} to receive");
         }
         // All that came is read, so that the next windows begin elsewhere in their blocks.
         for (here, there) in clients.iter().zip(&servers) {
@@ -164,7 +196,7 @@ fn assert_windows<P: Profile>(
                 left -= server.tcp(*there).unwrap().read(&mut octets).unwrap_or(0);
                 carry(&mut client, &mut server, &mut now);
             }
-            assert_eq!(client.tcp(*here).unwrap().read(&mut octets), Ok(choice.window));
+            assert_eq!(client.tcp(*here).unwrap().read(&mut octets), Ok(window));
             assert_eq!(server.tcp(*there).unwrap().write(b"odd"), Ok(3));
             carry(&mut client, &mut server, &mut now);
             assert_eq!(client.tcp(*here).unwrap().read(&mut octets), Ok(3));
@@ -172,58 +204,116 @@ fn assert_windows<P: Profile>(
     }
 }
 
-/// The first choice for a profile.
-fn first_of(kind: Kind) -> &'static sizes::Choice {
-    CHOICES.iter().find(|choice| choice.kind == kind).unwrap()
+/// A choice for a profile.
+fn choice_of(kind: Kind, connections: usize, window: u32) -> &'static sizes::Choice {
+    let matches = |choice: &&sizes::Choice| {
+        (choice.kind, choice.capacity.connections, choice.window) == (kind, connections, window)
+    };
+    CHOICES.iter().find(matches).unwrap()
 }
 
 #[test]
 fn all_connections_of_full_have_their_windows_at_once() {
     storage!(static SERVER: Full {
-        connections: 4, listeners: 2, half_open: 8, time_wait: 8, udp_sockets: 4, neighbors: 4,
-        records: 12, blocks: 52 x 1024,
+        connections: 4, listeners: 2, half_open: 8, time_wait: 8, udp_sockets: 1, neighbors: 4,
+        records: 12, window: 4096,
     });
     storage!(static CLIENT: Full {
         connections: 4, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
         records: 64, blocks: 300 x 1024,
     });
-    let choice = first_of(Kind::Full);
-    // The names of blocks are larger here: a window takes one more, which lists them.
-    assert_eq!((choice.capacity.connections, choice.capacity.blocks), (4, 52));
-    assert_eq!((choice.capacity.block_size, choice.window), (1024, 4096));
+    let choice = choice_of(Kind::Full, 4, 4096);
+    assert_eq!(size_of_val(&SERVER), Units::of::<Full>().storage(&choice.capacity));
     assert_windows(SERVER.take().unwrap(), CLIENT.take().unwrap(), choice);
 }
 
 #[test]
 fn all_connections_of_small_have_their_windows_at_once() {
     storage!(static SERVER: Small {
-        connections: 3, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 1, neighbors: 4,
-        records: 0, blocks: 38 x 256,
+        connections: 3, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0, neighbors: 4,
+        records: 0, window: 1024,
     });
     storage!(static CLIENT: Full {
         connections: 3, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
         records: 64, blocks: 300 x 1024,
     });
-    let choice = first_of(Kind::Small);
-    // The names of blocks are larger here, as above.
-    assert_eq!((choice.capacity.connections, choice.capacity.blocks), (3, 38));
-    assert_eq!((choice.capacity.block_size, choice.window), (256, 1024));
+    let choice = choice_of(Kind::Small, 3, 1024);
+    assert_eq!(size_of_val(&SERVER), Units::of::<Small>().storage(&choice.capacity));
     assert_windows(SERVER.take().unwrap(), CLIENT.take().unwrap(), choice);
 }
 
 #[test]
 fn all_connections_of_tiny_have_their_windows_at_once() {
     storage!(static SERVER: Tiny {
-        connections: 6, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 1, neighbors: 4,
-        records: 0, blocks: 14 x 512,
+        connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0, neighbors: 4,
+        records: 0, window: 1024,
     });
     storage!(static CLIENT: Full {
-        connections: 6, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
+        connections: 4, listeners: 0, half_open: 0, time_wait: 0, udp_sockets: 0,
         records: 64, blocks: 300 x 1024,
     });
-    let choice = &CHOICES[2];
-    assert_eq!((choice.kind, choice.capacity.connections), (Kind::Tiny, 6));
-    assert_eq!((choice.capacity.blocks, choice.capacity.block_size), (14, 512));
-    assert_eq!(choice.window, 512);
+    let choice = choice_of(Kind::Tiny, 4, 1024);
+    assert_eq!(size_of_val(&SERVER), Units::of::<Tiny>().storage(&choice.capacity));
     assert_windows(SERVER.take().unwrap(), CLIENT.take().unwrap(), choice);
+}
+
+/// The warnings of a stack over this memory.
+fn warnings<P: Profile>(capacity: &Capacity, config: &Config) -> Vec<ConfigWarning> {
+    let secret = Secret::new([1; 16]).unwrap();
+    let stack = Stack::<P>::new(Storage::allocate(capacity), config, secret).unwrap();
+    stack.warnings().collect()
+}
+
+#[test]
+fn small_windows_are_reported() {
+    let both = |window, limit| {
+        [Half::Read, Half::Write].map(|half| ConfigWarning::SmallWindow { half, window, limit })
+    };
+    let four = Capacity { connections: 4, blocks: 8, block_size: 2048, ..Capacity::small() };
+    let config = Config::new();
+    // One block each way, of which the stream may begin with the last byte.
+    assert_eq!(warnings::<Small>(&four, &config), both(1, 2920));
+    assert_eq!(warnings::<Full>(&four, &config), both(1, 2920));
+    assert_eq!(warnings::<Tiny>(&four, &config), both(2048, 2920));
+    let text = warnings::<Tiny>(&four, &config)[0].to_string();
+    assert!(text.contains("2048 bytes") && text.contains("2920 bytes"), "{text}");
+
+    // Smaller segments, more blocks, or one large pool for whatever connection has data.
+    let mut smaller = Config::new();
+    smaller.connection.mss = Some(1024);
+    assert_eq!(warnings::<Tiny>(&four, &smaller), []);
+    let enough = Capacity { blocks: 8, block_size: 4096, ..four };
+    assert_eq!(warnings::<Tiny>(&enough, &config), []);
+    let shared = Config { policy: AllocationPolicy::Overcommit, ..Config::new() };
+    assert_eq!(warnings::<Full>(&Capacity { blocks: 64, ..four }, &shared), []);
+    assert_eq!(warnings::<Small>(&Capacity::small(), &config), both(1, 2920), "64 KiB each way");
+
+    // One direction alone, and a smaller MTU.
+    let plenty = Capacity { connections: 4, ..Capacity::small() }.with_window::<Small>(8192);
+    let mut uneven = Config::new();
+    (uneven.connection.receive_limit, uneven.connection.send_limit) = (8192, 2919);
+    assert_eq!(warnings::<Small>(&plenty, &uneven), both(2919, 2920)[1..]);
+    uneven.mtu = 1499;
+    assert_eq!(warnings::<Small>(&plenty, &uneven), []);
+    let none = Capacity { connections: 0, blocks: 1, ..Capacity::small() };
+    assert_eq!(warnings::<Small>(&none, &config), []);
+}
+
+#[test]
+fn no_connection_has_a_larger_window_than_its_storage_says() {
+    let capacity = Capacity { connections: 2, ..Capacity::small() }.with_window::<Small>(4096);
+    let storage = Storage::<Small>::allocate(&capacity).with_window_max(4096);
+    let secret = Secret::new([1; 16]).unwrap();
+    let mut stack = Stack::new(storage, &Config::new(), secret).unwrap();
+    assert_eq!(stack.warnings().next(), None);
+    stack.add_address([192, 168, 69, 2].into(), 24).unwrap();
+    let remote = "192.168.69.1:7".parse().unwrap();
+    for round in 0..2 {
+        let handle = stack.connect(Instant::ZERO, remote, &ConnectConfig::new()).unwrap();
+        assert_eq!(stack.tcp(handle).unwrap().write(&[7; 9000]), Ok(4096), "{round}");
+        // A SYN tells the receive window: all of it is promised, for the second one as for the first.
+        let mut packet = [0; 1500];
+        let len = stack.transmit(Instant::ZERO, &mut packet).unwrap();
+        assert_eq!(u16::from_be_bytes([packet[34], packet[35]]), 4096, "{len} bytes");
+    }
 }

@@ -177,6 +177,9 @@ pub(crate) enum Command {
     /// One end of many connections that follow random scripts
     #[command(hide = true)]
     SoakPeer(SoakArgs),
+    /// Run a command beside a stack with the memory of a board
+    #[command(hide = true)]
+    Board(BoardArgs),
 }
 
 /// Services beside a command.
@@ -275,6 +278,53 @@ pub(crate) struct SoakArgs {
     /// The other end over IPv6
     #[arg(long)]
     pub(crate) peer6: Ipv6Addr,
+}
+
+/// The memory of a board, and a command beside it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BoardArgs {
+    /// The profile of its stack
+    #[arg(long, value_enum)]
+    pub(crate) profile: BoardProfile,
+    #[arg(long)]
+    pub(crate) connections: usize,
+    #[arg(long, default_value = "0")]
+    pub(crate) half_open: usize,
+    #[arg(long, default_value = "0")]
+    pub(crate) time_wait: usize,
+    #[arg(long, default_value = "0")]
+    pub(crate) udp_sockets: usize,
+    #[arg(long, default_value = "0")]
+    pub(crate) records: usize,
+    /// Blocks, without --window
+    #[arg(long, default_value = "0")]
+    pub(crate) blocks: usize,
+    /// Bytes of a block, without --window
+    #[arg(long, default_value = "64")]
+    pub(crate) block_size: usize,
+    /// Blocks for windows of so many bytes
+    #[arg(long)]
+    pub(crate) window: Option<u32>,
+    /// The limits of a connection in bytes, where they are not the default
+    #[arg(long)]
+    pub(crate) limit: Option<u32>,
+    /// The largest segment
+    #[arg(long)]
+    pub(crate) mss: Option<u16>,
+    /// The command; it sees our addresses as HIKYAKU_ADDR and HIKYAKU_ADDR6
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+/// The profiles of the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BoardProfile {
+    /// `hikyaku::Full`
+    Full,
+    /// `hikyaku::Small`
+    Small,
+    /// `hikyaku::Tiny`
+    Tiny,
 }
 
 fn port() -> clap::builder::RangedI64ValueParser<u16> {

@@ -28,7 +28,9 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Parser;
 
-use crate::apps::{Service, connect, demo, kernel_dhcp, kernel_nc, listen, run, serve, soak};
+use crate::apps::{
+    Service, board, connect, demo, kernel_dhcp, kernel_nc, listen, run, serve, soak,
+};
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
@@ -76,6 +78,7 @@ fn dispatch(cli: &Cli, started: Instant) -> anyhow::Result<u8> {
         }
         Command::KernelNc(args) => kernel_nc::run(args, verbose),
         Command::KernelDhcp(args) => kernel_dhcp::run(args),
+        Command::Board(args) => board::run(link, args),
         Command::SoakPeer(args) if args.kernel => soak::kernel::peer(args),
         Command::SoakPeer(args) => soak::ours::peer(link, args, verbose),
     }

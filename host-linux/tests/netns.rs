@@ -16,6 +16,8 @@ mod peers;
 mod scans;
 #[path = "netns/signals.rs"]
 mod signals;
+#[path = "netns/sizes.rs"]
+mod sizes;
 #[path = "netns/soak.rs"]
 mod soak;
 #[path = "netns/tap.rs"]

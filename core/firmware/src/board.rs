@@ -60,13 +60,11 @@ impl<'b> Board<'b> {
     }
 }
 
-/// The board's link, and connections with 2048 octets each way.
+/// The board's link, and connections as the defaults have them.
 #[must_use]
 pub const fn config() -> Config {
     let mut config = Config::new();
     #[cfg(feature = "ethernet")]
     (config.hardware_address = Some(Address(HARDWARE_ADDRESS)));
-    config.connection.receive_limit = 2048;
-    config.connection.send_limit = 2048;
     config
 }

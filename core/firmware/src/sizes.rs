@@ -6,8 +6,7 @@
 
 use hikyaku::socket::tcp_slots::ConnectionSlot;
 use hikyaku::stack::{Arrays, StaticStorage};
-use hikyaku::storage::Id;
-use hikyaku::{Capacity, Profile, Stack};
+use hikyaku::{Capacity, Full, Profile, Small, Stack, Tiny};
 
 /// Octets for one of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,15 +91,6 @@ impl Units {
     }
 }
 
-/// How many blocks a window may need, as a `Queue` lies in them: in a row, with a block that lists
-/// them where they are more than the queue itself has places for.
-#[must_use]
-pub const fn blocks_of_a_queue(window: usize, block_size: usize) -> usize {
-    let octets = (window + block_size - 2) / block_size + 1;
-    let places = 16 / size_of::<Option<Id>>();
-    if octets > places { octets + 1 } else { octets }
-}
-
 /// The profiles that there are to choose from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -131,52 +121,56 @@ pub struct Choice {
     pub memory_kib: usize,
     /// The profile that it is for.
     pub kind: Kind,
-    /// `receive_limit` and `send_limit`, octets: all connections may have it at once.
-    pub window: usize,
-    /// What `storage!` is told.
+    /// The `window` of `storage!`, bytes: all connections may have it at once.
+    pub window: u32,
+    /// `ConnectionConfig::mss`, where two segments of 1460 bytes are more than the window.
+    pub mss: Option<u16>,
+    /// The capacities of `storage!`.
     pub capacity: Capacity,
 }
 
-const fn choice(memory_kib: usize, kind: Kind, connections: usize, window: usize) -> Choice {
+/// The largest segment over IPv4 on Ethernet, bytes.
+const MSS_OF_ETHERNET: u32 = 1460;
+
+const fn choice(memory_kib: usize, kind: Kind, connections: usize, window: u32) -> Choice {
     let is_full = matches!(kind, Kind::Full);
-    // A ring is one block; a queue in blocks of a quarter of the window takes five.
-    let is_ring = matches!(kind, Kind::Tiny);
-    let block_size = if is_ring { window } else { window / 4 };
-    let a_window = if is_ring { 1 } else { blocks_of_a_queue(window, block_size) };
     let is_little = memory_kib < 64;
-    Choice {
-        memory_kib,
-        kind,
-        window,
-        capacity: Capacity {
-            connections,
-            listeners: if is_little { 1 } else { 2 },
-            // `Small` and `Tiny` keep both in the slots of connections.
-            half_open: if is_full { 8 } else { 0 },
-            time_wait: if is_full { 8 } else { 0 },
-            udp_sockets: if is_little { 1 } else { 4 },
-            neighbors: 4,
-            // Some for datagrams and answers to pings.
-            blocks: 2 * connections * a_window + if is_little { 2 } else { 4 },
-            block_size,
-            records: if is_full { connections * window.div_ceil(1460) } else { 0 },
-        },
-    }
+    let mss = if window < 2 * MSS_OF_ETHERNET { Some((window / 2) as u16) } else { None };
+    let segments = window.div_ceil(MSS_OF_ETHERNET) as usize;
+    let capacity = Capacity {
+        connections,
+        listeners: if is_little { 1 } else { 2 },
+        // `Small` and `Tiny` keep both in the slots of connections.
+        half_open: if is_full { 8 } else { 0 },
+        time_wait: if is_full { 8 } else { 0 },
+        // In the large blocks of `Tiny` datagrams are dear.
+        udp_sockets: if is_little || matches!(kind, Kind::Tiny) { 0 } else { 1 },
+        neighbors: 4,
+        records: if is_full { connections * segments } else { 0 },
+        ..Capacity::small()
+    };
+    let capacity = match kind {
+        Kind::Full => capacity.with_window::<Full>(window),
+        Kind::Small => capacity.with_window::<Small>(window),
+        Kind::Tiny => capacity.with_window::<Tiny>(window),
+    };
+    Choice { memory_kib, kind, window, mss, capacity }
 }
 
-/// What docs/embedding.md recommends.
-pub const CHOICES: [Choice; 13] = [
-    choice(16, Kind::Tiny, 1, 2048),
-    choice(16, Kind::Tiny, 3, 1024),
-    choice(16, Kind::Tiny, 6, 512),
+/// The recommendations of docs/embedding.md.
+pub const CHOICES: [Choice; 14] = [
+    choice(16, Kind::Tiny, 1, 4096),
+    choice(16, Kind::Tiny, 2, 2048),
+    choice(16, Kind::Tiny, 4, 1024),
+    choice(16, Kind::Small, 1, 2920),
     choice(16, Kind::Small, 3, 1024),
-    choice(64, Kind::Tiny, 8, 2048),
+    choice(64, Kind::Tiny, 6, 4096),
     choice(64, Kind::Small, 4, 4096),
-    choice(64, Kind::Small, 8, 2048),
+    choice(64, Kind::Small, 6, 2920),
     choice(64, Kind::Small, 16, 1024),
     choice(64, Kind::Full, 4, 4096),
-    choice(256, Kind::Small, 32, 2048),
+    choice(256, Kind::Small, 24, 2920),
     choice(256, Kind::Full, 8, 8192),
     choice(256, Kind::Full, 16, 4096),
-    choice(256, Kind::Full, 32, 2048),
+    choice(256, Kind::Full, 24, 2920),
 ];

@@ -156,6 +156,12 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         connections.max(self.half_open.capacity()).max(self.listeners.capacity())
     }
 
+    /// The most connections that there can be.
+    #[must_use]
+    pub fn connections_max(&self) -> usize {
+        self.connections.capacity()
+    }
+
     /// The connection in a slot.
     #[must_use]
     pub fn connection(&self, id: Id) -> Option<&Connection<P>> {

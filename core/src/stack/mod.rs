@@ -22,6 +22,7 @@ mod setup;
 mod storage;
 #[cfg(feature = "async")]
 mod waiters;
+mod warnings;
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -50,7 +51,10 @@ use headers::Sink;
 use link::{Attempt, Link};
 
 pub use addresses::AddressState;
-pub use storage::{Arrays, Capacity, Lend, StaticStorage, Storage};
+#[cfg(any(target_has_atomic = "8", feature = "portable-atomic"))]
+pub use storage::StaticStorage;
+pub use storage::{Arrays, Capacity, Lend, Storage};
+pub use warnings::ConfigWarning;
 
 /// The smallest MTU of IPv4 (RFC 791 §3.2).
 const MTU_MIN_IPV4: u16 = 68;

@@ -12,6 +12,7 @@ use crate::socket::tcp_pool::TcpPool;
 use crate::socket::udp::UdpPool;
 use crate::storage::block_pool::BlockPool;
 use crate::storage::slab::Slab;
+use crate::storage::stream::Stream;
 use crate::tcp::recovery::Records;
 use crate::tcp::settings::Choices;
 use crate::time::Instant;
@@ -69,6 +70,7 @@ struct Parts<'a, P: Profile> {
     tcp: TcpPool<'a, P>,
     #[cfg(feature = "udp")]
     udp: UdpPool<'a, P>,
+    window_max: u32,
 }
 
 impl<'a, P: Profile> Parts<'a, P> {
@@ -100,6 +102,7 @@ impl<'a, P: Profile> Parts<'a, P> {
             tcp,
             #[cfg(feature = "udp")]
             udp,
+            window_max: P::Stream::LAYOUT.limit(storage.window_max),
         })
     }
 
@@ -116,7 +119,7 @@ impl<'a, P: Profile> Parts<'a, P> {
                 time_wait: config.time_wait,
                 mtu: config.mtu,
                 mtu_most: config.mtu,
-                choices: Choices::new::<P>(&config.connection),
+                choices: Choices::new::<P>(&config.connection).within(self.window_max),
                 ack_per_burst: false,
             },
             link: Link::new(

@@ -1,6 +1,7 @@
 //! The memory of a stack: lent from statics on firmware, owned on a host.
 
 use managed::ManagedSlice;
+#[cfg(any(target_has_atomic = "8", feature = "portable-atomic"))]
 use static_cell::ConstStaticCell;
 
 use crate::profile::{Profile, Tables};
@@ -11,7 +12,9 @@ use crate::socket::tcp_slots::{
 use crate::socket::turns::ParkingSlot;
 #[cfg(feature = "udp")]
 use crate::socket::udp::{UdpSlot, UdpStorage};
+use crate::storage::queue::Queue;
 use crate::storage::slab::Slot;
+use crate::storage::stream::Stream;
 use crate::storage::{Empty, Id};
 use crate::tcp::recovery::Record;
 
@@ -30,6 +33,18 @@ pub struct Storage<'a, P: Profile> {
     pub(super) blocks: ManagedSlice<'a, u8>,
     pub(super) block_links: ManagedSlice<'a, Option<Id>>,
     pub(super) block_size: u32,
+    pub(super) window_max: u32,
+}
+
+impl<P: Profile> Storage<'_, P> {
+    /// The same memory for windows of at most so many bytes, each way, where `Config` says more. A
+    /// window that is one block, as in `Tiny`, may still be the whole block. A listener or a
+    /// connection with a [`ConnectionConfig`](crate::ConnectionConfig) of its own has the limits
+    /// of that.
+    #[must_use]
+    pub fn with_window_max(self, window_max: u32) -> Self {
+        Self { window_max, ..self }
+    }
 }
 
 /// How many of everything a stack can have at a time.
@@ -92,6 +107,32 @@ impl Capacity {
             records: 0,
         }
     }
+
+    /// The same with blocks for windows of so many bytes: one to receive and one to send for every
+    /// connection and every UDP socket, all at the same time, and two blocks for echo replies where
+    /// the profile sends any.
+    ///
+    /// [`Storage::with_window_max`] or the limits of [`ConnectionConfig`] then keep each connection
+    /// to its share.
+    ///
+    /// [`ConnectionConfig`]: crate::ConnectionConfig
+    #[must_use]
+    pub const fn with_window<P: Profile>(self, window: u32) -> Self {
+        let layout = <P::Stream as Stream>::LAYOUT;
+        let block_size = layout.block_size(window);
+        let of_connection = at_least_one(layout.blocks_for(window, block_size));
+        let of_socket = at_least_one(Queue::LAYOUT.blocks_for(window, block_size));
+        let pairs = of_connection
+            .saturating_mul(self.connections)
+            .saturating_add(of_socket.saturating_mul(self.udp_sockets));
+        let replies = if P::ICMP_ECHO { 2 } else { 0 };
+        let blocks = pairs.saturating_mul(2).saturating_add(replies);
+        Self { blocks, block_size: block_size as usize, ..self }
+    }
+}
+
+const fn at_least_one(blocks: u32) -> usize {
+    if blocks == 0 { 1 } else { blocks as usize }
 }
 
 impl Default for Capacity {
@@ -135,6 +176,7 @@ impl<P: Profile> Storage<'static, P> {
             blocks: alloc::vec![0; capacity.blocks.saturating_mul(capacity.block_size)].into(),
             block_links: none(capacity.blocks),
             block_size: u32::try_from(capacity.block_size).unwrap_or(0),
+            window_max: u32::MAX,
         }
     }
 }
@@ -164,6 +206,7 @@ pub struct Arrays<
     const RECORDS: usize,
     const BLOCKS: usize,
     const BLOCK_SIZE: usize,
+    const WINDOW_MAX: u32 = { u32::MAX },
 > {
     connections: [Slot<ConnectionSlot<P>>; CONNECTIONS],
     connection_heads: [Option<Id>; CONNECTIONS],
@@ -213,6 +256,7 @@ impl<
     const RECORDS: usize,
     const BLOCKS: usize,
     const BLOCK_SIZE: usize,
+    const WINDOW_MAX: u32,
 > Lend
     for Arrays<
         P,
@@ -225,6 +269,7 @@ impl<
         RECORDS,
         BLOCKS,
         BLOCK_SIZE,
+        WINDOW_MAX,
     >
 {
     const EMPTY: Self = Self {
@@ -284,13 +329,19 @@ impl<
             blocks: self.blocks.as_flattened_mut().into(),
             block_links: (&mut self.block_links[..]).into(),
             block_size: u32::try_from(BLOCK_SIZE).unwrap_or(0),
+            window_max: WINDOW_MAX,
         }
     }
 }
 
 /// Memory in a `static`, in `.bss`, lent once. Declared by [`storage!`](crate::storage!).
+///
+/// The target needs compare-and-swap for it, or the feature `critical-section` or
+/// `portable-atomic`: see decision 0130.
+#[cfg(any(target_has_atomic = "8", feature = "portable-atomic"))]
 pub struct StaticStorage<A>(ConstStaticCell<A>);
 
+#[cfg(any(target_has_atomic = "8", feature = "portable-atomic"))]
 impl<A: Lend> StaticStorage<A> {
     /// Memory that nobody has taken yet.
     #[must_use]
@@ -311,21 +362,95 @@ impl<A: Lend> StaticStorage<A> {
 /// use hikyaku::{Small, storage};
 ///
 /// storage!(static NET: Small {
-///     connections: 4, listeners: 1, half_open: 4, time_wait: 4, udp_sockets: 1,
-///     records: 0, blocks: 16 x 256,
+///     connections: 4, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 1,
+///     records: 0, window: 4096,
 /// });
 ///
 /// let storage = NET.take().expect("taken once");
 /// # let _ = storage;
 /// ```
 ///
-/// On an Ethernet link `neighbors: 8,` stands between `udp_sockets` and `records`; left out it is
-/// 0.
+/// [`StaticStorage::take`] lends it, once. The documentation of [`Capacity`] explains each
+/// capacity. On an Ethernet link `neighbors: 8,` stands between `udp_sockets` and `records`; the
+/// default is 0.
 ///
-/// [`StaticStorage::take`] lends it, once. What each capacity means is said at [`Capacity`].
+/// `window` is the number of bytes that every connection can receive and send in one round trip,
+/// all connections at the same time. The number and the size of the blocks follow from it
+/// ([`Capacity::with_window`]), and `Config` is limited to it, so that no connection takes more
+/// than its share. A window of less than two segments (2920 bytes on Ethernet) makes each round
+/// trip wait for a delayed ACK: [`Stack::warnings`](crate::Stack::warnings) reports it.
+///
+/// `blocks: 16 x 256` in place of `window` sets the number and the size of the blocks by hand. The
+/// limits of [`ConnectionConfig`](crate::ConnectionConfig) then have to fit them.
+///
+/// # Without a `static`
+///
+/// `type` in place of `static` declares the type of the memory only. The runtime of a controller
+/// may have a place for it, such as the `static mut` variables in the `#[entry]` function of
+/// cortex-m-rt. That needs no atomic instructions:
+///
+/// ```
+/// use hikyaku::stack::Lend;
+/// use hikyaku::{Tiny, storage};
+///
+/// storage!(type Memory: Tiny {
+///     connections: 1, listeners: 1, half_open: 0, time_wait: 0, udp_sockets: 0,
+///     records: 0, window: 4096,
+/// });
+///
+/// let mut memory = Memory::EMPTY;
+/// let storage = memory.lend();
+/// # let _ = storage;
+/// ```
 #[macro_export]
 macro_rules! storage {
     ($(#[$attribute:meta])* $visibility:vis static $name:ident: $profile:ty {
+        $($capacities:tt)*
+    }) => {
+        $crate::__static_storage!(
+            $(#[$attribute])* $visibility $name: $crate::__arrays!($profile { $($capacities)* })
+        );
+    };
+    ($(#[$attribute:meta])* $visibility:vis type $name:ident: $profile:ty {
+        $($capacities:tt)*
+    }) => {
+        $(#[$attribute])*
+        $visibility type $name = $crate::__arrays!($profile { $($capacities)* });
+    };
+}
+
+/// The `static` of [`storage!`](crate::storage!).
+#[cfg(any(target_has_atomic = "8", feature = "portable-atomic"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __static_storage {
+    ($(#[$attribute:meta])* $visibility:vis $name:ident: $arrays:ty) => {
+        $(#[$attribute])*
+        $visibility static $name: $crate::stack::StaticStorage<$arrays> =
+            $crate::stack::StaticStorage::new();
+    };
+}
+
+/// The `static` of [`storage!`](crate::storage!), where the target cannot have it.
+#[cfg(not(any(target_has_atomic = "8", feature = "portable-atomic")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __static_storage {
+    ($($static:tt)*) => {
+        compile_error!(
+            "a `static` of `storage!` is lent once, which takes compare-and-swap, and this target \
+             has none: enable the feature `critical-section` of hikyaku, or `portable-atomic` if \
+             another crate has chosen how to make up for it, or declare a `type` instead of the \
+             `static` (docs/embedding.md, \"Processors without compare-and-swap\")"
+        );
+    };
+}
+
+/// The arrays of [`storage!`](crate::storage!).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __arrays {
+    ($profile:ty {
         connections: $connections:expr,
         listeners: $listeners:expr,
         half_open: $half_open:expr,
@@ -335,20 +460,55 @@ macro_rules! storage {
         records: $records:expr,
         blocks: $blocks:literal x $block_size:literal $(,)?
     }) => {
-        $(#[$attribute])*
-        $visibility static $name: $crate::stack::StaticStorage<
-            $crate::stack::Arrays<
-                $profile,
-                { $connections },
-                { $half_open },
-                { $time_wait },
-                { $listeners },
-                { $udp_sockets },
-                { 0 $(+ $neighbors)? },
-                { $records },
-                { $blocks },
-                { $block_size },
-            >,
-        > = $crate::stack::StaticStorage::new();
+        $crate::stack::Arrays<
+            $profile,
+            { $connections },
+            { $half_open },
+            { $time_wait },
+            { $listeners },
+            { $udp_sockets },
+            { 0 $(+ $neighbors)? },
+            { $records },
+            { $blocks },
+            { $block_size },
+        >
+    };
+    ($profile:ty {
+        connections: $connections:expr,
+        listeners: $listeners:expr,
+        half_open: $half_open:expr,
+        time_wait: $time_wait:expr,
+        udp_sockets: $udp_sockets:expr,
+        $(neighbors: $neighbors:expr,)?
+        records: $records:expr,
+        window: $window:expr $(,)?
+    }) => {
+        $crate::stack::Arrays<
+            $profile,
+            { $connections },
+            { $half_open },
+            { $time_wait },
+            { $listeners },
+            { $udp_sockets },
+            { 0 $(+ $neighbors)? },
+            { $records },
+            { $crate::__capacity!($profile, $connections, $udp_sockets, $window).blocks },
+            { $crate::__capacity!($profile, $connections, $udp_sockets, $window).block_size },
+            { $window },
+        >
+    };
+}
+
+/// A capacity of so many connections and UDP sockets with windows of so many bytes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __capacity {
+    ($profile:ty, $connections:expr, $udp_sockets:expr, $window:expr) => {
+        $crate::Capacity {
+            connections: $connections,
+            udp_sockets: $udp_sockets,
+            ..$crate::Capacity::small()
+        }
+        .with_window::<$profile>($window)
     };
 }

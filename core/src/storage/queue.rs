@@ -10,7 +10,7 @@
 use byteorder::{ByteOrder, NativeEndian};
 
 use super::block_pool::{BlockPool, Credit};
-use super::stream::{Pieces, Stream};
+use super::stream::{Layout, Pieces, Stream};
 use super::{Empty, Id, RawId, copy_prefix, count};
 
 /// Directory entries in the queue itself: 16 octets of them.
@@ -206,19 +206,7 @@ impl Stream for Queue {
         entries.saturating_sub(1).saturating_mul(block_size)
     }
 
-    fn blocks_for(window: u32, block_size: u32) -> u32 {
-        if window == 0 {
-            return 0;
-        }
-        // At worst the window begins with the last octet of a block.
-        let shift = block_size.trailing_zeros();
-        let data = window
-            .saturating_sub(1)
-            .saturating_add(block_size.saturating_sub(1))
-            .wrapping_shr(shift)
-            .saturating_add(1);
-        data.saturating_add((data > INLINE) as u32)
-    }
+    const LAYOUT: Layout = Layout::ManyBlocks { unlisted_max: INLINE };
 
     fn cover(&mut self, pool: &mut BlockPool<'_>, window: u32) -> u32 {
         let shift = pool.block_shift();

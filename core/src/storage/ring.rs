@@ -4,7 +4,7 @@
 //! Which octets have arrived behind a hole is not known here: that is the assembler's.
 
 use super::block_pool::{BlockPool, Credit};
-use super::stream::{Pieces, Stream};
+use super::stream::{Layout, Pieces, Stream};
 use super::{Empty, Id, copy_prefix};
 
 /// A stream of octets, as many at a time as a block has room for.
@@ -92,9 +92,7 @@ impl Stream for Ring {
         block_size
     }
 
-    fn blocks_for(window: u32, _block_size: u32) -> u32 {
-        window.min(1)
-    }
+    const LAYOUT: Layout = Layout::OneBlock;
 
     fn cover(&mut self, pool: &mut BlockPool<'_>, window: u32) -> u32 {
         if self.blocks_held() > 0 || self.credit.blocks() > 0 || pool.spare() > 0 {

@@ -1,7 +1,7 @@
 //! What a byte stream over the blocks of a pool can do, whatever way it lies in them: see
 //! [`Queue`](super::queue::Queue) and [`Ring`](super::ring::Ring).
 
-use super::block_pool::{BlockPool, Credit};
+use super::block_pool::{BLOCK_SIZE_MAX, BLOCK_SIZE_MIN, BlockPool, Credit};
 use super::{Empty, copy_prefix};
 
 /// The octets of one direction of a stream: written at any place ahead, committed once nothing is
@@ -54,10 +54,14 @@ pub trait Stream: Empty + Pieces + 'static {
     #[must_use]
     fn window_max(block_size: u32) -> u32;
 
-    /// How many blocks of this size (a power of two) a window of so many octets may need wherever
-    /// it starts.
+    /// How a window lies in blocks.
+    const LAYOUT: Layout;
+
+    /// [`Layout::blocks_for`] of this stream.
     #[must_use]
-    fn blocks_for(window: u32, block_size: u32) -> u32;
+    fn blocks_for(window: u32, block_size: u32) -> u32 {
+        Self::LAYOUT.blocks_for(window, block_size)
+    }
 
     /// Settles the credit so that, with the blocks held, it is just enough to write the first
     /// `window` octets from the start of the stream on, as far as the pool has blocks to spare.
@@ -151,6 +155,90 @@ pub trait Stream: Empty + Pieces + 'static {
 
     /// Drops everything: frees all blocks and gives all credit back. The start stays.
     fn clear(&mut self, pool: &mut BlockPool<'_>);
+}
+
+/// How the window of a [`Stream`] lies in blocks. The compiler can compute the size of a pool from
+/// it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Layout {
+    /// A window is one block.
+    OneBlock,
+    /// A window begins anywhere in its first block and extends over as many blocks as it needs.
+    ManyBlocks {
+        /// A window of more blocks than this takes one block more, which lists the others.
+        unlisted_max: u32,
+    },
+}
+
+impl Layout {
+    /// The size that blocks should have for a window of so many bytes: the whole window, rounded up
+    /// to a power of two, or a quarter of the window, rounded down.
+    #[must_use]
+    pub const fn block_size(self, window: u32) -> u32 {
+        let exponent = match self {
+            Self::OneBlock => match window.checked_sub(1) {
+                Some(below @ 1..) => below.ilog2().saturating_add(1),
+                _ => 0,
+            },
+            Self::ManyBlocks { .. } => match window.checked_ilog2() {
+                Some(exponent) => exponent.saturating_sub(2),
+                None => 0,
+            },
+        };
+        let (min, max) = (BLOCK_SIZE_MIN.ilog2(), BLOCK_SIZE_MAX.ilog2());
+        1_u32.wrapping_shl(if exponent < min {
+            min
+        } else if exponent > max {
+            max
+        } else {
+            exponent
+        })
+    }
+
+    /// The number of blocks of this size (a power of two) that a window of so many bytes may need,
+    /// wherever it begins.
+    #[must_use]
+    pub const fn blocks_for(self, window: u32, block_size: u32) -> u32 {
+        match self {
+            Self::OneBlock => (window > 0) as u32,
+            Self::ManyBlocks { .. } if window == 0 => 0,
+            Self::ManyBlocks { unlisted_max } => {
+                // In the worst case the window begins with the last byte of a block.
+                let shift = block_size.trailing_zeros();
+                let data = window
+                    .saturating_sub(1)
+                    .saturating_add(block_size.saturating_sub(1))
+                    .wrapping_shr(shift)
+                    .saturating_add(1);
+                data.saturating_add((data > unlisted_max) as u32)
+            }
+        }
+    }
+
+    /// The limit that keeps a window to its share of a pool with blocks for windows of so many
+    /// bytes. A window that is one block can have no other block, and needs no limit.
+    #[must_use]
+    pub const fn limit(self, window: u32) -> u32 {
+        match self {
+            Self::OneBlock => u32::MAX,
+            Self::ManyBlocks { .. } => window,
+        }
+    }
+
+    /// The largest window in bytes that so many blocks of this size hold, wherever it begins: the
+    /// inverse of [`Layout::blocks_for`].
+    #[must_use]
+    pub const fn window_of(self, blocks: u32, block_size: u32) -> u32 {
+        match self {
+            _ if blocks == 0 => 0,
+            Self::OneBlock => block_size,
+            Self::ManyBlocks { unlisted_max } => {
+                let data = blocks.saturating_sub((blocks > unlisted_max) as u32);
+                data.saturating_sub(1).saturating_mul(block_size).saturating_add(1)
+            }
+        }
+    }
 }
 
 /// Where the octets of a stream lie.

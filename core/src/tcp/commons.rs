@@ -61,7 +61,7 @@ impl Commons<'_> {
         let largest = choices.receive_limit.min(P::Stream::window_max(self.blocks.block_size()));
         let scales = <P as Known>::WINDOW_SCALE && choices.window_scale;
         let offer = Offer {
-            mss: self.mss(flow, choices),
+            mss: self.mss(flow.is_ipv4(), choices),
             window_shift: scales.then(|| shift_for(largest)),
             timestamps,
             sack: P::SACK && choices.sack,
@@ -70,9 +70,16 @@ impl Commons<'_> {
         Terms { iss: isn(secret, flow, self.now), offer, stamp_offset, dscp: choices.settings.dscp }
     }
 
+    /// The windows of connections for which nothing else is chosen, in bytes, to receive and to
+    /// send, and their largest segment.
+    pub(crate) fn windows(&self) -> (u32, u32, u16) {
+        let Choices { receive_limit, send_limit, .. } = self.choices;
+        (receive_limit, send_limit, self.mss(true, &self.choices))
+    }
+
     /// The MSS that we announce.
-    fn mss(&self, flow: &FlowKey, choices: &Choices) -> u16 {
-        let fits = options::mss_of_mtu(self.mtu, flow.is_ipv4());
+    fn mss(&self, is_ipv4: bool, choices: &Choices) -> u16 {
+        let fits = options::mss_of_mtu(self.mtu, is_ipv4);
         choices.mss.unwrap_or(fits).max(options::MSS_FLOOR).min(fits)
     }
 

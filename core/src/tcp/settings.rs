@@ -141,6 +141,16 @@ impl Choices {
             settings: Settings::new::<P>(config),
         }
     }
+
+    /// The same for windows of at most so many bytes.
+    #[must_use]
+    pub fn within(self, window_max: u32) -> Self {
+        Self {
+            send_limit: self.send_limit.min(window_max),
+            receive_limit: self.receive_limit.min(window_max),
+            ..self
+        }
+    }
 }
 
 /// The settings that are needed after the handshake, small: spans in microseconds.

@@ -155,6 +155,7 @@ pub(super) const FLOORS: &[Floor] = &[
             "stack/egress.rs",
             "stack/setup.rs",
             "stack/waiters.rs",
+            "stack/warnings.rs",
             "stack/mod.rs",
         ],
     },

@@ -1,5 +1,6 @@
 //! The apps: a file each, all driven by the one loop. [`Services`] is what the servers share.
 
+pub(crate) mod board;
 pub(crate) mod bridge;
 pub(crate) mod chargen;
 mod client;

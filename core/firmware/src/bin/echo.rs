@@ -1,6 +1,6 @@
 //! The services that every host had once, over IPv4 and IPv6: echo on port 7, discard on port 9 and
 //! a generator of characters on port 19 (RFC 862, 863, 864), each by TCP and by UDP, and answers to
-//! pings. Eight connections at once, on the fewest blocks that so many can have.
+//! pings. Eight connections at once, in windows of a kilobyte.
 //!
 //! With the feature `dhcp` the IPv4 address comes from a server.
 #![no_std]
@@ -32,8 +32,7 @@ storage!(static NET: Small {
     udp_sockets: 4,
     neighbors: 8,
     records: 0,
-    // Two for each connection, and some for datagrams, answers to pings and a DHCP client.
-    blocks: 48 x 256
+    window: 1024
 });
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,7 +59,9 @@ fn main() -> ! {
     static mut FRAME: Buffer = Buffer::EMPTY;
     static mut DATAGRAM: [u8; 1024] = [0; 1024];
     let (mut board, secret) = Board::start(FRAME);
-    let config = config();
+    let mut config = config();
+    // Two segments fit into a window.
+    config.connection.mss = Some(512);
     if let Some(secret) = secret
         && let Some(storage) = NET.take()
         && let Ok(mut stack) = Stack::<Small>::new(storage, &config, secret)

@@ -30,7 +30,7 @@ const TASKS: usize = 4;
 
 storage!(static NET: Profile {
     connections: TASKS, listeners: 1, half_open: 4, time_wait: 4, udp_sockets: 0, neighbors: 4,
-    records: 0, blocks: 48 x 256
+    records: 0, window: 2920
 });
 
 /// The board as the tasks share it.

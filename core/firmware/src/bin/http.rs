@@ -20,7 +20,7 @@ storage!(static NET: Small {
     udp_sockets: 0,
     neighbors: 4,
     records: 0,
-    blocks: 32 x 256
+    window: 2920
 });
 
 /// A connection, and how much of the answer was made: none before the request was read.

@@ -40,7 +40,10 @@ fn main() -> ! {
 #[inline(never)]
 fn start(secret: Secret) -> Option<&'static mut Stack<'static, Tiny>> {
     let storage = NET.take()?;
-    let stack = Stack::new_in(STACK.try_uninit()?, storage, &config(), secret).ok()?;
+    let mut config = config();
+    // Two segments fit into a block.
+    config.connection.mss = Some(1024);
+    let stack = Stack::new_in(STACK.try_uninit()?, storage, &config, secret).ok()?;
     stack.add_address(IPV4.into(), IPV4_PREFIX).ok()?;
     Some(stack)
 }

@@ -80,8 +80,9 @@ fn main() -> ! {
 #[inline(never)]
 fn start(secret: Secret) -> Option<&'static mut Stack<'static, Chosen>> {
     let storage = NET.take()?;
-    #[allow(unused_mut, reason = "not every part has something to set")]
     let mut config = config();
+    // Two segments fit into a block.
+    config.connection.mss = Some(1024);
     #[cfg(part = "keepalive")]
     (config.connection.keepalive = Some(hikyaku::Duration::from_secs(7200)));
     #[cfg(part = "pruning")]

@@ -72,17 +72,21 @@ const fn chosen(choice: &Choice) -> [u8; LINE] {
         Kind::Tiny => ("tiny", Units::of::<Tiny>()),
     };
     let Capacity { connections, listeners, half_open, udp_sockets, .. } = choice.capacity;
-    let Capacity { neighbors, records, blocks, block_size, .. } = choice.capacity;
+    let Capacity { records, blocks, block_size, .. } = choice.capacity;
+    let mss = match choice.mss {
+        Some(mss) => mss as usize,
+        None => 1460,
+    };
     line(
         name,
         [
             choice.memory_kib,
             connections,
-            choice.window,
+            choice.window as usize,
             listeners,
             half_open,
             udp_sockets,
-            neighbors,
+            mss,
             records,
             blocks,
             block_size,

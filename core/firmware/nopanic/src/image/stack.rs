@@ -34,6 +34,7 @@ operations! {
             core::hint::black_box(made.is_ok());
         }
     }
+    fn stack_warnings(stack: &mut TheStack) { stack.warnings().last() }
     fn stack_add_address_v4(input: &mut Input, stack: &mut TheStack) {
         stack.add_address(input.address_v4(), input.prefix)
     }
