@@ -10,6 +10,8 @@ mod floors;
 mod formats;
 #[path = "house/ledger.rs"]
 mod ledger;
+#[path = "house/readme.rs"]
+mod readme;
 #[path = "house/tokens.rs"]
 mod tokens;
 
