@@ -6,7 +6,7 @@
 use hikyaku::counters::DropReason;
 use hikyaku::flow::FlowKey;
 use hikyaku::seq::SeqNum;
-use hikyaku::time::Duration;
+use hikyaku::time::{Duration, Instant};
 use hikyaku::wire::tcp::Flags;
 use hikyaku::wire::tcp_options::{Options, Timestamps};
 use hikyaku::{ListenConfig, Secret};
@@ -61,6 +61,7 @@ fn a_cookie_opens_the_door_with_all_that_was_agreed() {
             ..Options::EMPTY
         },
         Options { timestamps: Some(Timestamps { value: 77, echo: 0 }), ..Options::EMPTY },
+        Options::EMPTY,
     ];
     for family in Family::BOTH {
         for offer in &offers {
@@ -80,7 +81,9 @@ fn a_cookie_opens_the_door_with_all_that_was_agreed() {
             assert!(lone.feed(&ack).is_empty());
             let handle = lone.accept().expect("a connection");
             let info = lone.host.info(handle);
-            let mss = offer.mss.unwrap_or(48) - if stamped { 12 } else { 0 };
+            // RFC 9293 §3.7.1, MUST-15.
+            let default = if family == Family::V4 { 536 } else { 1220 };
+            let mss = offer.mss.unwrap_or(default) - if stamped { 12 } else { 0 };
             assert_eq!(info.snd_mss, mss, "{offer:?}");
             let shift = if stamped { offer.window_scale.unwrap_or(0) } else { 0 };
             assert_eq!((info.snd_shift, info.snd_wnd), (shift, 1000 << shift), "{offer:?}");
@@ -130,6 +133,32 @@ fn sec_51_a_cookie_is_believed_only_after_an_overflow_and_not_for_long() {
     let mut quiet = Lone::with(Kind::Full, Family::V4, few);
     let answers = quiet.feed(&ack_of(&syn, &answer));
     assert!(answers[0].has(Flags::RST), "{}", answers[0]);
+}
+
+/// A cookie is looked for in the periods after an overflow alone: three periods later one that is
+/// right and fresh, as another host with the same secret gives it out, is refused.
+#[test]
+fn sec_51_cookies_are_not_looked_for_long_after_an_overflow() {
+    for (periods, believed) in [(2, true), (3, false), (4, false), (1000, false)] {
+        // A period is 2²⁶ µs.
+        let flood_at = |now| {
+            let mut lone = Lone::with(Kind::Full, Family::V4, few_beside(0));
+            lone.now = now;
+            for number in 100..104 {
+                lone.feed(&lone.syn(number));
+            }
+            lone
+        };
+        let mut lone = flood_at(Instant::from_micros(10 << 26));
+        let syn = lone.syn(1);
+        assert_eq!(lone.feed(&syn).len(), 1, "a cookie");
+        lone.pass(Duration::from_micros(periods << 26));
+        let mut other = flood_at(lone.now);
+        let answer = other.feed(&syn)[0];
+        let answers = lone.feed(&ack_of(&syn, &answer));
+        assert_eq!(answers.is_empty(), believed, "after {periods} periods");
+        assert_eq!(lone.accept().is_some(), believed, "after {periods} periods");
+    }
 }
 
 #[test]

@@ -274,8 +274,8 @@ impl<P: Profile> Connection<P> {
         count!(commons.counters, resets_in);
         let reason = match self.state {
             State::SynReceived => CloseReason::Refused,
-            // RFC 9293 §3.10.7.4: nobody is told of a reset here, unless text is lost by it.
-            State::Closing if self.snd.queued() == 0 => CloseReason::Graceful,
+            // RFC 9293 §3.10.7.4: the user is not told of a reset here, unless data is lost by it.
+            State::Closing | State::LastAck if self.snd.queued() == 0 => CloseReason::Graceful,
             _ => CloseReason::Reset,
         };
         self.end(self.state.on(Event::Reset), reason, commons);

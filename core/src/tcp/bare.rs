@@ -24,7 +24,7 @@ pub struct Bare {
     pub wnd: u16,
     /// The Differentiated Services code point, 0 to 63.
     pub dscp: u8,
-    /// The timestamps, where they were agreed (RFC 7323 §3.2: a reset needs none).
+    /// The timestamps, where they were agreed (RFC 7323 §3.2: on resets too).
     pub stamps: Option<Timestamps>,
     /// What a SYN tells in its options.
     pub agreed: Agreed,

@@ -12,7 +12,7 @@ use crate::wire::tcp_options::{Options, Timestamps};
 
 use super::bare::Bare;
 use super::listener::HalfOpen;
-use super::options::{MSS_FLOOR, Terms};
+use super::options::{MSS_FLOOR, Terms, mss_default};
 use super::segment::Segment;
 use super::user_calls::Handshake;
 use super::window::SHIFT_MAX;
@@ -84,7 +84,7 @@ impl Jar<'_> {
     }
 
     fn give(&self, irs: SeqNum, mss: Option<u16>) -> SeqNum {
-        let told = mss.unwrap_or(MSS_FLOOR);
+        let told = mss.unwrap_or(mss_default(self.flow.is_ipv4()));
         let index = MSS.iter().rposition(|mss| *mss <= told).unwrap_or(0) as u32;
         let period = (self.now.micros() >> PERIOD_SHIFT) as u32;
         self.cookie(irs, period, index)
@@ -156,7 +156,7 @@ mod tests {
     fn a_cookie_comes_back_with_the_mss_and_lives_for_one_to_two_periods() {
         let irs = SeqNum::new(0xffff_fff0);
         let period = Duration::from_micros(1 << PERIOD_SHIFT);
-        for (told, kept) in [(None, 48), (Some(48), 48), (Some(535), 256), (Some(1459), 1440)] {
+        for (told, kept) in [(Some(40), 48), (Some(48), 48), (Some(535), 256), (Some(1459), 1440)] {
             for start in [0, 5, (1 << PERIOD_SHIFT) - 1, 77 << PERIOD_SHIFT] {
                 let now = Instant::from_micros(start);
                 let given = jar(secret(7), 9, now).give(irs, told);

@@ -333,14 +333,12 @@ impl<P: Profile> Connection<P> {
             let fits = mss_of_mtu(commons.mtu, self.flow.is_ipv4());
             options.mss = options.mss.map(|mss| mss.min(fits));
         }
-        if plan.flags.intersects(Flags::RST) {
-            return options;
-        }
         if P::TIMESTAMPS && self.agreed.timestamps {
-            // RFC 7323 §3.2: on every segment but resets, once both SYNs have carried them.
+            // RFC 7323 §3.2: on every segment, resets too, once both SYNs have carried them.
             options.timestamps = Some(self.stamps.stamp(commons.now));
         }
-        if P::SACK && self.agreed.sack && plan.flags.intersects(Flags::ACK) && !plan.is_syn() {
+        let reports = plan.flags.intersects(Flags::ACK) && !plan.flags.intersects(Flags::RST);
+        if P::SACK && self.agreed.sack && reports && !plan.is_syn() {
             let once = plan.purpose == Purpose::SingleAck;
             // RFC 6691 §2: beside text there is room only for what it leaves of a segment.
             let beside = self.mss_now(commons).saturating_sub(plan.len);

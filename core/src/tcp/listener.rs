@@ -152,7 +152,10 @@ impl HalfOpen {
             return Reaction::Complete;
         }
         match Bare::reset(segment) {
-            Some(reset) => Reaction::Answer(reset, DropReason::BadAck),
+            Some(reset) => {
+                let stamps = self.agreed.timestamps.then(|| self.stamps.stamp(now));
+                Reaction::Answer(Bare { stamps, ..reset }, DropReason::BadAck)
+            }
             None => Reaction::Ignore(DropReason::BadAck),
         }
     }

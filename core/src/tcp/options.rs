@@ -13,13 +13,20 @@ const IPV6_HEADERS: u16 = 60;
 const MSS_DEFAULT_IPV4: u16 = 536;
 const MSS_DEFAULT_IPV6: u16 = 1220;
 
-/// No peer makes us send smaller segments than this: each costs as much as a large one.
+/// No peer makes us send smaller segments than this: each costs as much as a large one. Deviation:
+/// decision 0111.
 pub const MSS_FLOOR: u16 = 48;
 
 /// The largest segment that fits a link's MTU (RFC 9293 §3.7.1).
 #[must_use]
 pub const fn mss_of_mtu(mtu: u16, ipv4: bool) -> u16 {
     mtu.saturating_sub(if ipv4 { IPV4_HEADERS } else { IPV6_HEADERS })
+}
+
+/// RFC 9293 §3.7.1, MUST-15: the MSS of a peer that announces none.
+#[must_use]
+pub const fn mss_default(ipv4: bool) -> u16 {
+    if ipv4 { MSS_DEFAULT_IPV4 } else { MSS_DEFAULT_IPV6 }
 }
 
 /// What we offer a peer in our SYN or SYN-ACK.
@@ -70,8 +77,7 @@ impl Offer {
     #[must_use]
     #[inline]
     pub fn agree<K: Known>(self, theirs: &Options, ipv4: bool) -> Agreed {
-        let default = if ipv4 { MSS_DEFAULT_IPV4 } else { MSS_DEFAULT_IPV6 };
-        let told = theirs.mss.unwrap_or(default);
+        let told = theirs.mss.unwrap_or(mss_default(ipv4));
         // RFC 7323 §2.2: scaling holds only where both SYNs carry it; §2.3: above 14 means 14.
         let (snd_shift, rcv_shift, scaling) = match (self.window_shift, theirs.window_scale) {
             (Some(ours), Some(theirs)) if K::WINDOW_SCALE => (theirs.min(SHIFT_MAX), ours, true),

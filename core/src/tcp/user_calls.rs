@@ -365,7 +365,12 @@ impl<P: Profile> Connection<P> {
         if matches!(self.state, State::Closed) {
             return;
         }
-        self.reset_due = !matches!(self.state, State::SynSent | State::TimeWait);
+        self.reset_due = match self.state {
+            State::SynSent | State::TimeWait => false,
+            // The RFC enters these states when the FIN is sent, and both sides have closed then.
+            State::Closing | State::LastAck => self.snd.has_unsent(),
+            _ => true,
+        };
         self.end(self.state.on(Event::Reset), CloseReason::Aborted, commons);
     }
 
@@ -376,9 +381,11 @@ impl<P: Profile> Connection<P> {
         self.released = true;
         self.timers.check = Due::NEVER;
         self.news = Readiness::NONE;
+        let has_closed = matches!(self.state, State::Closing | State::LastAck);
         if unread && self.state != State::Closed {
             // RFC 9293 §3.6.1, SHLD-3: data was lost on the way to the user; the peer must know.
             self.abort(commons);
+            self.reset_due |= has_closed;
         } else {
             self.close(commons);
         }
