@@ -184,7 +184,10 @@
 //! assert_eq!(there.tcp(server).ok()?.read(&mut buffer), Ok(5));
 //! assert_eq!(&buffer[..5], b"hello");
 //!
-//! // All of it is acknowledged: without another packet there is nothing to do, ever.
+//! // The ACK waits up to 40 ms for data that it can travel with. After it there is nothing to do
+//! // until the next packet comes.
+//! now = now + Duration::from_millis(40);
+//! carry(&mut here, &mut there, now);
 //! assert_eq!(here.next_wake(now), Wake::OnIngress);
 //! # Some(())
 //! # }

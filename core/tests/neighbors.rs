@@ -688,11 +688,16 @@ fn gateway_and_claims<P: Profile>(v6: bool) {
     let far = if v6 { "2001:db8::1" } else { "192.0.2.1" }.parse().expect("an address");
     station.stack.set_gateway(gateway).expect("a neighbour");
     let udp = station.stack.bind_udp(&UdpConfig::new(9)).expect("a free port");
-    // Nothing is known of it, and the claims of others teach nothing.
-    for claim in [asks(v6, evil, 254), tells(v6, evil, 254, false), tells(v6, evil, 254, true)] {
+    // Nothing is known of it, and answers that nobody asked for teach nothing.
+    for claim in [tells(v6, evil, 254, false), tells(v6, evil, 254, true)] {
         station.feed(&claim);
         assert_eq!(station.stack.neighbor(gateway), None);
     }
+    // A station that asks with its address gets replies to that address, and no other packet.
+    station.feed(&asks(v6, evil, 254));
+    let replies = station.feed(&pings(evil, gateway));
+    assert_eq!(replies.len(), usize::from(P::ICMP_ECHO));
+    assert!(replies.iter().all(|reply| reply[..6] == evil.0));
     assert_eq!(sends(&mut station, udp, far), (vec![], 1));
     for claim in [asks(v6, evil, 254), tells(v6, evil, 254, false)] {
         assert_eq!(datagrams(&station.feed(&claim)), [], "it is asked, and has not answered");

@@ -214,8 +214,8 @@ mod tests {
     fn slots_are_no_larger_than_promised() {
         // Without a pool's own bookkeeping and without any buffer.
         let sizes = [
-            (size_of::<ConnectionSlot<Full>>(), 536),
-            (size_of::<ConnectionSlot<Small>>(), 440),
+            (size_of::<ConnectionSlot<Full>>(), 544),
+            (size_of::<ConnectionSlot<Small>>(), 448),
             (size_of::<ConnectionSlot<Tiny>>(), 368),
             (size_of::<HalfOpenSlot>(), 104),
         ];

@@ -46,8 +46,7 @@ impl<P: Profile> Stack<'_, P> {
         let asks_us = to_us && packet.operation == arp::REQUEST;
         let claim = match packet.operation {
             arp::REPLY if to_us => Claim::Answer,
-            // Deviation: decision 0041. Only its answer says where the gateway is.
-            arp::REQUEST if to_us && !self.link.is_gateway(sender) => Claim::Asks,
+            arp::REQUEST if to_us => Claim::Asks,
             _ => Claim::Unasked,
         };
         // RFC 5227 §2.1.1: who probes for an address has none yet, and is told that it is taken.

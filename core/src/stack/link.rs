@@ -121,7 +121,7 @@ impl Link<'_> {
     }
 
     /// Whether an address is that of a gateway.
-    pub(super) fn is_gateway(&self, address: Ip) -> bool {
+    fn is_gateway(&self, address: Ip) -> bool {
         self.gateways.contains(&Some(address))
     }
 

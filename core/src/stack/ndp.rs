@@ -92,11 +92,8 @@ impl<P: Profile> Stack<'_, P> {
         if let Some(hardware) = message.hardware
             && self.link.is_near(source.into())
         {
-            // Deviation: decision 0041. Only its answer says where the gateway is.
-            let is_gateway = self.link.is_gateway(source.into());
-            let claim = if is_gateway { Claim::Unasked } else { Claim::Asks };
             let now = self.commons.now;
-            self.link.frames.neighbors.on_claim(source.into(), hardware, claim, now);
+            self.link.frames.neighbors.on_claim(source.into(), hardware, Claim::Asks, now);
             self.release_parked();
         }
         let hardware = message.hardware.unwrap_or(from);

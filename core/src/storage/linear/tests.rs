@@ -107,7 +107,13 @@ proptest! {
             let first = row.first().map(Id::index);
             prop_assert!(front.is_empty() || first.is_some_and(|first| front.contains(&first)));
         }
-        // Whoever comes back at once still comes up after all the others.
+        // The records at the front come first, and that is not their turn.
+        for _ in 0..front.len() {
+            let id = row.pop_front(&mut slab).unwrap();
+            prop_assert!(front.contains(&id.index()));
+            row.push_back(&mut slab, id);
+        }
+        // A record that comes back at once still comes up after all the others.
         let mut served = BTreeSet::new();
         for _ in 0..model.len() {
             let id = row.pop_front(&mut slab).unwrap();
