@@ -216,7 +216,7 @@ mod tests {
         let sizes = [
             (size_of::<ConnectionSlot<Full>>(), 544),
             (size_of::<ConnectionSlot<Small>>(), 448),
-            (size_of::<ConnectionSlot<Tiny>>(), 368),
+            (size_of::<ConnectionSlot<Tiny>>(), 376),
             (size_of::<HalfOpenSlot>(), 104),
         ];
         for (size, most) in sizes {
