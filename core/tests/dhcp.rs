@@ -861,8 +861,9 @@ mod on_ethernet {
         let other = |answer: Answer| answer.with(3, router.octets());
         let wider = |answer: Answer| answer.with(3, router.octets()).with(1, [255, 255, 0, 0]);
         let none = |answer: Answer| answer.with(1, [255, 255, 0, 0]).without(3);
+        type Change<'a> = (&'a dyn Fn(Answer) -> Answer, u8, Option<Ipv4Addr>, &'a [Ipv4Addr]);
         // (change, prefix, router, the neighbour on the way)
-        let changes: [(&dyn Fn(Answer) -> Answer, u8, _, &[Ipv4Addr]); 3] = [
+        let changes: [Change<'_>; 3] = [
             (&other, 24, Some(router), &[router]),
             (&wider, 16, Some(router), &[]),
             (&none, 16, None, &[]),
