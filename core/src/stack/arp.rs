@@ -44,16 +44,21 @@ impl<P: Profile> Stack<'_, P> {
         }
         let to_us = self.link.owns(target);
         let asks_us = to_us && packet.operation == arp::REQUEST;
-        let claim = match packet.operation {
-            arp::REPLY if to_us => Claim::Answer,
-            arp::REQUEST if to_us => Claim::Asks,
-            _ => Claim::Unasked,
+        let claim = if !to_us {
+            Claim::Unasked
+        } else if asks_us {
+            Claim::Asks
+        } else {
+            Claim::Answer
         };
         // RFC 5227 §2.1.1: who probes for an address has none yet, and is told that it is taken.
         let is_neighbor = may_be_source_v4(packet.sender) && standing == Standing::Near;
-        let neighbors = &mut self.link.frames.neighbors;
-        let known = is_neighbor && neighbors.on_claim(sender, hardware, claim, self.commons.now);
-        self.release_parked();
+        let mut known = false;
+        if is_neighbor {
+            let neighbors = &mut self.link.frames.neighbors;
+            known = neighbors.on_claim(sender, hardware, claim, self.commons.now);
+            self.release_parked();
+        }
         if asks_us && (is_neighbor || is_probe) {
             return self.answer(Answer::new(target, sender, hardware));
         }

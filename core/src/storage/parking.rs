@@ -121,9 +121,9 @@ impl<'a, L> Parking<'a, L> for Together<'a, L> {
     }
 
     fn remove<T: Parked<L>>(&mut self, ready: &mut Row<L>, slab: &mut Slab<'_, T>, id: Id) {
-        if !self.row.remove(slab, id) {
-            ready.remove(slab, id);
-        }
+        // It is in one of them at most.
+        self.row.remove(slab, id);
+        ready.remove(slab, id);
     }
 
     fn push_back<T: Parked<L>>(&mut self, slab: &mut Slab<'_, T>, id: Id, _place: usize) {

@@ -39,8 +39,9 @@ impl AckBudget {
             *self = Self { step, ..Self::EMPTY };
         }
         let spent = if is_expected { &mut self.expected } else { &mut self.other };
-        *spent = spent.saturating_add(1);
-        *spent <= limit
+        let admitted = *spent < limit;
+        *spent = spent.wrapping_add(u8::from(admitted));
+        admitted
     }
 }
 

@@ -367,7 +367,7 @@ impl<P: Profile> Connection<P> {
         }
         if segment.ack.after(una) {
             self.advance(segment, commons);
-        } else if current {
+        } else if P::Recovery::FAST && current {
             // RFC 5681 §2: a duplicate carries nothing new, while something is outstanding.
             // RFC 6675 §2: one that tells what has arrived behind a hole may change the window;
             // Linux raises it with each of them.
@@ -426,7 +426,7 @@ impl<P: Profile> Connection<P> {
             self.congestion.on_ack(&Ack { now: commons.now, octets: newly, flight, mss });
         }
         // RFC 6582 §4: the timer runs on, but the peer has made progress.
-        if event == Loss::Partial {
+        if P::Recovery::FAST && event == Loss::Partial {
             self.renew_patience(commons.now);
             return self.wake_writer();
         }
@@ -452,6 +452,8 @@ impl<P: Profile> Connection<P> {
     }
 
     /// What does recovery make of an acknowledgement of `newly` octets? One of none is a duplicate.
+    // Apart, so that its caller does not run out of registers.
+    #[inline(never)]
     fn ask_recovery(
         &mut self,
         newly: u32,
@@ -592,7 +594,6 @@ impl<P: Profile> Connection<P> {
         let end = Due::at(commons.now + commons.time_wait);
         self.timers.start_send(SendTimer::Linger, end);
         self.timers.check = Due::NEVER;
-        self.timers.orphan = false;
     }
 
     /// Owes an ACK of its own.
@@ -616,6 +617,8 @@ impl<P: Profile> Connection<P> {
     }
 
     /// RFC 5961 §7: the answer to what may be a blind attack, within the connection's budget.
+    // Seldom called, and from several places: one copy in an image is enough.
+    #[inline(never)]
     fn challenge(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) {
         if self.may_answer(segment, commons.now) {
             count!(commons.counters, challenge_acks);

@@ -244,7 +244,7 @@ impl<P: Profile> Connection<P> {
             self.timers.give_up
         } else if self.only_waits() {
             self.timers.send_at()
-        } else if self.timers.orphan && self.is_old_orphan(now) {
+        } else if self.released && self.is_old_orphan(now) {
             self.timers.check
         } else {
             Due::NEVER

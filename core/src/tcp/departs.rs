@@ -374,7 +374,9 @@ impl<P: Profile> Connection<P> {
             Purpose::Again => self.recovery.on_resent(&mut commons.records, &sent),
             _ => return,
         }
-        self.sent_at = Ticks::of(now);
+        if P::Congestion::RESTARTS {
+            self.sent_at = Ticks::of(now);
+        }
         // What was forced out into a window that is open after all is lost or arrives.
         if self.timers.sending() == SendTimer::Persist && self.snd.wnd > 0 {
             self.start_send_timer(SendTimer::Retransmit, now);

@@ -39,8 +39,7 @@ impl<P: Profile> Connection<P> {
             self.timers = Timers::EMPTY;
             return;
         }
-        if self.released && !self.timers.orphan && self.state != State::TimeWait {
-            self.timers.orphan = true;
+        if self.released && self.timers.check == Due::NEVER && self.state != State::TimeWait {
             self.timers.check = after_steps(now, u32::from(self.settings.orphan_timeout));
         }
         let outstanding = self.snd.outstanding() > 0;
@@ -144,7 +143,7 @@ impl<P: Profile> Connection<P> {
     }
 
     fn on_check(&mut self, commons: &mut Commons<'_>) {
-        if self.timers.orphan {
+        if self.released {
             // No user is left to abort it, and its peer takes the data too slowly.
             count!(commons.counters, given_up);
             self.break_off(commons);

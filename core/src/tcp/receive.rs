@@ -307,8 +307,13 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     /// the data before it. A peer that sends data behind its FIN contradicts itself.
     #[must_use]
     pub fn data_end(&self) -> SeqNum {
-        let fin = self.irs + self.fin;
-        if self.fin != 0 && fin.after(self.nxt) { fin.earlier(self.edge) } else { self.edge }
+        // A FIN that was taken lies almost 2³² ahead.
+        let ahead = (self.irs + self.fin).since(self.nxt);
+        if self.fin != 0 && ahead < self.edge.since(self.nxt) {
+            self.nxt + ahead
+        } else {
+            self.edge
+        }
     }
 
     /// Whether the peer's FIN is known and all before it is here.

@@ -32,8 +32,6 @@ pub struct Timers {
     /// While a user holds the handle: when silence is looked into (RFC 9293 §3.8.4). After that:
     /// when the orphan ends. TIME-WAIT needs neither.
     pub check: Due,
-    /// Whether `check` is the end of an orphan.
-    pub orphan: bool,
     /// When the peer was heard last, where keep-alives or timestamps ask for it.
     pub(super) heard_at: Ticks,
 }
@@ -46,7 +44,6 @@ impl Timers {
         ack: Due::NEVER,
         give_up: Due::NEVER,
         check: Due::NEVER,
-        orphan: false,
         heard_at: Ticks::ZERO,
     };
 

@@ -234,6 +234,9 @@ impl<P: Profile> Connection<P> {
 
     /// RFC 5681 §4.1: what was learned of the path is forgotten when nothing was sent for an RTO.
     fn restart_if_idle(&mut self, now: Instant) {
+        if !P::Congestion::RESTARTS {
+            return;
+        }
         let idle = self.snd.queued() == 0 && self.snd.outstanding() == 0;
         if idle && self.state.is_synchronized() && self.is_stale(now) {
             let mss = self.mss();
@@ -381,11 +384,12 @@ impl<P: Profile> Connection<P> {
         self.released = true;
         self.timers.check = Due::NEVER;
         self.news = Readiness::NONE;
-        let has_closed = matches!(self.state, State::Closing | State::LastAck);
         if unread && self.state != State::Closed {
-            // RFC 9293 §3.6.1, SHLD-3: data was lost on the way to the user; the peer must know.
-            self.abort(commons);
-            self.reset_due |= has_closed;
+            // RFC 9293 §3.6.1, SHLD-3: data was lost on the way to the user; the peer must know,
+            // unless it has closed too and all of ours is with it.
+            let tells = self.state != State::TimeWait;
+            self.break_off(commons);
+            self.reset_due = tells;
         } else {
             self.close(commons);
         }

@@ -25,6 +25,8 @@ impl Empty for Additive {
 }
 
 impl CongestionControl for Additive {
+    const RESTARTS: bool = false;
+
     fn start(&mut self, _algorithm: Algorithm, mss: u32, initial_segments: u8) {
         self.0 = initial_window(mss, initial_segments);
     }

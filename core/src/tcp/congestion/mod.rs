@@ -40,6 +40,10 @@ pub struct Ack {
 
 /// A congestion controller. All windows are in octets.
 pub trait CongestionControl: Empty {
+    /// Whether the window may grow beyond that with which a connection begins, so that an idle one
+    /// has to be cut back.
+    const RESTARTS: bool = true;
+
     /// The connection is open: the initial window of `initial_segments` segments (RFC 6928 caps
     /// it). Controllers that stand alone take no notice of `algorithm`.
     fn start(&mut self, algorithm: Algorithm, mss: u32, initial_segments: u8);
@@ -64,7 +68,7 @@ pub trait CongestionControl: Empty {
     fn on_recovered(&mut self, now: Instant, mss: u32);
 
     /// Nothing was sent for longer than a retransmission timeout: the restart window of RFC 5681
-    /// §4.1.
+    /// §4.1. Not called without [`RESTARTS`](Self::RESTARTS).
     fn on_idle(&mut self, mss: u32, initial_segments: u8);
 }
 

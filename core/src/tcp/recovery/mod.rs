@@ -98,6 +98,9 @@ pub struct Range {
 /// the congestion window says: it is the one segment that RFC 5681 §3.2, step 3, and RFC 6582 §3.2
 /// retransmit at once. After a timeout the window governs.
 pub trait Recovery: Empty {
+    /// Whether acknowledgements, too, tell of losses: duplicates, and partial ones after them.
+    const FAST: bool = true;
+
     /// The connection is open; `iss_plus_one` is the first sequence number of data.
     fn start(&mut self, iss_plus_one: SeqNum);
 

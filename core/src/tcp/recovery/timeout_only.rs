@@ -19,6 +19,8 @@ impl Empty for TimeoutOnly {
 }
 
 impl Recovery for TimeoutOnly {
+    const FAST: bool = false;
+
     fn start(&mut self, iss_plus_one: SeqNum) {
         self.resend = Resend { from: iss_plus_one, to: iss_plus_one };
         self.timed.stop();
