@@ -83,7 +83,7 @@ impl<P: Profile> Stack<'_, P> {
 
     /// When there is a request, or a message about an address of ours, to be sent.
     pub(super) fn next_neighbor_message(&self) -> Option<Instant> {
-        let request = self.link.frames.neighbors.next_due(self.commons.now);
+        let request = self.link.frames.neighbors.next_due();
         let notice = if Self::PROBES { self.link.addresses.next_due() } else { None };
         request.into_iter().chain(notice).min()
     }

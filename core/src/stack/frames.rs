@@ -14,7 +14,7 @@ use crate::flow::{Ip, Octets, address, octets};
 use crate::time::Instant;
 use crate::wire::ethernet::{Address, EtherType, Header};
 
-use super::neighbor::Neighbors;
+use super::neighbor::{Neighbors, after};
 
 /// Answers that wait for the device to have room: it is asked before the next frame is looked at.
 /// (A row of one is shorter in flash than an `Option`, whose value would move when it is taken.)
@@ -45,11 +45,9 @@ impl Answer {
     }
 }
 
-/// The half second of a point in time, in which a way is taken as it was found: neighbours are used
-/// more often than they are asked for. It wraps after 71 years.
-fn step(now: Instant) -> u32 {
-    (now.micros() >> 19) as u32
-}
+/// For how long a way is taken as it was found, half a second: neighbours are used more often than
+/// they are asked for.
+const WAY_US: u64 = 500_000;
 
 /// The Ethernet side of a link.
 #[derive(Debug)]
@@ -59,8 +57,8 @@ pub(super) struct Frames<'a> {
     pub(super) neighbors: Neighbors<'a>,
     /// Where the packet in the making goes.
     next_hop: Address,
-    /// Whom that was found to lead to, and in which half second.
-    way: Option<(Ip, u32)>,
+    /// Whom that was found to lead to, and until when that is believed.
+    way: Option<(Ip, Instant)>,
     answers: Vec<Answer, ANSWERS>,
     /// Who has sent the frame that is looked at.
     #[cfg(feature = "ipv6")]
@@ -92,13 +90,13 @@ impl<'a> Frames<'a> {
 
     /// Likewise, and that is found to be the way to `destination`.
     pub(super) fn take_way(&mut self, destination: Ip, hardware: Address, now: Instant) {
-        (self.next_hop, self.way) = (hardware, Some((destination, step(now))));
+        (self.next_hop, self.way) = (hardware, Some((destination, after(now, WAY_US))));
     }
 
     /// Whether the packet in the making goes to who leads to `destination`, found not long ago:
     /// most packets go where the last one went.
     pub(super) fn is_on_the_way(&self, destination: Ip, now: Instant) -> bool {
-        self.way.is_some_and(|(known, since)| known == destination && since == step(now))
+        self.way.is_some_and(|(known, until)| known == destination && now < until)
     }
 
     /// Neighbours, addresses or gateways have changed: who leads where has to be found anew.

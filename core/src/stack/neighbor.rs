@@ -16,31 +16,18 @@ use crate::storage::Empty;
 use crate::time::Instant;
 use crate::wire::ethernet::Address;
 
-/// Time in the cache: units of 1024 µs that wrap after 50 days. They are compared only within an
-/// [`era`].
-type Tick = u32;
-
 /// Between two requests, and until a neighbour that has failed is asked for again.
-const SECOND: Tick = 1_000_000 >> 10;
+const SECOND: u64 = 1_000_000;
 /// Requests before a neighbour counts as gone (RFC 4861 §10: MAX_MULTICAST_SOLICIT).
 const TRIES: u8 = 3;
 /// How long an answer is good for (RFC 1122 §2.3.2.1: about a minute).
-const REACHABLE: Tick = 60 * SECOND;
+const REACHABLE: u64 = 60 * SECOND;
 /// An entry that a socket of ours used within this time is not given to another neighbour.
-const IN_USE: Tick = 2 * SECOND;
+const IN_USE: u64 = 2 * SECOND;
 
-fn tick(now: Instant) -> Tick {
-    (now.micros() >> 10) as Tick
-}
-
-/// Half of the time in which ticks wrap, 25 days: those of one era are in order.
-fn era(now: Instant) -> u32 {
-    (now.micros() >> 41) as u32
-}
-
-/// Whether `at` has come, both in one era.
-const fn has_come(at: Tick, now: Tick) -> bool {
-    now.wrapping_sub(at) as i32 >= 0
+/// So many microseconds after `now`, which is no time at which clocks end.
+pub(super) const fn after(now: Instant, micros: u64) -> Instant {
+    Instant::from_micros(now.micros().wrapping_add(micros))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +59,9 @@ pub(super) struct Neighbor {
     /// Those who wait for this place have waited long enough: [`Neighbors::next_released`] says so.
     released: bool,
     /// When the state asks for something: the next request, the end.
-    due: Tick,
+    due: Instant,
     /// When it was used last, by a socket of ours if one wants it.
-    used: Tick,
+    used: Instant,
 }
 
 /// On whose behalf an entry is looked up: which places a new one may take, the fewest first.
@@ -111,8 +98,8 @@ impl Empty for Neighbor {
         tries: 0,
         wanted: false,
         released: false,
-        due: 0,
-        used: 0,
+        due: Instant::ZERO,
+        used: Instant::ZERO,
     };
 }
 
@@ -121,18 +108,18 @@ impl Neighbor {
         matches!(self.state, State::Incomplete | State::Probing)
     }
 
-    fn ask(&mut self, state: State, now: Tick) {
+    fn ask(&mut self, state: State, now: Instant) {
         (self.state, self.tries, self.due) = (state, 0, now);
     }
 
-    fn learn(&mut self, state: State, hardware: Address, now: Tick) {
+    fn learn(&mut self, state: State, hardware: Address, now: Instant) {
         self.hardware = hardware;
-        (self.state, self.due) = (state, now.wrapping_add(REACHABLE));
+        (self.state, self.due) = (state, after(now, REACHABLE));
     }
 
     /// Whether another neighbour may have the place.
-    fn may_go(&self, seeker: Seeker, now: Tick) -> bool {
-        let is_recent = now.wrapping_sub(self.used) < IN_USE;
+    fn may_go(&self, seeker: Seeker, now: Instant) -> bool {
+        let is_recent = after(self.used, IN_USE) > now;
         let in_use = self.wanted && (seeker == Seeker::Claim || is_recent);
         !in_use && (seeker == Seeker::Socket || self.state != State::Incomplete)
     }
@@ -163,8 +150,6 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) struct Neighbors<'a> {
     slots: ManagedSlice<'a, Neighbor>,
-    /// The era of all times.
-    era: u32,
     /// Whether any neighbour is asked for; may say so a while longer.
     asking: bool,
     /// Those who wait for a neighbour may have waited long enough, or one is gone.
@@ -173,7 +158,7 @@ pub(super) struct Neighbors<'a> {
 
 impl<'a> Neighbors<'a> {
     pub(super) fn new(slots: ManagedSlice<'a, Neighbor>) -> Self {
-        Self { slots, era: 0, asking: false, released: false }
+        Self { slots, asking: false, released: false }
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -220,58 +205,28 @@ impl<'a> Neighbors<'a> {
         self.asking
     }
 
-    /// The time in ticks. In a new era all times become that of now: what is known is asked again
-    /// when it is used, and requests are due.
-    // Called from several places: one copy in an image is enough.
-    #[inline(never)]
-    fn tick(&mut self, now: Instant) -> Tick {
-        let (era, now) = (era(now), tick(now));
-        if era != self.era {
-            self.era = era;
-            for slot in self.slots.iter_mut() {
-                (slot.due, slot.used) = (now, now);
-            }
-        }
-        now
-    }
-
     /// When [`Neighbors::next_request`] has something to do.
-    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<Instant> {
         if !self.asking {
             return None;
         }
-        if era(now) != self.era {
-            return Some(now);
-        }
-        let mut ahead = i32::MAX;
-        for slot in self.slots.iter() {
-            if slot.asks() {
-                ahead = ahead.min((slot.due.wrapping_sub(tick(now)) as i32).max(0));
-            }
-        }
-        if ahead == i32::MAX {
-            return None;
-        }
-        // Where that tick begins; the one that is now has begun.
-        let at = (now.micros() >> 10).wrapping_add(u64::from(ahead as u32)) << 10;
-        Some(now.max(Instant::from_micros(at)))
+        self.slots.iter().filter(|slot| slot.asks()).map(|slot| slot.due).min()
     }
 
     /// The entry of a neighbour; else a new one if the seeker may have one, in the place of the
     /// least recently used of those that may go.
     // Called from several places: one copy in an image is enough.
     #[inline(never)]
-    fn entry(&mut self, address: Octets, seeker: Seeker, now: Tick) -> Option<&mut Neighbor> {
-        let (mut best, mut oldest) = (None, 0);
+    fn entry(&mut self, address: Octets, seeker: Seeker, now: Instant) -> Option<&mut Neighbor> {
+        let (mut best, mut oldest) = (None, Instant::from_micros(u64::MAX));
         for slot in self.slots.iter_mut() {
-            let age = match slot.state {
-                State::Free => Tick::MAX,
-                _ if slot.address == address => return Some(slot),
-                _ if slot.may_go(seeker, now) => (now.wrapping_sub(slot.used) >> 1).wrapping_add(1),
-                _ => continue,
-            };
-            if age > oldest {
-                (best, oldest) = (Some(slot), age);
+            if slot.address == address {
+                return Some(slot);
+            }
+            // A free one was never used.
+            if slot.used < oldest && slot.may_go(seeker, now) {
+                oldest = slot.used;
+                best = Some(slot);
             }
         }
         let slot = best.filter(|_| seeker != Seeker::Nobody)?;
@@ -284,14 +239,13 @@ impl<'a> Neighbors<'a> {
 
     /// Where a frame for a neighbour goes. `wanted` is true where a socket of ours sends it.
     pub(super) fn resolve(&mut self, address: Ip, wanted: bool, now: Instant) -> Hop {
-        let now = self.tick(now);
         let seeker = if wanted { Seeker::Socket } else { Seeker::Reply };
         let slot = self.entry(octets(address), seeker, now);
         let Some(slot) = slot else { return Hop::Unreachable };
         if wanted {
             (slot.wanted, slot.used) = (true, now);
         }
-        let is_due = has_come(slot.due, now);
+        let is_due = slot.due <= now;
         let ask = match slot.state {
             State::Reachable if is_due => State::Probing,
             State::Reachable | State::Probing => return Hop::Send(slot.hardware),
@@ -314,7 +268,6 @@ impl<'a> Neighbors<'a> {
         claim: Claim,
         now: Instant,
     ) -> bool {
-        let now = self.tick(now);
         let asks = claim == Claim::Asks;
         let seeker = if asks { Seeker::Claim } else { Seeker::Nobody };
         let Some(slot) = self.entry(octets(address), seeker, now) else { return false };
@@ -324,15 +277,11 @@ impl<'a> Neighbors<'a> {
             State::Incomplete if answers => slot.learn(State::Reachable, hardware, now),
             State::Probing if answers && same => slot.learn(State::Reachable, hardware, now),
             // One that was heard a minute ago, or did not answer until a second ago, gives way.
-            State::Free | State::Heard | State::Failed
-                if asks && (same || has_come(slot.due, now)) =>
-            {
+            State::Free | State::Heard | State::Failed if asks && (same || slot.due <= now) => {
                 slot.learn(State::Heard, hardware, now);
             }
             // Once a second at most, however often it is claimed.
-            State::Reachable
-                if !same && has_come(slot.due, now.wrapping_add(REACHABLE - SECOND)) =>
-            {
+            State::Reachable if !same && slot.due <= after(now, REACHABLE - SECOND) => {
                 slot.ask(State::Probing, now);
                 self.asking = true;
                 return false;
@@ -349,7 +298,6 @@ impl<'a> Neighbors<'a> {
         if !self.asking {
             return None;
         }
-        let now = self.tick(now);
         self.asking = false;
         let mut next = 0usize;
         for slot in &mut *self.slots {
@@ -359,7 +307,7 @@ impl<'a> Neighbors<'a> {
                 continue;
             }
             self.asking = true;
-            if !has_come(slot.due, now) {
+            if slot.due > now {
                 continue;
             }
             let probes = slot.state == State::Probing;
@@ -367,8 +315,11 @@ impl<'a> Neighbors<'a> {
                 let hardware = probes.then_some(slot.hardware);
                 return Some(Request { address: address(slot.address), hardware, index });
             }
-            slot.state = if probes { State::Free } else { State::Failed };
-            slot.due = now.wrapping_add(SECOND);
+            if probes {
+                *slot = Neighbor::EMPTY;
+            } else {
+                (slot.state, slot.due) = (State::Failed, after(now, SECOND));
+            }
             (slot.released, self.released) = (true, true);
         }
         None
@@ -378,7 +329,7 @@ impl<'a> Neighbors<'a> {
     pub(super) fn on_requested(&mut self, request: &Request, now: Instant) {
         if let Some(slot) = self.slots.get_mut(request.index) {
             slot.tries = slot.tries.wrapping_add(1);
-            slot.due = tick(now).wrapping_add(SECOND);
+            slot.due = after(now, SECOND);
         }
     }
 }

@@ -10,7 +10,7 @@ fn ip(last: u8) -> Ip {
 }
 
 fn ms(millis: u64) -> Instant {
-    // An era begins here, in which ticks are in order.
+    // Beyond 32 bits of milliseconds.
     Instant::from_micros(1 << 42) + Duration::from_millis(millis)
 }
 
@@ -37,9 +37,9 @@ fn pass(cache: &mut Neighbors<'_>, from: u64, to: u64) -> Vec<(u64, Ip, Option<A
 #[test]
 fn a_neighbour_is_asked_for_three_times_and_then_failed_for_a_second() {
     let mut cache = cache(2);
-    assert_eq!(cache.next_due(ms(0)), None);
+    assert_eq!(cache.next_due(), None);
     assert_eq!(cache.resolve(ip(1), true, ms(0)), Hop::Wait);
-    assert_eq!(cache.next_due(ms(0)), Some(ms(0)));
+    assert_eq!(cache.next_due(), Some(ms(0)));
     let asked = pass(&mut cache, 0, 2_900);
     let times: Vec<_> = asked.iter().map(|asked| asked.0).collect();
     assert!(times.len() == 3 && times[1] >= 999 && times[2] >= 1998, "{times:?}");
@@ -71,7 +71,7 @@ fn an_entry_is_confirmed_while_it_is_used_and_only_by_its_own_station() {
     assert_eq!(cache.resolve(ip(1), true, ms(70_000)), Hop::Send(A));
     // Unused, it is not asked, however old.
     assert_eq!(pass(&mut cache, 130_000, 135_000), []);
-    assert_eq!(cache.next_due(ms(135_000)), None);
+    assert_eq!(cache.next_due(), None);
     // Silent, it is forgotten after three requests, and asked for anew.
     assert_eq!(cache.resolve(ip(1), true, ms(135_000)), Hop::Send(A));
     assert_eq!(pass(&mut cache, 135_000, 138_100).len(), 3);
@@ -161,22 +161,22 @@ fn neighbor(last: u8) -> Address {
 }
 
 #[test]
-fn in_a_new_era_all_that_is_known_is_confirmed_when_it_is_used() {
+fn after_weeks_and_months_all_that_is_known_is_confirmed_when_it_is_used() {
     const DAY: u64 = 86_400_000;
-    for eras in [1, 2, 3, 4, 7] {
+    for pause in [1, 2, 3, 4, 7] {
         let mut cache = cache(3);
-        let era = eras * 26 * DAY;
+        let later = pause * 26 * DAY;
         cache.resolve(ip(1), true, ms(0));
         cache.on_claim(ip(1), A, Claim::Answer, ms(0));
         cache.resolve(ip(2), true, ms(0));
         assert_eq!(pass(&mut cache, 0, 3_100).len(), 3, "the other one has failed");
         assert_eq!(cache.resolve(ip(3), true, ms(3_100)), Hop::Wait);
-        let due = cache.next_due(ms(era)).expect("a request");
-        assert!(due <= ms(era), "it is late, not early");
-        assert_eq!(cache.resolve(ip(1), true, ms(era)), Hop::Send(A));
-        assert_eq!(cache.resolve(ip(2), true, ms(era)), Hop::Wait);
+        let due = cache.next_due().expect("a request");
+        assert!(due <= ms(later), "it is late, not early");
+        assert_eq!(cache.resolve(ip(1), true, ms(later)), Hop::Send(A));
+        assert_eq!(cache.resolve(ip(2), true, ms(later)), Hop::Wait);
         let asked: Vec<_> =
-            pass(&mut cache, era, era).iter().map(|asked| (asked.1, asked.2)).collect();
+            pass(&mut cache, later, later).iter().map(|asked| (asked.1, asked.2)).collect();
         assert_eq!(asked, [(ip(1), Some(A)), (ip(2), None), (ip(3), None)]);
     }
 }
