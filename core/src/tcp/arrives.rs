@@ -652,7 +652,8 @@ impl<P: Profile> Connection<P> {
         }
         // A peer whose next full segment does not fit may wait for this ACK.
         let full = size.max(u32::from(self.agreed.snd_mss));
-        if self.debt.octets >= size.wrapping_mul(2) || self.rcv.wnd() < full {
+        let is_full = self.debt.octets >= size.wrapping_mul(2) || self.rcv.wnd() < full;
+        if is_full || self.settings.ack_delay == 0 {
             self.debt.together = true;
         } else if self.timers.ack == Due::NEVER {
             self.timers.ack = Due::after(commons.now, self.settings.ack_delay);

@@ -328,7 +328,9 @@ impl<P: Profile> Connection<P> {
     /// When time alone will change something.
     #[must_use]
     pub fn next_due(&self) -> Due {
-        self.timers.next()
+        let next = self.timers.next();
+        // Only keep-alives and orphans set the last timer.
+        if P::KEEPALIVE || self.released { next.earlier(self.timers.check) } else { next }
     }
 
     /// Sets up what active and passive opens have in common.
