@@ -199,6 +199,8 @@ impl<P: Profile> Connection<P> {
     }
 
     /// First: is any of it new and inside the window? What is not is cut off.
+    // Apart, so that the steps behind it have its registers.
+    #[inline(never)]
     fn check_sequence(&mut self, segment: &mut Segment<'_>, commons: &mut Commons<'_>) -> Check {
         let (nxt, wnd) = (self.rcv.nxt, self.rcv.wnd());
         let len = segment.len();
