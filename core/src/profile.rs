@@ -11,7 +11,7 @@ use crate::storage::hash_table::{Hash32, HashTable, Index, Keyed};
 use crate::storage::linear::{Linear, ROW_MAX, Row};
 use crate::storage::list::{Line, Links, List, Place};
 #[cfg(feature = "ethernet")]
-use crate::storage::parking::{ByPlace, Parking, Together};
+use crate::storage::parking::{ByPlace, Parking, Together, WaitsFor};
 use crate::storage::queue::Queue;
 use crate::storage::ring::Ring;
 use crate::storage::stream::Stream;
@@ -93,6 +93,9 @@ pub trait Tables: 'static {
     /// What is lent for each neighbour, so that sockets of a kind can wait for it.
     #[cfg(feature = "ethernet")]
     type Parked<L: 'static>: Empty + 'static;
+    /// What a connection keeps of the list in which it waits for a neighbour.
+    #[cfg(feature = "ethernet")]
+    type WaitsFor: WaitsFor;
     /// What a connection or a listener keeps for each line that it may stand in.
     type Place: Place;
     /// What is kept for one deadline.
@@ -112,6 +115,9 @@ pub type LineOf<P, L> = <<P as Profile>::Tables as Tables>::Line<L>;
 /// Who waits for a neighbour.
 #[cfg(feature = "ethernet")]
 pub type ParkingOf<'a, P, L> = <<P as Profile>::Tables as Tables>::Parking<'a, L>;
+/// What a connection of a profile keeps of the list in which it waits for a neighbour.
+#[cfg(feature = "ethernet")]
+pub type WaitsForOf<P> = <<P as Profile>::Tables as Tables>::WaitsFor;
 /// What a slot of a profile keeps for each line.
 pub type PlaceOf<P> = <<P as Profile>::Tables as Tables>::Place;
 /// The deadlines of a profile.
@@ -130,6 +136,8 @@ impl Tables for KeyedTables {
     type Parking<'a, L: 'static> = ByPlace<'a, L>;
     #[cfg(feature = "ethernet")]
     type Parked<L: 'static> = List<L>;
+    #[cfg(feature = "ethernet")]
+    type WaitsFor = Option<Id>;
     type Place = Links;
     type DeadlineSlot = HeapSlot;
     type Deadlines<'a> = Heap<'a>;
@@ -153,6 +161,8 @@ impl Tables for LinearTables {
     type Parking<'a, L: 'static> = Together<'a, L>;
     #[cfg(feature = "ethernet")]
     type Parked<L: 'static> = ();
+    #[cfg(feature = "ethernet")]
+    type WaitsFor = ();
     type Place = ();
     type DeadlineSlot = ScanSlot;
     type Deadlines<'a> = Scan<'a>;

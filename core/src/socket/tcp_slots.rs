@@ -3,6 +3,8 @@
 use managed::ManagedSlice;
 
 use crate::flow::FlowKey;
+#[cfg(feature = "ethernet")]
+use crate::profile::WaitsForOf;
 use crate::profile::{LineOf, PlaceOf, Profile, Tables};
 use crate::storage::hash_table::chained;
 use crate::storage::list::{Line, Links, linked};
@@ -48,7 +50,7 @@ pub struct ConnectionSlot<P: Profile> {
     early: PlaceOf<P>,
     chain: Option<Id>,
     #[cfg(feature = "ethernet")]
-    parked_in: Option<Id>,
+    parked_in: WaitsForOf<P>,
     /// Still in its listener's queue.
     pub(super) waits: bool,
 }
@@ -61,7 +63,7 @@ impl<P: Profile> Empty for ConnectionSlot<P> {
         waits: false,
         egress: Empty::EMPTY,
         #[cfg(feature = "ethernet")]
-        parked_in: None,
+        parked_in: Empty::EMPTY,
         news: Empty::EMPTY,
         backlog: Empty::EMPTY,
         early: Empty::EMPTY,
@@ -215,8 +217,8 @@ mod tests {
         // Without a pool's own bookkeeping and without any buffer.
         let sizes = [
             (size_of::<ConnectionSlot<Full>>(), 544),
-            (size_of::<ConnectionSlot<Small>>(), 448),
-            (size_of::<ConnectionSlot<Tiny>>(), 376),
+            (size_of::<ConnectionSlot<Small>>(), 440),
+            (size_of::<ConnectionSlot<Tiny>>(), 368),
             (size_of::<HalfOpenSlot>(), 104),
         ];
         for (size, most) in sizes {

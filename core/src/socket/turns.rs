@@ -130,8 +130,12 @@ macro_rules! turn {
         impl<$($generics)*> $crate::storage::parking::Parked<$crate::socket::turns::Egress>
             for $slot
         {
-            fn parked_in(&mut self) -> &mut Option<$crate::storage::Id> {
-                &mut self.parked_in
+            fn parked_in(&self) -> Option<$crate::storage::Id> {
+                $crate::storage::parking::WaitsFor::place(&self.parked_in)
+            }
+
+            fn set_parked_in(&mut self, place: Option<$crate::storage::Id>) {
+                $crate::storage::parking::WaitsFor::set_place(&mut self.parked_in, place);
             }
         }
     };

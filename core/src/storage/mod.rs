@@ -95,6 +95,10 @@ impl Empty for () {
     const EMPTY: Self = ();
 }
 
+impl Empty for Option<Id> {
+    const EMPTY: Self = None;
+}
+
 /// Whether octets are copied by words from and to anywhere, as processors from ARMv7 on do in one
 /// instruction. The `memcpy` that a compiler for ARM brings along aligns both ends before, at nine
 /// instructions for each word; the blocks of a stream see to it that they seldom are.

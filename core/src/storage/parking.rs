@@ -10,10 +10,40 @@ use super::list::{Line, Linked, List};
 use super::slab::Slab;
 use super::{Empty, Id};
 
+/// What a record keeps of the list that it waits in: the place of the neighbour cache, or nothing
+/// where one row holds all waiting records.
+pub trait WaitsFor: Empty {
+    /// The place for which the record waited last.
+    fn place(&self) -> Option<Id>;
+    /// Changes it; for [`Parking`] alone.
+    fn set_place(&mut self, place: Option<Id>);
+}
+
+impl WaitsFor for Option<Id> {
+    fn place(&self) -> Option<Id> {
+        *self
+    }
+
+    fn set_place(&mut self, place: Option<Id>) {
+        *self = place;
+    }
+}
+
+impl WaitsFor for () {
+    fn place(&self) -> Option<Id> {
+        None
+    }
+
+    fn set_place(&mut self, _place: Option<Id>) {}
+}
+
 /// A record that may have to wait.
 pub trait Parked<L>: Empty + Linked<L> {
-    /// The list that the record was put into last; for [`Parking`] alone to change.
-    fn parked_in(&mut self) -> &mut Option<Id>;
+    /// The place for which the record waited last.
+    fn parked_in(&self) -> Option<Id>;
+
+    /// Changes it; for [`Parking`] alone.
+    fn set_parked_in(&mut self, place: Option<Id>);
 }
 
 /// The records that wait for a place of the neighbour cache. A record is in here, or in the line of
@@ -65,14 +95,17 @@ impl<'a, L: 'static> Parking<'a, L> for ByPlace<'a, L> {
     }
 
     fn contains<T: Parked<L>>(&self, slab: &mut Slab<'_, T>, id: Id) -> bool {
-        slab.listed_mut(id).is_some_and(|record| {
-            let is_linked = record.links().is_linked();
-            record.parked_in().is_some() && is_linked
-        })
+        slab.listed_mut(id)
+            .is_some_and(|record| record.parked_in().is_some() && record.links().is_linked())
     }
 
     fn remove<T: Parked<L>>(&mut self, ready: &mut List<L>, slab: &mut Slab<'_, T>, id: Id) {
-        let place = slab.listed_mut(id).and_then(|record| record.parked_in().take());
+        let record = slab.listed_mut(id);
+        let place = record.and_then(|record| {
+            let place = record.parked_in();
+            record.set_parked_in(None);
+            place
+        });
         let list = place.and_then(|place| self.0.get_mut(place.index()));
         // Only a record at an end of a list concerns more than its two neighbours in it.
         match list {
@@ -87,7 +120,7 @@ impl<'a, L: 'static> Parking<'a, L> for ByPlace<'a, L> {
         if let Some(list) = list
             && let Some(record) = slab.listed_mut(id)
         {
-            *record.parked_in() = Id::from_index(place);
+            record.set_parked_in(Id::from_index(place));
             list.push_back(slab, id);
         }
     }
@@ -161,8 +194,12 @@ mod tests {
     linked!([] Record, links: Kind);
 
     impl Parked<Kind> for Record {
-        fn parked_in(&mut self) -> &mut Option<Id> {
-            &mut self.parked_in
+        fn parked_in(&self) -> Option<Id> {
+            self.parked_in
+        }
+
+        fn set_parked_in(&mut self, place: Option<Id>) {
+            self.parked_in = place;
         }
     }
 
