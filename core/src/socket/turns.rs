@@ -45,6 +45,10 @@ pub struct Turns<'a, P: Profile> {
 impl<'a, P: Profile> Turns<'a, P> {
     /// Nobody.
     #[must_use]
+    #[cfg_attr(
+        not(feature = "ethernet"),
+        expect(clippy::new_without_default, reason = "it takes memory where there are neighbours")
+    )]
     pub fn new(#[cfg(feature = "ethernet")] slots: ManagedSlice<'a, ParkingSlot<P>>) -> Self {
         Self {
             ready: Empty::EMPTY,
