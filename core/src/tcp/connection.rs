@@ -330,7 +330,7 @@ impl<P: Profile> Connection<P> {
     pub fn next_due(&self) -> Due {
         let next = self.timers.next();
         // Only keep-alives and orphans set the last timer.
-        if P::KEEPALIVE || self.released { next.earlier(self.timers.check) } else { next }
+        if P::KEEPALIVE && !self.released { next.earlier(self.timers.check) } else { next }
     }
 
     /// Sets up what active and passive opens have in common.

@@ -41,6 +41,7 @@ impl<P: Profile> Connection<P> {
         }
         if self.released && self.timers.check == Due::NEVER && self.state != State::TimeWait {
             self.timers.check = after_steps(now, u32::from(self.settings.orphan_timeout));
+            self.timers.give_up = self.timers.give_up.earlier(self.timers.check);
         }
         let outstanding = self.snd.outstanding() > 0;
         if !outstanding && !self.waits_for_window() {
@@ -66,8 +67,8 @@ impl<P: Profile> Connection<P> {
     pub fn on_time(&mut self, commons: &mut Commons<'_>) -> bool {
         let mut unanswered = false;
         let now = commons.now;
-        if self.timers.check.has_come(now) {
-            self.on_check(commons);
+        if P::KEEPALIVE && !self.released && self.timers.check.has_come(now) {
+            self.on_silence(commons);
         }
         if self.timers.ack.has_come(now) {
             self.timers.ack = Due::NEVER;
@@ -79,6 +80,8 @@ impl<P: Profile> Connection<P> {
                 Some(_) => CloseReason::Unreachable,
                 None => CloseReason::TimedOut,
             };
+            // The peer of an orphan may be there, and take the data too slowly.
+            self.reset_due = self.released;
             self.end(self.state.on(Event::Reset), reason, commons);
         } else if let Some(kind) = self.timers.take_expired_send(now) {
             if kind == SendTimer::Linger {
@@ -142,16 +145,6 @@ impl<P: Profile> Connection<P> {
         Duration::from_micros(u64::from(self.settings.keepalive) << STEP_SHIFT)
     }
 
-    fn on_check(&mut self, commons: &mut Commons<'_>) {
-        if self.released {
-            // No user is left to abort it, and its peer takes the data too slowly.
-            count!(commons.counters, given_up);
-            self.break_off(commons);
-        } else if P::KEEPALIVE {
-            self.on_silence(commons);
-        }
-    }
-
     /// The keep-alive timer has come. It is not set anew with every segment: it looks how long
     /// the silence really was.
     fn on_silence(&mut self, commons: &mut Commons<'_>) {
@@ -195,5 +188,8 @@ impl<P: Profile> Connection<P> {
     pub(super) fn renew_patience(&mut self, now: Instant) {
         self.vain = 0;
         self.timers.give_up = self.settings.patience.after(now);
+        if self.released {
+            self.timers.give_up = self.timers.give_up.earlier(self.timers.check);
+        }
     }
 }
