@@ -608,8 +608,6 @@ impl<P: Profile> Connection<P> {
     /// Answers a segment outside of the window. Data there may be sent again only because our ACK
     /// was lost. Segments without data are answered within the budget, or two sides that expect
     /// different numbers would answer each other for ever.
-    // Called from several places: one copy in an image is enough.
-    #[inline(never)]
     fn owe_for_stray(&mut self, segment: &Segment<'_>, commons: &mut Commons<'_>) {
         if !segment.text.is_empty() && self.state.is_synchronized() {
             self.owe_single_ack();
