@@ -27,7 +27,7 @@ use crate::tcp::listener::HalfOpen;
 use crate::tcp::segment::{Segment, text_len};
 use crate::tcp::state::State;
 use crate::tcp::time_wait;
-use crate::time::{Due, Instant};
+use crate::time::Due;
 use crate::trace::{Event, Observer};
 use crate::waker::WakerSlot;
 use crate::wire::tcp::Flags;
@@ -683,7 +683,7 @@ impl<'a, P: Profile> TcpPool<'a, P> {
 
     /// When time alone will change something. Deadlines that have moved towards later are settled
     /// first, so that the answer is exact.
-    pub fn next_due(&mut self) -> Option<Instant> {
+    pub fn next_due(&mut self) -> Due {
         while DeadlinesOf::<'a, P>::LAZY
             && let Some((filed, id)) = self.deadlines.first()
         {
@@ -696,13 +696,13 @@ impl<'a, P: Profile> TcpPool<'a, P> {
         }
         let mut first = self.deadlines.earliest();
         if !P::RECORDS {
-            return first.instant();
+            return first;
         }
         first = first.earlier(self.half_open_deadlines.earliest());
         if let Some(slot) = self.expiry.first().and_then(|id| self.time_wait.get(id)) {
             first = first.earlier(Due::at(slot.record.until()));
         }
-        first.instant()
+        first
     }
 
     /// The next socket with news.

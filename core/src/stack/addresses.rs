@@ -8,7 +8,7 @@ use heapless::Vec;
 
 use crate::flow::{Ip, widen};
 #[cfg(feature = "ethernet")]
-use crate::time::{Duration, Instant};
+use crate::time::{Due, Duration, Instant};
 use crate::wire::address::{Cidr, Net};
 
 /// The most addresses of a link.
@@ -262,9 +262,10 @@ impl Addresses {
     }
 
     /// When [`Addresses::next_notice`] has something to do.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Due {
         let waits = |held: &&Held| held.left > 0 || held.state == AddressState::Tentative;
-        self.held.iter().filter(waits).map(|held| held.due).min()
+        let dues = self.held.iter().filter(waits).map(|held| Due::at(held.due));
+        dues.fold(Due::NEVER, Due::earlier)
     }
 
     /// What is to be asked or told now. Addresses to which nobody has objected become usable.
@@ -369,7 +370,7 @@ mod tests {
         while let Some(notice) = addresses.next_notice(now).filter(|notice| notice.is_probe) {
             assert!(addresses.has_met(peer, ours));
             addresses.on_notice(&notice, now, Duration::ZERO);
-            now = addresses.next_due().unwrap();
+            now = addresses.next_due().instant().unwrap();
         }
         assert_eq!(addresses.state(peer), Some(AddressState::Usable));
         assert!(!addresses.has_met(peer, ours));

@@ -8,7 +8,7 @@ use crate::counters::{DropReason, count};
 use crate::device::NoRoom;
 use crate::flow::{Ip, of_v4, widen};
 use crate::profile::Profile;
-use crate::time::{Duration, Instant};
+use crate::time::{Due, Duration};
 use crate::trace::{Event, Observer};
 use crate::wire::address::may_be_source_v4;
 use crate::wire::arp::{self, Packet};
@@ -82,10 +82,9 @@ impl<P: Profile> Stack<'_, P> {
     }
 
     /// When there is a request, or a message about an address of ours, to be sent.
-    pub(super) fn next_neighbor_message(&self) -> Option<Instant> {
+    pub(super) fn next_neighbor_message(&self) -> Due {
         let request = self.link.frames.neighbors.next_due();
-        let notice = if Self::PROBES { self.link.addresses.next_due() } else { None };
-        request.into_iter().chain(notice).min()
+        if Self::PROBES { request.earlier(self.link.addresses.next_due()) } else { request }
     }
 
     /// Whether there may be one, now or later.
@@ -119,7 +118,7 @@ impl<P: Profile> Stack<'_, P> {
             self.link.frames.neighbors.on_requested(&request, now);
             return Ok(true);
         }
-        if Self::PROBES && self.link.addresses.next_due().is_some_and(|at| at <= now) {
+        if Self::PROBES && self.link.addresses.next_due().has_come(now) {
             return self.send_notice(sink);
         }
         Ok(false)

@@ -484,18 +484,18 @@ impl<'a, P: Profile> Stack<'a, P> {
     fn wake(&mut self) -> Wake {
         let now = self.commons.now;
         let due = self.tcp.next_due();
-        if due.is_some_and(|at| at <= now) {
+        if due.has_come(now) {
             return Wake::Now;
         }
         #[cfg(feature = "ethernet")]
         let request = self.next_neighbor_message();
         #[cfg(not(feature = "ethernet"))]
-        let request: Option<Instant> = None;
-        if self.has_departures() || request.is_some_and(|at| at <= now) {
-            return if self.link.is_full { Wake::OnRoom { or_at: due } } else { Wake::Now };
+        let request = crate::time::Due::NEVER;
+        if self.has_departures() || request.has_come(now) {
+            let or_at = due.instant();
+            return if self.link.is_full { Wake::OnRoom { or_at } } else { Wake::Now };
         }
-        let due = due.into_iter().chain(request).min();
-        due.map_or(Wake::OnIngress, Wake::At)
+        due.earlier(request).instant().map_or(Wake::OnIngress, Wake::At)
     }
 
     /// Whether [`Stack::send_one`] may find something.

@@ -13,7 +13,7 @@ use managed::ManagedSlice;
 
 use crate::flow::{Ip, Octets, address, octets};
 use crate::storage::Empty;
-use crate::time::Instant;
+use crate::time::{Due, Instant};
 use crate::wire::ethernet::Address;
 
 /// Between two requests, and until a neighbour that has failed is asked for again.
@@ -206,11 +206,12 @@ impl<'a> Neighbors<'a> {
     }
 
     /// When [`Neighbors::next_request`] has something to do.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Due {
         if !self.asking {
-            return None;
+            return Due::NEVER;
         }
-        self.slots.iter().filter(|slot| slot.asks()).map(|slot| slot.due).min()
+        let dues = self.slots.iter().filter(|slot| slot.asks()).map(|slot| Due::at(slot.due));
+        dues.fold(Due::NEVER, Due::earlier)
     }
 
     /// The entry of a neighbour; else a new one if the seeker may have one, in the place of the

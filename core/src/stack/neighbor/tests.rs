@@ -14,7 +14,7 @@ fn ms(millis: u64) -> Instant {
     Instant::from_micros(1 << 42) + Duration::from_millis(millis)
 }
 
-use crate::time::Duration;
+use crate::time::{Due, Duration};
 
 fn cache(slots: usize) -> Neighbors<'static> {
     let slots: Vec<_> = (0..slots).map(|_| Neighbor::EMPTY).collect();
@@ -37,9 +37,9 @@ fn pass(cache: &mut Neighbors<'_>, from: u64, to: u64) -> Vec<(u64, Ip, Option<A
 #[test]
 fn a_neighbour_is_asked_for_three_times_and_then_failed_for_a_second() {
     let mut cache = cache(2);
-    assert_eq!(cache.next_due(), None);
+    assert_eq!(cache.next_due(), Due::NEVER);
     assert_eq!(cache.resolve(ip(1), true, ms(0)), Hop::Wait);
-    assert_eq!(cache.next_due(), Some(ms(0)));
+    assert_eq!(cache.next_due(), Due::at(ms(0)));
     let asked = pass(&mut cache, 0, 2_900);
     let times: Vec<_> = asked.iter().map(|asked| asked.0).collect();
     assert!(times.len() == 3 && times[1] >= 999 && times[2] >= 1998, "{times:?}");
@@ -71,7 +71,7 @@ fn an_entry_is_confirmed_while_it_is_used_and_only_by_its_own_station() {
     assert_eq!(cache.resolve(ip(1), true, ms(70_000)), Hop::Send(A));
     // Unused, it is not asked, however old.
     assert_eq!(pass(&mut cache, 130_000, 135_000), []);
-    assert_eq!(cache.next_due(), None);
+    assert_eq!(cache.next_due(), Due::NEVER);
     // Silent, it is forgotten after three requests, and asked for anew.
     assert_eq!(cache.resolve(ip(1), true, ms(135_000)), Hop::Send(A));
     assert_eq!(pass(&mut cache, 135_000, 138_100).len(), 3);
@@ -171,7 +171,7 @@ fn after_weeks_and_months_all_that_is_known_is_confirmed_when_it_is_used() {
         cache.resolve(ip(2), true, ms(0));
         assert_eq!(pass(&mut cache, 0, 3_100).len(), 3, "the other one has failed");
         assert_eq!(cache.resolve(ip(3), true, ms(3_100)), Hop::Wait);
-        let due = cache.next_due().expect("a request");
+        let due = cache.next_due().instant().expect("a request");
         assert!(due <= ms(later), "it is late, not early");
         assert_eq!(cache.resolve(ip(1), true, ms(later)), Hop::Send(A));
         assert_eq!(cache.resolve(ip(2), true, ms(later)), Hop::Wait);
