@@ -550,6 +550,20 @@ fn an_orphan_whose_peer_takes_a_byte_now_and_then_ends_at_its_deadline() {
     }
 }
 
+#[test]
+fn an_orphan_whose_peer_is_silent_ends_with_a_reset_after_the_user_timeout() {
+    for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+        let mut lone = Lone::new(kind, Family::V4);
+        orphan(&mut lone, 0);
+        let sent = lone.pass(secs(119));
+        let is_reset = |one: &Seen| one.flags.intersects(Flags::RST);
+        assert!(!sent.iter().any(|(_, one)| is_reset(one)), "{kind:?}: {sent:?}");
+        let sent = lone.pass(secs(2));
+        assert!(sent.last().is_some_and(|(_, one)| is_reset(one)), "{kind:?}: {sent:?}");
+        assert_eq!(lone.host.usage().connections, 0, "{kind:?}");
+    }
+}
+
 /// A user call does not know the time: what it starts begins with the poll behind it.
 #[test]
 fn the_deadlines_of_an_orphan_begin_with_the_poll_behind_the_release() {

@@ -263,6 +263,8 @@ impl<'a, P: Profile> TcpPool<'a, P> {
     }
 
     /// A connection takes its turn to send.
+    // Called from several places: one copy in an image is enough.
+    #[inline(never)]
     fn take_turn(&mut self, id: Id, urgency: Urgency) {
         match urgency {
             Urgency::None => {}

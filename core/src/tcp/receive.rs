@@ -117,7 +117,9 @@ impl<R: Reassembly, Q: Stream> ReceiveSpace<R, Q> {
     }
 
     /// The window field of the next segment, and the edge that it tells.
+    // Called from several places: one copy in an image is enough.
     #[must_use]
+    #[inline(never)]
     pub fn next_window(&self, shift: u8, mss: u32) -> (u16, SeqNum) {
         let reach = self.reach();
         let edge = if self.has_news(mss) { self.nxt + reach } else { self.edge };
