@@ -403,3 +403,20 @@ fn crumbs_are_sent_again_in_whole_segments() {
         lone.drain(&[peer]);
     }
 }
+
+/// Decision 0009: the peer has filled our window, and what filled it was lost. Its ACKs carry the
+/// number at the right edge, and the data that they acknowledge leaves the queue.
+#[test]
+fn an_ack_at_the_right_edge_of_a_full_window_is_heard() {
+    for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
+        for (beyond, unacknowledged) in [(0, 0), (1, 100)] {
+            let mut lone = Lone::new(kind, Family::V4);
+            let mut peer = lone.passive(0);
+            assert_eq!(write(&mut lone, &peer, 100), [100], "{kind:?}");
+            peer.seq = peer.seq + lone.host.info(peer.handle).rcv_wnd + beyond;
+            tell(&mut lone, &mut peer, 100, 1000);
+            let left = lone.host.info(peer.handle).unacknowledged;
+            assert_eq!(left, unacknowledged, "{kind:?}, {beyond} beyond the edge");
+        }
+    }
+}
