@@ -25,7 +25,7 @@ pub enum Medium {
 pub struct Capabilities {
     /// What a frame is.
     pub medium: Medium,
-    /// The largest IP packet, octets; an Ethernet frame has 14 more. No longer packet is offered,
+    /// The largest IP packet, bytes; an Ethernet frame has 14 more. No longer packet is offered,
     /// and none that exceeds the stack's own `Config::mtu`.
     pub mtu: u16,
     /// Acknowledge in-order data once a drained burst instead of every second segment: for devices
@@ -74,7 +74,8 @@ impl core::error::Error for NoRoom {}
 /// Neither call may block. A driver that fails drops the packet and counts it: the stack treats
 /// that as loss on the way.
 pub trait Device {
-    /// What it can do. Asked at each poll: a change of the MTU is followed.
+    /// Returns the abilities of the device. The stack asks at each poll and follows a change of the
+    /// MTU.
     fn capabilities(&self) -> Capabilities;
 
     /// Hands the next received packet to `take`, or returns `None` if there is none.

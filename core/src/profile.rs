@@ -87,10 +87,10 @@ pub trait Tables: 'static {
     type Index<'a>: Index<'a>;
     /// Who comes next.
     type Line<L: 'static>: Line<L>;
-    /// Who waits for a neighbour on the link.
+    /// The connections or sockets that wait for a neighbour on the link.
     #[cfg(feature = "ethernet")]
     type Parking<'a, L: 'static>: Parking<'a, L, Ready = Self::Line<L>, Slot = Self::Parked<L>>;
-    /// What is lent for each neighbour, so that sockets of a kind can wait for it.
+    /// The memory for each neighbour that sockets of a kind need to wait for it.
     #[cfg(feature = "ethernet")]
     type Parked<L: 'static>: Empty + 'static;
     /// What a connection keeps of the list in which it waits for a neighbour.
@@ -112,7 +112,7 @@ pub trait Tables: 'static {
 pub type IndexOf<'a, P> = <<P as Profile>::Tables as Tables>::Index<'a>;
 /// The lines of a profile.
 pub type LineOf<P, L> = <<P as Profile>::Tables as Tables>::Line<L>;
-/// Who waits for a neighbour.
+/// The connections or sockets of a profile that wait for a neighbour.
 #[cfg(feature = "ethernet")]
 pub type ParkingOf<'a, P, L> = <<P as Profile>::Tables as Tables>::Parking<'a, L>;
 /// What a connection of a profile keeps of the list in which it waits for a neighbour.

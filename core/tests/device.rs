@@ -150,7 +150,7 @@ fn in_order_text_is_acknowledged_by_the_pair_or_by_the_burst() {
         let capabilities = Capabilities { ack_per_burst, ..Capabilities::ip(1500) };
         let (mut stack, mut device) = (stack(), Queues::new(capabilities));
         let text = text(&mut stack, &mut device);
-        // The peer announced 1,460 octets and sends 1,000 a segment: two of those make an ACK.
+        // The peer announced 1,460 bytes and sends 1,000 a segment: two of those make an ACK.
         device.arriving.extend((0..2).map(|number| text(number).packet()));
         stack.poll(NOW, &mut device);
         device.arriving.extend((2..4).map(|number| text(number).packet()));
@@ -285,7 +285,7 @@ impl<P: Profile> End<P> {
     }
 }
 
-/// Two ends exchange 5000 octets each way; every ninth packet is lost. `step` is called before
+/// Two ends exchange 5000 bytes each way; every ninth packet is lost. `step` is called before
 /// each step of ten milliseconds.
 fn exchange<P: Profile>(
     mut ends: [End<P>; 2],

@@ -299,7 +299,7 @@ fn a_packet_that_was_too_big_goes_again_at_once_in_smaller_segments() {
         let info = lone.host.info(peer.handle);
         assert_eq!(u32::from(info.snd_mss), smaller);
         assert!(info.cwnd <= cwnd && info.ssthresh == u32::MAX, "no sign of congestion");
-        // What comes next is cut likewise, and the message does not count twice.
+        // The next segments are cut in the same way, and the message does not count twice.
         are_ignored(lone, &peer, &packet, &[1400, 1400]);
         peer.ack = peer.ack + 3 * mss;
         lone.feed(&peer.segment(ACK, b""));

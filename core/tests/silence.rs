@@ -275,7 +275,7 @@ fn probes_are_answered_though_a_forger_has_spent_the_budget() {
     }
 }
 
-/// In TIME-WAIT the peer's FIN is answered likewise, whoever holds what is left.
+/// In TIME-WAIT the peer's FIN is answered in the same way with and without a handle.
 #[test]
 fn a_fin_is_answered_though_a_forger_has_spent_the_budget_of_time_wait() {
     for (kind, is_held) in [Kind::Full, Kind::Small, Kind::Tiny]

@@ -654,7 +654,7 @@ fn the_oldest_orphan_gives_way_where_no_slot_is_free() {
         let client = lone.syn_sent(0);
         assert!(!knows(&mut lone, &peers[0]), "{kind:?}: the oldest is gone");
         assert!(peers[1..].iter().all(|peer| knows(&mut lone, peer)), "{kind:?}");
-        // Likewise for a peer that connects, as soon as the next one is old enough.
+        // The next orphan gives way to a peer that connects, as soon as it is old enough.
         lone.pass(Duration::from_micros(SECOND - 1));
         let syn = lone.syn(8);
         lone.feed(&syn);

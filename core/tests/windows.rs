@@ -181,7 +181,7 @@ fn a_window_of_less_than_a_segment_is_told_at_once() {
 
 #[test]
 fn every_second_segment_of_any_size_is_acknowledged() {
-    // (the peer's MSS, what it sends); the host announces 1,460 octets.
+    // (the peer's MSS, what it sends); the host announces 1,460 bytes.
     for (mss, size) in [(256, 256), (1000, 1000), (1460, 1000), (1460, 1348), (1460, 1460)] {
         for kind in [Kind::Full, Kind::Small, Kind::Tiny] {
             // With reserved memory the SYN-ACK tells one block, and more is told after the first read.

@@ -27,7 +27,7 @@ pub trait Turn: Parked<Egress> {}
 #[cfg(not(feature = "ethernet"))]
 pub trait Turn: Empty + Linked<Egress> {}
 
-/// What a pool is lent for each place of the neighbour cache.
+/// The memory that a pool needs for each place of the neighbour cache.
 #[cfg(feature = "ethernet")]
 pub type ParkingSlot<P> = <<P as Profile>::Tables as Tables>::Parked<Egress>;
 
@@ -118,7 +118,7 @@ impl<'a, P: Profile> Turns<'a, P> {
         self.parked.push_back(slab, id, place);
     }
 
-    /// Those who wait for a place of the neighbour cache take their turns again, behind the others.
+    /// Records that wait for a place of the neighbour cache take turns again, behind the others.
     #[cfg(feature = "ethernet")]
     pub fn unpark<T: Turn>(&mut self, slab: &mut Slab<'_, T>, place: usize) {
         self.parked.release(&mut self.ready, slab, place);

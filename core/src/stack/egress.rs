@@ -270,7 +270,7 @@ impl<P: Profile> Stack<'_, P> {
         }
     }
 
-    /// Those who wait for a neighbour that was found or given up take their turns again.
+    /// Sockets that wait for a neighbour that was found or given up take their turns again.
     #[cfg(feature = "ethernet")]
     // Seldom called, and from several places: one copy in an image is enough.
     #[inline(never)]

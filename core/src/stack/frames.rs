@@ -57,7 +57,7 @@ pub(super) struct Frames<'a> {
     pub(super) neighbors: Neighbors<'a>,
     /// Where the packet in the making goes.
     next_hop: Address,
-    /// Whom that was found to lead to, and until when that is believed.
+    /// The destination that it was found to lead to, and until when that holds.
     way: Option<(Ip, Instant)>,
     answers: Vec<Answer, ANSWERS>,
     /// Who has sent the frame that is looked at.

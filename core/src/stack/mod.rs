@@ -74,7 +74,7 @@ pub struct Config {
     /// §5.4 wants it); false where the link is known to have no second one.
     #[cfg(all(feature = "ethernet", feature = "ipv6"))]
     pub probe_ipv6: bool,
-    /// The largest IP packet, octets: 68 at least, with IPv6 1280. While a device takes less, each
+    /// The largest IP packet, bytes: 68 at least, with IPv6 1280. While a device takes less, each
     /// packet is cut to that, and a packet that cannot be cut is dropped and counted; while it
     /// takes less than 1280, no IPv6 packet leaves.
     pub mtu: u16,

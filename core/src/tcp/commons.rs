@@ -39,7 +39,7 @@ pub struct Commons<'a> {
     pub policy: AllocationPolicy,
     /// Whether in-order data is acknowledged once a burst.
     pub ack_per_burst: bool,
-    /// The largest IP packet that the link takes now, octets.
+    /// The largest IP packet that the link takes now, bytes.
     pub mtu: u16,
     /// The largest that it ever takes.
     pub mtu_most: u16,

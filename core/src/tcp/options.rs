@@ -109,7 +109,7 @@ pub const fn stamp_room(timestamps: bool) -> u16 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Agreed {
-    /// SMSS as negotiated: the most text that the peer takes in one segment, octets.
+    /// SMSS as negotiated: the largest payload that the peer takes in one segment, bytes.
     pub snd_mss: u16,
     /// RMSS: the most text that the peer puts into one segment by what we announced, octets.
     pub rcv_mss: u16,

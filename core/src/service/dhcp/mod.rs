@@ -402,7 +402,7 @@ impl Client {
                 stack.forget_gateway(IpAddr::V4(had));
             }
             if let Some(router) = router {
-                // One that is not on the link is no way to anywhere; the user may know better.
+                // A router that is not on the link leads nowhere; the user may have set another.
                 let _ = stack.set_gateway(IpAddr::V4(router));
             }
         }
